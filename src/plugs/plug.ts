@@ -1,0 +1,55 @@
+/**
+ * The contract of a plug: one end of an Ethernet.
+ *
+ * A TAP interface, a port of a switch, a byte stream over ssh: each is a plug, and a cable joins two.
+ * Frames travel in batches; what is between two plugs never blocks and never throws.
+ */
+import type { FrameBatch } from '../frames/batch.ts';
+import type { PlugCounters } from './counters.ts';
+
+/** Takes the frames that a plug received. The batch is borrowed for the length of the call. */
+export type FrameReceiver = (batch: FrameBatch) => void;
+
+/** What happens to a plug outside the way of the frames. */
+export interface PlugEvents {
+  /** The plug can take frames again after {@link Plug.busy} was true. */
+  drain?(): void;
+  /** The other end is gone; `reason` is one sentence for people. Said once, until {@link PlugEvents.up}. */
+  down?(reason: string): void;
+  /** The other end is back (only plugs that heal say this). */
+  up?(): void;
+}
+
+/** One end of an Ethernet. */
+export interface Plug extends AsyncDisposable {
+  /** What people call it: the locator, or the interface's name. */
+  readonly label: string;
+  /** The longest ordinary frame the other end takes, in bytes, Ethernet header and one VLAN tag included. */
+  readonly maxFrameBytes: number;
+  /** Whether {@link send} takes super-frames as they are; otherwise the plug segments them itself. */
+  readonly takesSuperFrames: boolean;
+  /** Frames, bytes and drops, both ways. */
+  readonly counters: PlugCounters;
+  /** True while frames that were given to {@link send} are still waiting to leave. Who can, stops reading then. */
+  readonly busy: boolean;
+
+  /**
+   * Begins to deliver frames. One receiver per plug; a second call replaces the first.
+   * Nothing is read before.
+   */
+  start(receiver: FrameReceiver, events?: PlugEvents): void;
+
+  /**
+   * Sends the frames. Never blocks, never throws. What cannot leave now makes the plug {@link busy};
+   * what cannot leave within a bounded time, or does not fit the queue, is dropped and counted by reason.
+   */
+  send(batch: FrameBatch): void;
+
+  /** Stops reading (frames wait in the kernel). Nests with nothing: one `resume` ends it. */
+  pause(): void;
+  /** Reads again. */
+  resume(): void;
+
+  /** Lets go of it. Idempotent; resolves when the kernel's objects are gone. */
+  close(): Promise<void>;
+}
