@@ -22,6 +22,8 @@ const sparseIpv6 = fc
   })
   .map((groups) => Uint8Array.from(groups.flatMap((group) => [group >> 8, group & 0xff])));
 
+const isIpv4Compatible = (text: string): boolean => /^::\d+\./.test(text);
+
 test('reads and writes IPv4 as the oracle does', () => {
   fc.assert(
     fc.property(fc.ipV4(), (text) => {
@@ -33,7 +35,11 @@ test('reads and writes IPv4 as the oracle does', () => {
 
 test('reads every IPv6 spelling as the oracle does', () => {
   fc.assert(
-    fc.property(fc.ipV6(), (text) => assert.deepEqual([...parseIp(text)], ipaddr.IPv6.parse(text).toByteArray())),
+    fc.property(fc.ipV6(), (text) => {
+      // The oracle takes the deprecated ::1.2.3.4 (RFC 4291, 2.5.5.1) for ::ffff:1.2.3.4.
+      fc.pre(!isIpv4Compatible(text));
+      assert.deepEqual([...parseIp(text)], ipaddr.IPv6.parse(text).toByteArray());
+    }),
     { numRuns: 500 },
   );
 });
@@ -65,6 +71,7 @@ test('writes what RFC 5952 gives as examples', () => {
     ['::ffff:192.0.2.1', '::ffff:192.0.2.1'],
     ['::ffff:c000:201', '::ffff:192.0.2.1'],
     ['64:ff9b::192.0.2.33', '64:ff9b::c000:221'],
+    ['::1.2.3.4', '::102:304'],
     ['1:2:3:4:5:6:1.2.3.4', '1:2:3:4:5:6:102:304'],
   ];
   for (const [text, canonical] of table) assert.equal(formatIp(parseIp(text)), canonical, text);
@@ -142,7 +149,7 @@ test('accepts no text that the oracle refuses', () => {
         return;
       }
       assert.ok(ipaddr.isValid(text), text);
-      assert.deepEqual([...bytes], ipaddr.parse(text).toByteArray());
+      if (!isIpv4Compatible(text)) assert.deepEqual([...bytes], ipaddr.parse(text).toByteArray());
     }),
     { numRuns: 5000 },
   );
