@@ -1,0 +1,165 @@
+/**
+ * Runs the tests: `npm test`, after a build.
+ *
+ * Tests run as an ordinary user. Started by root (a fresh machine, a container), this installs the Debian packages
+ * that the interoperability tests use, makes a user and runs the tests as that user in a copy of the checkout.
+ * Each file of tests runs in its own process, two at a time, with bounded time, and must leave nothing behind.
+ * The last line is always `N passed, N failed, N skipped`.
+ */
+import { existsSync, readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
+import { entriesOfTmp, unmarkedProcessesOf } from './testing/leftovers.mjs';
+import { packages, providePackages } from './testing/packages.mjs';
+import { runFile } from './testing/run-file.mjs';
+import { printFailures, printFileLine, printSkips, printTotals } from './testing/summary.mjs';
+import { preparePlace } from './testing/user.mjs';
+
+const checkout = join(import.meta.dirname, '..');
+const folders = ['unit', 'conformance', 'system', 'interop'];
+const concurrency = 2;
+const limits = { silenceMs: 120_000, fileMs: 600_000, totalMs: 1_800_000 };
+
+const help = `Usage: npm test [-- [options] [FILTER...]]
+
+Runs the tests whose path contains a FILTER, such as: system, unit/frames, test/interop/original-tools.test.ts
+Without one, runs all of them.
+
+  --name PATTERN   only tests whose name matches the regular expression
+  --user NAME      when root: the ordinary user to run as (default: vdens-test; made when it is missing)
+  --no-install     when root: install no Debian package
+  --list           print the files and stop
+  -h, --help       print this
+
+Debian packages that tests use (a missing one leaves tests out):
+${packages.map((row) => `  ${row.package.padEnd(16)} ${row.neededBy}`).join('\n')}`;
+
+process.exitCode = await main();
+
+async function main() {
+  let options;
+  try {
+    options = readOptions();
+  } catch (error) {
+    console.error(`test: ${error.message}. See: npm test -- --help`);
+    return 2;
+  }
+  if (options.values.help) {
+    console.log(help);
+    return 0;
+  }
+  const files = findFiles(options.positionals);
+  if (options.values.list) {
+    for (const file of files) console.log(file);
+    return 0;
+  }
+  if (files.length === 0) {
+    console.error(
+      `test: no compiled test matches ${options.positionals.join(' ') || 'anything'} (build first: npm run build)`,
+    );
+    printTotals([]);
+    return 1;
+  }
+  return await runAll(files, options.values);
+}
+
+function readOptions() {
+  return parseArgs({
+    allowPositionals: true,
+    options: {
+      help: { type: 'boolean', short: 'h' },
+      list: { type: 'boolean' },
+      name: { type: 'string' },
+      user: { type: 'string', default: 'vdens-test' },
+      'no-install': { type: 'boolean', default: false },
+    },
+  });
+}
+
+/** Compiled test files that match, in the order of the folders. One whose source is gone is old and left out. */
+function findFiles(filters) {
+  const wanted = filters.map((filter) => filter.replace(/^(\.\/)?(dist\/)?(test\/)?/, '').replace(/\.(ts|js)$/, ''));
+  return folders
+    .map((folder) => join(checkout, 'dist', 'test', folder))
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) =>
+      readdirSync(folder, { recursive: true })
+        .map((name) => join(folder, name))
+        .sort(),
+    )
+    .map((path) => relative(checkout, path))
+    .filter((path) => path.endsWith('.test.js') && existsSync(join(checkout, sourceOf(path))))
+    .filter((path) => wanted.length === 0 || wanted.some((filter) => sourceOf(path).includes(filter)));
+}
+
+function sourceOf(compiled) {
+  return compiled.replace(/^dist\//, '').replace(/\.js$/, '.ts');
+}
+
+async function runAll(files, { name, user, 'no-install': isInstallOff }) {
+  const say = (text) => console.log(text);
+  const stop = new AbortController();
+  const status = { byNumber: 1 };
+  for (const [signal, number] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+    process.once(signal, () => {
+      status.byNumber = number;
+      stop.abort(`${signal} received`);
+    });
+  }
+  providePackages({ mayInstall: !isInstallOff, say });
+  let place;
+  try {
+    place = preparePlace({ checkout, userName: user, say });
+  } catch (error) {
+    console.error(`test: ${error.message}`);
+    printTotals([]);
+    return 1;
+  }
+  process.once('exit', () => place.remove());
+  const clock = setTimeout(
+    () => stop.abort(`all tests together took longer than ${limits.totalMs / 60_000} min`),
+    limits.totalMs,
+  );
+  const results = [];
+  try {
+    const isFromTests = (entry) => /^\.?(vde|vdens)/.test(entry) && !entry.startsWith('vdens-run-');
+    const uid = place.user?.uid ?? process.getuid();
+    // Only a user that exists for the tests alone can be asked to have no other process.
+    const everything = () => [
+      ...entriesOfTmp(uid, isFromTests),
+      ...(place.user === undefined ? [] : unmarkedProcessesOf(uid)),
+    ];
+    const before = new Set(everything());
+    const queue = files.entries();
+    const worker = async () => {
+      for (const [number, file] of queue) {
+        if (stop.signal.aborted) return;
+        const result = await runFile({ file, number, place, namePattern: name, limits, signal: stop.signal });
+        results.push({ ...result, file: sourceOf(file) });
+        printFileLine(results.at(-1));
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, worker));
+    const left = everything().filter((name) => !before.has(name));
+    if (left.length > 0) results.push(failureOfAll(`the tests left something behind:\n${left.join('\n')}`));
+    if (stop.signal.aborted) results.push(failureOfAll(`stopped before the end: ${stop.signal.reason}`));
+  } finally {
+    clearTimeout(clock);
+    place.remove();
+  }
+  printFailures(results);
+  printSkips(results);
+  const { passed, failed } = printTotals(results);
+  if (stop.signal.aborted) return status.byNumber;
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+function failureOfAll(text) {
+  return {
+    file: '(all files)',
+    passed: 0,
+    skips: [],
+    failures: [{ name: '(the run as a whole)', text }],
+    durationMs: 0,
+  };
+}
