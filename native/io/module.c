@@ -1,0 +1,23 @@
+/*
+ * The addon: what Node.js cannot do itself (readiness of any descriptor, batched I/O, TAP ioctls,
+ * descriptor passing, exec) and the byte work that must be fast. Typed in src/system/native.ts.
+ */
+#include "datagram.h"
+#include "frames_binding.h"
+#include "process.h"
+#include "reactor.h"
+#include "socket.h"
+#include "stream.h"
+#include "tap.h"
+
+NAPI_MODULE_INIT()
+{
+	frames_init(env, exports);
+	reactor_init(env, exports);
+	tap_init(env, exports);
+	datagram_init(env, exports);
+	stream_init(env, exports);
+	socket_init(env, exports);
+	process_init(env, exports);
+	return exports;
+}

@@ -1,0 +1,70 @@
+/*
+ * Becoming another program: what is left of Node.js is then nothing, and the exit status, the signals and
+ * the terminal are the program's own.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "process.h"
+
+static char *copy_string(napi_env env, napi_value value)
+{
+	size_t length;
+
+	if (napi_get_value_string_utf8(env, value, NULL, 0, &length) != napi_ok)
+		return NULL;
+	char *text = malloc(length + 1);
+	if (text != NULL)
+		napi_get_value_string_utf8(env, value, text, length + 1, &length);
+	return text;
+}
+
+/* Node.js marks the inherited low descriptors close-on-exec; standard input and outputs must stay. */
+static void keep_standard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		int flags = fcntl(fd, F_GETFD);
+		if (flags >= 0)
+			fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+	}
+}
+
+/* becomeProgram(path, arguments): -errno, or never returns. The arguments begin with the program's name. */
+static napi_value become_program(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	char path[PATH_MAX];
+	uint32_t count;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_text(&arguments, 0, path, sizeof path))
+		return NULL;
+	if (napi_get_array_length(env, arguments.values[1], &count) != napi_ok) {
+		napi_throw_type_error(env, NULL, "expected an array of strings");
+		return NULL;
+	}
+	char **words = calloc((size_t)count + 1, sizeof *words);
+	bool complete = words != NULL;
+	for (uint32_t i = 0; complete && i < count; i++) {
+		napi_value word;
+		complete = napi_get_element(env, arguments.values[1], i, &word) == napi_ok &&
+			   (words[i] = copy_string(env, word)) != NULL;
+	}
+	int error = EINVAL;
+	if (complete) {
+		keep_standard_streams();
+		execv(path, words);
+		error = errno;
+	}
+	for (uint32_t i = 0; words != NULL && i < count; i++)
+		free(words[i]);
+	free(words);
+	return number(env, -error);
+}
+
+void process_init(napi_env env, napi_value exports)
+{
+	export_function(env, exports, "becomeProgram", become_program);
+}

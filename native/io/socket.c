@@ -1,0 +1,202 @@
+/*
+ * Sockets and descriptors as the kernel has them, for what node:net does not offer: datagram unix
+ * sockets, raw addresses, netlink, descriptor passing. Every function is one system call; all are
+ * non-blocking, and return a number: the call's result, or -errno.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "socket.h"
+
+#define MAX_DESCRIPTORS 128
+
+/* openSocket(domain, type, protocol): a descriptor. */
+static napi_value open_socket(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t domain, type, protocol;
+
+	if (!get_arguments(env, info, 3, &arguments) || !get_int(&arguments, 0, &domain) ||
+	    !get_int(&arguments, 1, &type) || !get_int(&arguments, 2, &protocol))
+		return NULL;
+	return result_or_errno(env, socket(domain, type | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
+
+/* openSocketPair(type, ends): 0; ends[0] is non-blocking, ends[1] is for a child and blocks. */
+static napi_value open_socket_pair(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t type, *ends;
+	size_t length;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &type) ||
+	    !get_words(&arguments, 1, 2, &ends, &length))
+		return NULL;
+	int result = socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, ends);
+	if (result == 0)
+		result = fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	return result_or_errno(env, result);
+}
+
+typedef int (*address_call)(int, const struct sockaddr *, socklen_t);
+
+static napi_value call_with_address(napi_env env, napi_callback_info info, address_call call)
+{
+	struct arguments arguments;
+	struct bytes address;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_bytes(&arguments, 1, &address))
+		return NULL;
+	return result_or_errno(env, call(fd, (const struct sockaddr *)address.data, (socklen_t)address.length));
+}
+
+/* bindSocket(fd, address): the address is the bytes of a struct sockaddr. */
+static napi_value bind_socket(napi_env env, napi_callback_info info)
+{
+	return call_with_address(env, info, bind);
+}
+
+/* connectSocket(fd, address): -EINPROGRESS and -EAGAIN as connect(2) says. */
+static napi_value connect_socket(napi_env env, napi_callback_info info)
+{
+	return call_with_address(env, info, connect);
+}
+
+/* send(fd, bytes): how many bytes left. */
+static napi_value send_bytes(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct bytes bytes;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_bytes(&arguments, 1, &bytes))
+		return NULL;
+	return result_or_errno(env, send(fd, bytes.data, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+/* receive(fd, buffer): how many bytes arrived; 0 at the end of a stream. */
+static napi_value receive_bytes(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct bytes bytes;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_bytes(&arguments, 1, &bytes))
+		return NULL;
+	return result_or_errno(env, recv(fd, bytes.data, bytes.length, MSG_DONTWAIT));
+}
+
+/* readInto(fd, buffer, offset): read(2) into the buffer from offset on. */
+static napi_value read_into(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct bytes bytes;
+	int32_t fd, offset;
+
+	if (!get_arguments(env, info, 3, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_bytes(&arguments, 1, &bytes) || !get_int(&arguments, 2, &offset))
+		return NULL;
+	if (offset < 0 || (size_t)offset > bytes.length) {
+		napi_throw_range_error(env, NULL, "the offset lies outside the buffer");
+		return NULL;
+	}
+	return result_or_errno(env, read(fd, bytes.data + offset, bytes.length - (size_t)offset));
+}
+
+/*
+ * receiveDescriptors(fd, buffer, descriptors): how many bytes arrived. descriptors[0] gets the number of
+ * descriptors that came with them, followed by these (close-on-exec).
+ */
+static napi_value receive_descriptors(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct bytes bytes;
+	int32_t fd, *descriptors;
+	size_t length;
+	union {
+		char space[CMSG_SPACE(sizeof(int) * MAX_DESCRIPTORS)];
+		struct cmsghdr align;
+	} control;
+
+	if (!get_arguments(env, info, 3, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_bytes(&arguments, 1, &bytes) ||
+	    !get_words(&arguments, 2, 1 + MAX_DESCRIPTORS, &descriptors, &length))
+		return NULL;
+	struct iovec data = { .iov_base = bytes.data, .iov_len = bytes.length };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = control.space,
+				  .msg_controllen = sizeof control.space };
+	descriptors[0] = 0;
+	ssize_t received = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	if (received < 0)
+		return number(env, -errno);
+	for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header != NULL; header = CMSG_NXTHDR(&message, header)) {
+		if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS)
+			continue;
+		size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		memcpy(&descriptors[1 + descriptors[0]], CMSG_DATA(header), count * sizeof(int));
+		descriptors[0] += (int32_t)count;
+	}
+	return number(env, received);
+}
+
+/* socketError(fd): the pending error (SO_ERROR) as -errno, or 0. */
+static napi_value socket_error(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t fd;
+	int error = 0;
+	socklen_t length = sizeof error;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
+		return NULL;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
+		return number(env, -errno);
+	return number(env, -error);
+}
+
+/* setNonBlocking(fd): 0. */
+static napi_value set_non_blocking(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
+		return NULL;
+	return result_or_errno(env, fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
+}
+
+/* closeDescriptor(fd): 0. */
+static napi_value close_descriptor(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
+		return NULL;
+	return result_or_errno(env, close(fd));
+}
+
+void socket_init(napi_env env, napi_value exports)
+{
+	export_function(env, exports, "openSocket", open_socket);
+	export_function(env, exports, "openSocketPair", open_socket_pair);
+	export_function(env, exports, "bindSocket", bind_socket);
+	export_function(env, exports, "connectSocket", connect_socket);
+	export_function(env, exports, "send", send_bytes);
+	export_function(env, exports, "receive", receive_bytes);
+	export_function(env, exports, "readInto", read_into);
+	export_function(env, exports, "receiveDescriptors", receive_descriptors);
+	export_function(env, exports, "socketError", socket_error);
+	export_function(env, exports, "setNonBlocking", set_non_blocking);
+	export_function(env, exports, "closeDescriptor", close_descriptor);
+}

@@ -1,0 +1,142 @@
+/*
+ * launch [options] -- command [arguments]
+ *
+ *  -f FD         control socket to the parent        -g       guard: fork a watcher of our own first
+ *  -j PID        join that process's namespaces      -0       the user is uid 0 inside
+ *  -t NAME       make a TAP interface (repeatable)   -m       a mount namespace
+ *  -c MASK       ambient capabilities, hexadecimal   -n NAME  host name
+ *  -w NAME=TEXT  /etc/NAME with this text            -a NAME=TEXT  /etc/NAME with this text appended
+ *  -b NAME=PATH  /etc/NAME is that file              -x PATH  program that explains a failure
+ */
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "launch.h"
+
+static void add_etc_file(struct launch_options *options, enum etc_source source, char *argument)
+{
+	char *equals = strchr(argument, '=');
+
+	if (equals == NULL || options->etc_count == MAX_ETC_FILES) {
+		errno = EINVAL;
+		fail("arguments", argument);
+	}
+	*equals = '\0';
+	options->etc[options->etc_count++] =
+		(struct etc_file){ .source = source, .name = argument, .value = equals + 1 };
+	options->mounts = true;
+}
+
+static void parse_arguments(int argc, char **argv, struct launch_options *options)
+{
+	int letter;
+
+	while ((letter = getopt(argc, argv, "+f:gj:0t:mc:n:w:a:b:x:")) != -1) {
+		switch (letter) {
+		case 'f': options->control = atoi(optarg); break;
+		case 'g': options->guard = true; break;
+		case 'j': options->join = (pid_t)atoi(optarg); break;
+		case '0': options->root = true; break;
+		case 't':
+			if (options->tap_count < MAX_TAPS)
+				options->taps[options->tap_count++] = optarg;
+			break;
+		case 'm': options->mounts = true; break;
+		case 'c': options->capabilities = strtoull(optarg, NULL, 16); break;
+		case 'n': options->hostname = optarg; break;
+		case 'w': add_etc_file(options, ETC_WRITE, optarg); break;
+		case 'a': add_etc_file(options, ETC_APPEND, optarg); break;
+		case 'b': add_etc_file(options, ETC_BIND, optarg); break;
+		case 'x': options->explain = optarg; break;
+		default: exit(STATUS_OWN_FAILURE);
+		}
+	}
+	options->command = argv + optind;
+	if (*options->command == NULL) {
+		fprintf(stderr, "launch: no command. This is a helper of vdens(1), which see\n");
+		exit(STATUS_OWN_FAILURE);
+	}
+}
+
+/* Whether PATH leads to such a file at all: execvp also says EACCES for a folder it may not search. */
+static bool is_on_path(const char *command)
+{
+	char path[PATH_MAX];
+	const char *folder = getenv("PATH");
+
+	while (folder != NULL) {
+		size_t length = strcspn(folder, ":");
+		snprintf(path, sizeof path, "%.*s/%s", (int)length, folder, command);
+		if (access(path, F_OK) == 0)
+			return true;
+		folder = folder[length] == '\0' ? NULL : folder + length + 1;
+	}
+	return false;
+}
+
+static bool was_not_found(int error, const char *command)
+{
+	if (error == EACCES && strchr(command, '/') == NULL)
+		return !is_on_path(command);
+	return error == ENOENT || error == ENOTDIR;
+}
+
+/* Becomes the command. Runs in the forked child. */
+static void become_command(void *context)
+{
+	const struct launch_options *options = context;
+
+	if (options->control >= 0)
+		close(options->control);
+	set_ambient_capabilities(options->capabilities);
+	/* The command does not outlive the one who ends its leftovers. */
+	pid_t supervisor = getppid();
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != supervisor)
+		_exit(STATUS_OWN_FAILURE);
+	/* Node.js ignores SIGPIPE, and execve keeps that. */
+	signal(SIGPIPE, SIG_DFL);
+	execvp(options->command[0], options->command);
+	int error = errno;
+	bool not_found = was_not_found(error, options->command[0]);
+	fprintf(stderr, "vdens: cannot run the command '%s': %s\n", options->command[0],
+		not_found ? "not found" : strerror(error));
+	_exit(not_found ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+}
+
+static int run_in_namespaces(struct launch_options *options)
+{
+	if (options->join != 0) {
+		join_namespaces(options->join);
+	} else {
+		make_namespaces(options);
+		make_private_etc(options);
+	}
+	if (options->control >= 0) {
+		send_interfaces(options);
+		wait_for_go(options->control);
+	}
+	return supervise(become_command, options, options->control);
+}
+
+static void run_guarded(void *context)
+{
+	exit(run_in_namespaces(context));
+}
+
+int main(int argc, char **argv)
+{
+	struct launch_options options = { .control = -1 };
+
+	report_init(&options);
+	parse_arguments(argc, argv, &options);
+	if (options.guard)
+		return supervise(run_guarded, &options, -1);
+	return run_in_namespaces(&options);
+}

@@ -1,0 +1,78 @@
+/*
+ * launch: the helper that makes (or joins) the namespaces and becomes the parent of the command.
+ *
+ * Node.js is multithreaded, so it can neither unshare nor join a user namespace itself
+ * (unshare(2), setns(2): EINVAL). This program is single-threaded and decides nothing: what to do
+ * comes as plain arguments from src/system/launcher.ts, which also documents the control socket.
+ */
+#ifndef VDENS_LAUNCH_H
+#define VDENS_LAUNCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define MAX_TAPS 64
+#define MAX_ETC_FILES 8
+
+/* Our own failure, told apart from the command's exit statuses as env(1) does. */
+#define STATUS_OWN_FAILURE 125
+#define STATUS_NOT_EXECUTABLE 126
+#define STATUS_NOT_FOUND 127
+
+/* How a file of the private /etc comes about. */
+enum etc_source { ETC_WRITE, ETC_APPEND, ETC_BIND };
+
+struct etc_file {
+	enum etc_source source;
+	char *name;
+	char *value; /* text to write or append, or the path to bind */
+};
+
+struct launch_options {
+	int control;           /* socket to the parent, or -1 */
+	bool guard;            /* nobody outside watches over us: do it ourselves */
+	pid_t join;            /* join the namespaces of this process, or 0 */
+	bool root;             /* map the user to uid 0 */
+	bool mounts;           /* a mount namespace of our own */
+	uint64_t capabilities; /* ambient set of the command */
+	char *hostname;
+	char *explain; /* program that says in words why we failed, or NULL */
+	char *taps[MAX_TAPS];
+	size_t tap_count;
+	struct etc_file etc[MAX_ETC_FILES];
+	size_t etc_count;
+	char **command;
+};
+
+/* report.c */
+void report_init(const struct launch_options *options);
+/* Says which step failed with which errno (to the parent, or through the explain program); does not return. */
+_Noreturn void fail(const char *step, const char *subject);
+
+/* namespaces.c */
+void make_namespaces(const struct launch_options *options);
+void join_namespaces(pid_t pid);
+
+/* etc.c */
+void make_private_etc(const struct launch_options *options);
+
+/* capabilities.c */
+void set_ambient_capabilities(uint64_t mask);
+
+/* control.c */
+void send_interfaces(const struct launch_options *options);
+/* Serves the parent until it says go. Exits when the parent is gone. */
+void wait_for_go(int control);
+/* One request from the parent; false when the parent is gone. */
+bool serve_control(int control);
+
+/* supervise.c */
+/*
+ * Forks `child`, passes SIGTERM and SIGHUP on to it, and ends every process it leaves behind.
+ * Returns the child's exit status, 128+n when signal n ended it.
+ */
+int supervise(void (*child)(void *), void *context, int control);
+
+#endif

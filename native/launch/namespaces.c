@@ -1,0 +1,88 @@
+/*
+ * The namespaces: user, network, UTS and, when something is to be mounted, mount.
+ *
+ * user_namespaces(7): a process may write the one-line maps of a namespace it made itself, provided
+ * setgroups is denied first.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <unistd.h>
+
+#include "launch.h"
+
+static void write_proc_file(const char *step, const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		fail(step, path);
+	close(fd);
+}
+
+static void write_id_map(const char *step, const char *path, unsigned inside, unsigned outside)
+{
+	char line[64];
+	snprintf(line, sizeof line, "%u %u 1\n", inside, outside);
+	write_proc_file(step, path, line);
+}
+
+static void unshare_or_fail(const char *step, int flag)
+{
+	if (unshare(flag) != 0)
+		fail(step, "unshare");
+}
+
+void make_namespaces(const struct launch_options *options)
+{
+	uid_t uid = geteuid();
+	gid_t gid = getegid();
+
+	unshare_or_fail("userns", CLONE_NEWUSER);
+	write_proc_file("setgroups", "/proc/self/setgroups", "deny");
+	write_id_map("uid_map", "/proc/self/uid_map", options->root ? 0 : uid, uid);
+	write_id_map("gid_map", "/proc/self/gid_map", options->root ? 0 : gid, gid);
+	unshare_or_fail("netns", CLONE_NEWNET);
+	unshare_or_fail("utsns", CLONE_NEWUTS);
+	if (options->mounts) {
+		unshare_or_fail("mountns", CLONE_NEWNS);
+		if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+			fail("mountns", "/");
+	}
+	if (options->hostname != NULL && sethostname(options->hostname, strlen(options->hostname)) != 0)
+		fail("hostname", options->hostname);
+}
+
+static int open_namespace(pid_t pid, const char *name)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)pid, name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		fail("join", path);
+	return fd;
+}
+
+void join_namespaces(pid_t pid)
+{
+	static const char *const names[] = { "user", "net", "uts", "mnt" };
+	enum { COUNT = sizeof names / sizeof *names };
+	int fds[COUNT];
+	char directory[4096];
+	const char *cwd = getcwd(directory, sizeof directory);
+
+	/* All are opened first: inside the user namespace the others might be out of reach. */
+	for (size_t i = 0; i < COUNT; i++)
+		fds[i] = open_namespace(pid, names[i]);
+	for (size_t i = 0; i < COUNT; i++) {
+		if (setns(fds[i], 0) != 0)
+			fail("join", names[i]);
+		close(fds[i]);
+	}
+	/* Joining a mount namespace moves us to its root (setns(2)). */
+	if (cwd == NULL || chdir(cwd) != 0)
+		(void)!chdir("/");
+}

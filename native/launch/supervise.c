@@ -1,0 +1,173 @@
+/*
+ * The parent of the command: waits for it, passes signals on, leaves no process behind.
+ *
+ * As a child subreaper (prctl(2)) it inherits whatever the command leaves in the background, so that
+ * ending its own children over and over ends them all. It stays in the process group of its own
+ * parent and touches no terminal settings: a job-control shell inside behaves as in any terminal.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "launch.h"
+
+/* Sent by the kernel when our parent dies, whatever killed it. */
+#define PARENT_DIED (SIGRTMIN + 1)
+/* How long processes that the command left behind have between SIGTERM and SIGKILL. */
+#define GRACE_MS 500
+
+static void signal_children(int signal)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
+	FILE *children = fopen(path, "re");
+	if (children == NULL)
+		return;
+	int pid;
+	while (fscanf(children, "%d", &pid) == 1)
+		kill(pid, signal);
+	fclose(children);
+}
+
+/* Reaps what has died; true while children are left. */
+static bool reap(void)
+{
+	siginfo_t info;
+	do
+		info.si_pid = 0;
+	while (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) == 0 && info.si_pid != 0);
+	return errno != ECHILD;
+}
+
+static bool has_children(void)
+{
+	errno = 0;
+	return reap();
+}
+
+static void sleep_ms(long ms)
+{
+	struct timespec pause = { .tv_nsec = ms * 1000000 };
+	nanosleep(&pause, NULL);
+}
+
+/* Ends all descendants: asks first (unless there is no time), then kills until none is left. */
+static void end_leftovers(bool at_once)
+{
+	if (!has_children())
+		return;
+	if (!at_once) {
+		signal_children(SIGTERM);
+		signal_children(SIGCONT);
+		for (int waited = 0; waited < GRACE_MS && has_children(); waited += 10)
+			sleep_ms(10);
+	}
+	/* Bounded, for the case of a process that the kernel does not let die. */
+	for (int tries = 0; tries < 1000 && has_children(); tries++) {
+		signal_children(SIGKILL);
+		sleep_ms(1 + tries / 100);
+	}
+}
+
+/* True once the child has ended; its status goes to *status. */
+static bool child_ended(pid_t child, int *status)
+{
+	siginfo_t info;
+
+	for (;;) {
+		info.si_pid = 0;
+		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+			return false;
+		if (info.si_pid == child) {
+			*status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
+			return true;
+		}
+	}
+}
+
+/* Handles one signal; false when the parent has died. */
+static bool handle_signal(int signals, pid_t child)
+{
+	struct signalfd_siginfo info;
+
+	while (read(signals, &info, sizeof info) == (ssize_t)sizeof info) {
+		int signal = (int)info.ssi_signo;
+		if (signal == PARENT_DIED)
+			return false;
+		if (signal != SIGCHLD)
+			kill(child, signal);
+	}
+	return true;
+}
+
+static void ignore_keyboard(bool ignore)
+{
+	/* SIGUSR1 makes vdens print its counters; it must never end us. */
+	static const int keyboard[] = { SIGINT, SIGQUIT, SIGUSR1 };
+	static struct sigaction before[3];
+
+	for (size_t i = 0; i < 3; i++) {
+		struct sigaction action = { .sa_handler = SIG_IGN };
+		if (ignore)
+			sigaction(keyboard[i], &action, &before[i]);
+		else
+			sigaction(keyboard[i], &before[i], NULL);
+	}
+}
+
+int supervise(void (*child)(void *), void *context, int control)
+{
+	sigset_t watched, original;
+	pid_t grandparent = getppid();
+
+	sigemptyset(&watched);
+	sigaddset(&watched, SIGCHLD);
+	sigaddset(&watched, SIGTERM);
+	sigaddset(&watched, SIGHUP);
+	sigaddset(&watched, PARENT_DIED);
+	sigprocmask(SIG_BLOCK, &watched, &original);
+	int signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signals < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
+		fail("fork", "signalfd");
+	ignore_keyboard(true);
+
+	pid_t pid = fork();
+	if (pid < 0)
+		fail("fork", "fork");
+	if (pid == 0) {
+		ignore_keyboard(false);
+		sigprocmask(SIG_SETMASK, &original, NULL);
+		close(signals);
+		child(context);
+		_exit(STATUS_OWN_FAILURE);
+	}
+	/* After the last change of credentials, which would clear it (prctl(2)). */
+	prctl(PR_SET_PDEATHSIG, PARENT_DIED);
+	bool parent_alive = getppid() == grandparent;
+
+	int status = STATUS_OWN_FAILURE;
+	struct pollfd watch[] = { { .fd = signals, .events = POLLIN }, { .fd = control, .events = POLLIN } };
+	while (parent_alive) {
+		if (child_ended(pid, &status))
+			break;
+		if (poll(watch, 2, -1) < 0)
+			continue;
+		if (watch[0].revents != 0)
+			parent_alive = handle_signal(signals, pid);
+		if (parent_alive && watch[1].revents != 0)
+			parent_alive = serve_control(control);
+	}
+	end_leftovers(!parent_alive);
+	close(signals);
+	return status;
+}

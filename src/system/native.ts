@@ -1,0 +1,108 @@
+/**
+ * The typed door to the C addon, and where the `launch` helper lies.
+ *
+ * Functions are one system call or one piece of byte work each. Those that end in a number return what
+ * the call returned, or `-errno`; `systemError` puts such a number into words. Programmer errors (a
+ * wrong type, a slot outside its arena) throw a TypeError or RangeError.
+ */
+import { existsSync } from 'node:fs';
+import { constants } from 'node:os';
+import { join } from 'node:path';
+import { getSystemErrorName } from 'node:util';
+import { VdensError } from '../errors.ts';
+
+/** What the addon exports; native/io/*.c documents each function where it is defined. */
+export interface Native {
+  reactorOpen(callback: () => void): number;
+  reactorHold(hold: number): void;
+  reactorWatch(epoll: number, operation: number, fd: number, token: number, events: number): number;
+  reactorWait(epoll: number, ready: Int32Array, timeoutMicroseconds: number): number;
+
+  tapSetOffload(fd: number, flags: number): number;
+  tapSetCarrier(fd: number, on: number): number;
+  tapReadBatch(fd: number, arena: Uint8Array, slots: Int32Array, largest: number): number;
+  tapWriteBatch(
+    fd: number,
+    arena: Uint8Array,
+    slots: Int32Array,
+    count: number,
+    join: number,
+    results: Int32Array,
+  ): number;
+
+  receiveBatch(fd: number, arena: Uint8Array, slots: Int32Array, stride: number): number;
+  sendBatch(fd: number, arena: Uint8Array, slots: Int32Array, first: number, count: number): number;
+
+  writeFramed(
+    fd: number,
+    arena: Uint8Array,
+    slots: Int32Array,
+    first: number,
+    count: number,
+    progress: Int32Array,
+  ): number;
+
+  openSocket(domain: number, type: number, protocol: number): number;
+  openSocketPair(type: number, ends: Int32Array): number;
+  bindSocket(fd: number, address: Uint8Array): number;
+  connectSocket(fd: number, address: Uint8Array): number;
+  send(fd: number, bytes: Uint8Array): number;
+  receive(fd: number, buffer: Uint8Array): number;
+  readInto(fd: number, buffer: Uint8Array, offset: number): number;
+  receiveDescriptors(fd: number, buffer: Uint8Array, descriptors: Int32Array): number;
+  socketError(fd: number): number;
+  setNonBlocking(fd: number): number;
+  closeDescriptor(fd: number): number;
+
+  becomeProgram(path: string, args: readonly string[]): number;
+
+  segmentBatch(
+    arena: Uint8Array,
+    slots: Int32Array,
+    first: number,
+    count: number,
+    outArena: Uint8Array,
+    outSlots: Int32Array,
+    maxFrameBytes: number,
+    result: Uint32Array,
+  ): void;
+  joinBatch(
+    arena: Uint8Array,
+    slots: Int32Array,
+    count: number,
+    outArena: Uint8Array,
+    outSlots: Int32Array,
+  ): number;
+  checksum(bytes: Uint8Array, offset: number, length: number, initial: number): number;
+}
+
+/** The folder of the native build. */
+export const nativeDirectory: string =
+  process.env['VDENS_NATIVE_DIR'] ?? join(import.meta.dirname, '..', '..', '..', 'build', 'native');
+
+/** Absolute path of the helper that makes namespaces. */
+export const launchPath: string = join(nativeDirectory, 'launch');
+
+export const native: Native = load();
+
+function load(): Native {
+  const path = join(nativeDirectory, 'io.node');
+  const module: { exports: unknown } = { exports: {} };
+  try {
+    process.dlopen(module, path);
+  } catch (cause) {
+    const problem = existsSync(path)
+      ? `cannot load ${path} (${(cause as Error).message.split('\n')[0]})`
+      : `the native part is not built for this platform (${process.platform}-${process.arch}): ${path} is missing`;
+    throw new VdensError('ERR_NATIVE', `${problem}. In a checkout, run: npm run build`, { cause });
+  }
+  return module.exports as Native;
+}
+
+/** The kernel's name of a negative return value, such as `ECONNREFUSED`. */
+export function errnoName(result: number): string {
+  return getSystemErrorName(result);
+}
+
+/** -EAGAIN: nothing there, or no room, right now. */
+export const AGAIN: number = -constants.errno.EAGAIN;
