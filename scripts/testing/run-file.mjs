@@ -140,8 +140,9 @@ function addFileFailures(result, { status, killedBy, startError, lost, left, out
   else if (lost !== undefined)
     result.failures.push({ name: whole, text: `ended by the runner: ${lost}${during}\n${context}` });
   else if (!result.isDone || (status !== 0 && result.failures.length === 0)) {
+    const what = result.isDone ? 'it failed outside its tests' : 'it ended before its tests did';
     const how = killedBy === null ? `exit status ${status}` : `killed by ${killedBy}`;
-    result.failures.push({ name: whole, text: `it ended before its tests did: ${how}${during}\n${context}` });
+    result.failures.push({ name: whole, text: `${what}: ${how}${during}\n${context}` });
   } else if (result.failures.length > 0 && context !== '') {
     result.failures.at(-1).text += `\noutput of the file:\n${context}`;
   }
