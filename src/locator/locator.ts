@@ -1,0 +1,152 @@
+/**
+ * Virtual Network Locators: the text that names a network, and what it says.
+ *
+ * ```
+ * scheme://PATH[option/option=value]        bracket style
+ * scheme://ADDRESS/option/option=value      slash style (brackets work too)
+ * scheme://ADDRESS...{LOCATOR}              around another network
+ * PATH                                      the same as vde://PATH
+ * ```
+ *
+ * Parsing looks at nothing but the text (and HOME): files, sockets and default networks are for
+ * `resolve.ts`. Every scheme of the table parses, whether or not this release can open it.
+ */
+import { VdensError } from '../errors.ts';
+import { nearest } from './nearest.ts';
+import { SCHEMES, type Scheme } from './schemes.ts';
+import { indexOfBare, isBare, lastIndexOfBare, plainText, splitAtBare, type Unit, unitsOf } from './units.ts';
+
+/** A network's name, taken apart. */
+export interface Locator {
+  /** A key of the table of schemes. */
+  readonly scheme: string;
+  /** What stands before the options, quoting taken off; empty when nothing does. */
+  readonly address: string;
+  /** Values by the option's full, canonical name; a flag has the value ''. In the order of their last mention. */
+  readonly options: ReadonlyMap<string, string>;
+  /** The text between the braces, still quoted; `undefined` when there are no braces. */
+  readonly inner?: string;
+  /** The text that was parsed. */
+  readonly text: string;
+}
+
+/** What parsing may be told. */
+export interface ParseLocatorOptions {
+  /** The directory that a leading `~/` means. @defaultValue `$HOME` */
+  readonly home?: string;
+}
+
+/**
+ * Takes a locator apart.
+ *
+ * @throws {VdensError} `ERR_LOCATOR` for an unknown scheme or option, and for braces that do not match.
+ */
+export function parseLocator(text: string, options: ParseLocatorOptions = {}): Locator {
+  const home = options.home ?? process.env['HOME'] ?? '';
+  const { name, scheme, rest } = splitScheme(text);
+  if (scheme.style === 'raw') {
+    const isHome = scheme.isPath && home !== '' && rest.startsWith('~/');
+    return { scheme: name, address: isHome ? home + rest.slice(1) : rest, options: new Map(), text };
+  }
+  const { outer, inner } = splitBraces(rest, scheme, text);
+  const { address, tokens } = scheme.style === 'bracket' ? splitBrackets(outer) : splitSlashes(outer);
+  const plain = plainText(address, text);
+  const isHome = scheme.isPath && home !== '' && isBare(address[0], '~') && plain.startsWith('~/');
+  return {
+    scheme: name,
+    address: isHome ? home + plain.slice(1) : plain,
+    options: readOptions(tokens, name, scheme, text),
+    ...(inner === undefined ? {} : { inner }),
+    text,
+  };
+}
+
+function splitScheme(text: string): { name: string; scheme: Scheme; rest: string } {
+  const end = text.indexOf('://');
+  const name = end === -1 ? 'vde' : text.slice(0, end);
+  const scheme = SCHEMES.get(name);
+  if (scheme === undefined) throw unknownScheme(name, text);
+  return { name, scheme, rest: end === -1 ? text : text.slice(end + 3) };
+}
+
+function splitBraces(rest: string, scheme: Scheme, text: string): { outer: Unit[]; inner?: string } {
+  const units = unitsOf(rest);
+  const open = scheme.nested ? indexOfBare(units, '{') : -1;
+  if (open === -1) return { outer: units };
+  const close = lastIndexOfBare(units, '}');
+  if (close < open)
+    throw new VdensError('ERR_LOCATOR', `${text}: the brace { is never closed. Add a }`, { value: text });
+  const after = rest.slice(units[close]!.start + 1);
+  if (after !== '') {
+    throw new VdensError('ERR_LOCATOR', `${text}: nothing may follow the last }. Take away "${after}"`, {
+      value: text,
+    });
+  }
+  return { outer: units.slice(0, open), inner: rest.slice(units[open]!.start + 1, units[close]!.start) };
+}
+
+/** `PATH[options]`: the list ends at the last `]`; a missing one is forgiven, what follows it is ignored. */
+function splitBrackets(units: readonly Unit[]): { address: Unit[]; tokens: Unit[][] } {
+  const open = indexOfBare(units, '[');
+  if (open === -1) return { address: [...units], tokens: [] };
+  const close = lastIndexOfBare(units, ']');
+  const list = units.slice(open + 1, close > open ? close : undefined);
+  return { address: units.slice(0, open), tokens: splitAtBare(list, '/') };
+}
+
+/** `ADDRESS/options` or `ADDRESS[options]`, whichever begins first; `[ff05::1]` at the beginning is an IPv6 address. */
+function splitSlashes(units: readonly Unit[]): { address: Unit[]; tokens: Unit[][] } {
+  const close = indexOfBare(units, ']');
+  const literal = units.slice(1, Math.max(close, 1));
+  if (isBare(units[0], '[') && /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i.test(literal.map((unit) => unit.char).join(''))) {
+    return { address: literal, tokens: splitSlashes(units.slice(close + 1)).tokens };
+  }
+  const bracket = indexOfBare(units, '[');
+  const slash = indexOfBare(units, '/');
+  if (bracket !== -1 && (slash === -1 || bracket < slash)) return splitBrackets(units);
+  const [address = [], ...tokens] = splitAtBare(units, '/');
+  return { address, tokens };
+}
+
+function readOptions(tokens: Unit[][], name: string, scheme: Scheme, text: string): Map<string, string> {
+  const options = new Map<string, string>();
+  for (const units of tokens) {
+    const token = plainText(units, text);
+    const equals = token.indexOf('=');
+    if (token === '' || equals === 0) continue;
+    const isPositional = equals === -1 && scheme.positionalKey !== undefined;
+    const key = isPositional
+      ? scheme.positionalKey
+      : canonicalKey(token.slice(0, equals === -1 ? undefined : equals), scheme);
+    if (key === undefined) throw unknownOption(token, name, scheme, text);
+    // The last one wins; deleting first keeps the order of the last mentions.
+    options.delete(key);
+    options.set(key, isPositional ? token : equals === -1 ? '' : token.slice(equals + 1));
+  }
+  return options;
+}
+
+function canonicalKey(word: string, scheme: Scheme): string | undefined {
+  const key = scheme.optionKeys.find((candidate) => candidate.startsWith(word));
+  return key === undefined ? undefined : (scheme.aliases?.[key] ?? key);
+}
+
+function unknownScheme(name: string, text: string): VdensError {
+  const lower = name.toLowerCase();
+  const known = [...SCHEMES.keys()];
+  const meant = SCHEMES.has(lower) ? lower : nearest(lower, known);
+  const remedy =
+    meant === undefined
+      ? `Known are ${known.join(', ')}`
+      : `${meant === lower ? 'Schemes are in lower case: write' : 'Did you mean'} ${meant}://${meant === lower ? '' : '?'}`;
+  return new VdensError('ERR_LOCATOR', `${text}: there is no kind of network called "${name}". ${remedy}`, {
+    value: name,
+  });
+}
+
+function unknownOption(token: string, name: string, scheme: Scheme, text: string): VdensError {
+  const key = token.split('=', 1)[0]!;
+  const keys = scheme.optionKeys.join(', ');
+  const remedy = keys === '' ? `${name}:// takes no options` : `${name}:// takes ${keys}`;
+  return new VdensError('ERR_LOCATOR', `${text}: unknown option "${key}". ${remedy}`, { value: key });
+}
