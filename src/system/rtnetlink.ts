@@ -1,0 +1,139 @@
+/**
+ * Interfaces, addresses and routes of a network namespace, through rtnetlink(7).
+ *
+ * What `ip link`, `ip address` and `ip route` do, as far as this package needs it, so that iproute2 need
+ * not be installed. Every change waits for the kernel's acknowledgement; a refusal becomes a
+ * {@link VdensError} `ERR_NETLINK` that says what to do about it.
+ */
+import { constants } from 'node:os';
+import { VdensError } from '../errors.ts';
+import { formatIp, isMulticastIp, isUnspecifiedIp } from '../net/ip.ts';
+import { formatMac } from '../net/mac.ts';
+import { formatPrefix, type IpPrefix } from '../net/prefix.ts';
+import { emitAddress, emitAddressQuery, parseAddress, RTM_GETADDR, RTM_NEWADDR } from './address-message.ts';
+import {
+  emitLinkChange,
+  emitLinkQuery,
+  type Link,
+  type LinkChange,
+  parseLink,
+  RTM_GETLINK,
+  RTM_NEWLINK,
+} from './link-message.ts';
+import { errnoName, NetlinkConnection, type NetlinkTransport } from './netlink-connection.ts';
+import { type NetlinkVerdict, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from './netlink-message.ts';
+import { emitDefaultRoute, RTM_NEWROUTE } from './route-message.ts';
+import { type ConfiguredLink, hintForAddress, hintForGateway, hintForLinkChange } from './rtnetlink-hint.ts';
+
+/** The interfaces of the network namespace that the transport's socket was opened in. */
+export class Rtnetlink {
+  readonly #connection: NetlinkConnection;
+
+  constructor(transport: NetlinkTransport) {
+    this.#connection = new NetlinkConnection(transport);
+  }
+
+  /** All interfaces, `lo` included, in the order of their index. */
+  async links(): Promise<Link[]> {
+    const { verdict, messages } = await this.#connection.request(RTM_GETLINK, NLM_F_DUMP, emitLinkQuery());
+    if (verdict.errno !== 0) throw refused('cannot list the interfaces', '', verdict);
+    return messages.map(parseLink).filter((link) => link !== undefined);
+  }
+
+  /** @throws VdensError `ERR_NETLINK` when there is no interface of that name */
+  async link(name: string): Promise<Link> {
+    const links = await this.links();
+    const link = links.find((candidate) => candidate.name === name);
+    if (link !== undefined) return link;
+    const names = links.map((candidate) => candidate.name).join(', ');
+    const message = `${name}: there is no such interface; there are ${names}`;
+    throw new VdensError('ERR_NETLINK', message, { value: name, errno: 'ENODEV' });
+  }
+
+  /** Sets an interface up or down. */
+  async setUp(name: string, up: boolean): Promise<void> {
+    await this.#changeLink(name, { up }, `cannot set it ${up ? 'up' : 'down'}`);
+  }
+
+  /** Gives an interface a MAC address of six bytes. */
+  async setMac(name: string, mac: Uint8Array): Promise<void> {
+    const text = formatMac(mac);
+    await this.#changeLink(name, { mac }, `cannot set the MAC address to ${text}`, text);
+  }
+
+  /** Sets the largest IP packet that an interface takes, in bytes. */
+  async setMtu(name: string, mtu: number): Promise<void> {
+    await this.#changeLink(name, { mtu }, `cannot set the MTU to ${mtu}`, String(mtu));
+  }
+
+  /** The addresses of an interface, IPv4 first. */
+  async addresses(name: string): Promise<IpPrefix[]> {
+    await this.link(name);
+    return (await this.#configuredLinks()).find(({ link }) => link.name === name)?.addresses.slice() ?? [];
+  }
+
+  /** Adds an address to an interface. An IPv6 address is usable at once, without duplicate address detection. */
+  async addAddress(name: string, prefix: IpPrefix): Promise<void> {
+    const link = await this.link(name);
+    const payload = emitAddress(link.index, prefix);
+    // Of IPv4 the kernel takes these, and nothing ever answers; of IPv6 it refuses them.
+    const isNobodys = isMulticastIp(prefix.address) || isUnspecifiedIp(prefix.address);
+    const verdict = isNobodys
+      ? { errno: constants.errno.EADDRNOTAVAIL, text: undefined }
+      : (await this.#connection.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, payload)).verdict;
+    if (verdict.errno === 0) return;
+    const text = formatPrefix(prefix);
+    const hint = hintForAddress(errnoName(verdict.errno), prefix, link);
+    throw refused(`${name}: cannot add the address ${text}`, text, verdict, hint);
+  }
+
+  /**
+   * Routes everything of the gateway's family through it.
+   *
+   * @param interfaceName the interface to go out of; needed for a link-local gateway, which could be on any
+   */
+  async addDefaultRoute(gateway: Uint8Array, interfaceName?: string): Promise<void> {
+    const index = interfaceName === undefined ? undefined : (await this.link(interfaceName)).index;
+    const links = await this.#configuredLinks();
+    const text = formatIp(gateway);
+    // As with addresses: a route through oneself is refused for IPv6 and leads nowhere for IPv4.
+    const isOwn = links.some(({ addresses }) => addresses.some(({ address }) => formatIp(address) === text));
+    const payload = emitDefaultRoute(gateway, index);
+    const verdict = isOwn
+      ? { errno: constants.errno.EINVAL, text: undefined }
+      : (await this.#connection.request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, payload)).verdict;
+    if (verdict.errno === 0) return;
+    const hint = hintForGateway(errnoName(verdict.errno), gateway, links);
+    throw refused(`cannot make ${text} the default gateway`, text, verdict, hint);
+  }
+
+  async #changeLink(name: string, change: LinkChange, failure: string, value: string = name): Promise<void> {
+    const { verdict } = await this.#connection.request(RTM_NEWLINK, 0, emitLinkChange(name, change));
+    if (verdict.errno === 0) return;
+    // When there is no such interface, this says so and names those that exist.
+    const link = await this.link(name);
+    throw refused(`${name}: ${failure}`, value, verdict, hintForLinkChange(errnoName(verdict.errno), change, link));
+  }
+
+  async #configuredLinks(): Promise<ConfiguredLink[]> {
+    const links = await this.links();
+    const { verdict, messages } = await this.#connection.request(RTM_GETADDR, NLM_F_DUMP, emitAddressQuery());
+    if (verdict.errno !== 0) throw refused('cannot list the addresses', '', verdict);
+    const all = messages.map(parseAddress).filter((found) => found !== undefined);
+    return links.map((link) => ({
+      link,
+      addresses: all
+        .filter(({ interfaceIndex }) => interfaceIndex === link.index)
+        .map(({ prefix }) => prefix)
+        .sort((a, b) => a.address.length - b.address.length),
+    }));
+  }
+}
+
+/** The error for a refused request: what failed, the kernel's name for it, then our hint or else its own text. */
+function refused(failure: string, value: string, verdict: NetlinkVerdict, hint?: string): VdensError {
+  const errno = errnoName(verdict.errno);
+  const advice = hint ?? verdict.text;
+  const message = `${failure} (${errno})${advice === undefined ? '' : `: ${advice}`}`;
+  return new VdensError('ERR_NETLINK', message, { value, errno });
+}
