@@ -8,6 +8,9 @@
 #include "checksum.h"
 
 #include <arpa/inet.h>
+#include <string.h>
+
+#include "headers.h"
 
 typedef uint64_t lanes __attribute__((vector_size(16)));
 

@@ -10,60 +10,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
-
-/* Loads and stores of any alignment; a multi-byte field keeps the byte order it has in memory. */
-static inline uint16_t load_u16(const uint8_t *at)
-{
-	uint16_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
-static inline uint32_t load_u32(const uint8_t *at)
-{
-	uint32_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
-static inline uint64_t load_u64(const uint8_t *at)
-{
-	uint64_t value;
-
-	memcpy(&value, at, sizeof(value));
-	return value;
-}
-
-static inline void store_u16(uint8_t *at, uint16_t value)
-{
-	memcpy(at, &value, sizeof(value));
-}
-
-/* The same for fields in network byte order, as the numbers they stand for. */
-static inline uint16_t load_be16(const uint8_t *at)
-{
-	return (uint16_t)((at[0] << 8) | at[1]);
-}
-
-static inline uint32_t load_be32(const uint8_t *at)
-{
-	return ((uint32_t)load_be16(at) << 16) | load_be16(at + 2);
-}
-
-static inline void store_be16(uint8_t *at, uint32_t value)
-{
-	at[0] = (uint8_t)(value >> 8);
-	at[1] = (uint8_t)value;
-}
-
-static inline void store_be32(uint8_t *at, uint32_t value)
-{
-	store_be16(at, value >> 16);
-	store_be16(at + 2, value);
-}
 
 /**
  * checksum_join() - adds two partial sums.

@@ -61,7 +61,6 @@ struct join_piece {
  * @next_identification: the IPv4 identification that continues it
  * @last_slot: the piece that came last
  * @chain: the next open group in the same bucket, or JOIN_END
- * @closed: nothing can be added any more
  * @verified: the first segment's checksums were looked at, and are right
  */
 struct join_candidate {
@@ -73,8 +72,7 @@ struct join_candidate {
 	uint32_t total;
 	uint32_t next_sequence;
 	uint16_t next_identification;
-	uint8_t closed;
-	uint8_t verified;
+	uint16_t verified;
 	uint32_t last_slot;
 	uint32_t chain;
 };
