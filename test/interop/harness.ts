@@ -60,8 +60,14 @@ export function requireCommands(t: TestContext, ...commands: readonly string[]):
   return false;
 }
 
+/** Whoever starts something and is over some time: a test (`t`), or a benchmark. */
+export interface Owner {
+  /** Registers what to do when the owner is over. */
+  after(release: () => void | Promise<void>): void;
+}
+
 /** A fresh directory below the temporary one, removed when the test is over. */
-export function makeTemporaryDirectory(t: TestContext): string {
+export function makeTemporaryDirectory(t: Owner): string {
   const path = mkdtempSync(join(tmpdir(), 'vdens-test-'));
   t.after(() => rmSync(path, { recursive: true, force: true }));
   return path;
@@ -108,7 +114,7 @@ export async function runCommand(
   argv: readonly string[],
   options: CommandOptions & { readonly timeoutMs?: number } = {},
 ): Promise<CommandResult> {
-  const child = start(argv, options, 'pipe');
+  const child = start(argv, options);
   const output = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
@@ -155,11 +161,11 @@ export interface BackgroundCommand {
 
 /** Starts a program that runs until the test is over; then its process group is killed. */
 export async function spawnBackground(
-  t: TestContext,
+  t: Owner,
   argv: readonly string[],
   options: CommandOptions = {},
 ): Promise<BackgroundCommand> {
-  const child = start(argv, options, 'pipe');
+  const child = start(argv, options);
   let text = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.setEncoding('utf8').on('data', (chunk: string) => {
@@ -206,13 +212,13 @@ export async function spawnBackground(
 }
 
 /** Starts a child in a process group of its own, so that it can be ended with all its descendants. */
-function start(argv: readonly string[], options: CommandOptions, stdin: 'pipe'): ChildProcess {
+function start(argv: readonly string[], options: CommandOptions): ChildProcess {
   const [command, ...args] = argv;
   if (command === undefined) throw new Error('expected a command to run, got none');
   return spawn(command, args, {
     cwd: options.cwd,
     env: { ...process.env, PATH: searchPath, ...options.env },
-    stdio: [stdin, 'pipe', 'pipe'],
+    stdio: 'pipe',
     detached: true,
   });
 }

@@ -6,8 +6,14 @@
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import type { TestContext } from 'node:test';
-import { type BackgroundCommand, makeTemporaryDirectory, original, spawnBackground, waitFor } from './harness.ts';
+import {
+  type BackgroundCommand,
+  makeTemporaryDirectory,
+  type Owner,
+  original,
+  spawnBackground,
+  waitFor,
+} from './harness.ts';
 
 /** How {@link startSwitch} starts the switch. */
 export interface OriginalSwitchOptions {
@@ -36,7 +42,7 @@ export interface OriginalSwitch {
 }
 
 /** Starts a switch and waits until clients can connect. The test must have required `vde_switch`. */
-export async function startSwitch(t: TestContext, options: OriginalSwitchOptions = {}): Promise<OriginalSwitch> {
+export async function startSwitch(t: Owner, options: OriginalSwitchOptions = {}): Promise<OriginalSwitch> {
   const program = original('vde_switch');
   if (program === undefined) throw new Error('vde_switch is not installed: call requireCommands first');
   const path = options.path ?? join(makeTemporaryDirectory(t), 'switch');
@@ -73,7 +79,7 @@ export async function startSwitch(t: TestContext, options: OriginalSwitchOptions
   };
 }
 
-async function launch(t: TestContext, argv: readonly string[], path: string): Promise<BackgroundCommand> {
+async function launch(t: Owner, argv: readonly string[], path: string): Promise<BackgroundCommand> {
   const control = join(path, 'ctl');
   // A killed switch leaves its socket: the one of the new switch is told by its time (its inode may be the same).
   const madeAt = (): bigint | undefined => statSync(control, { bigint: true, throwIfNoEntry: false })?.ctimeNs;

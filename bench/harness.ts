@@ -1,0 +1,144 @@
+/**
+ * What every row of the benchmark needs: the options, processes and directories that are gone when the row is over,
+ * and runs of two sides in turn.
+ *
+ * The machine is never quiet, so both sides run in the same minute, alternately, and medians are compared.
+ */
+import { accessSync, constants, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { checkout, type Owner, original, spawnBackground } from '../test/interop/harness.ts';
+import type { Samples } from './row.ts';
+
+/** How much is measured, and what is taken for ours. */
+export interface BenchOptions {
+  /** Runs per side of the rows that take seconds. @defaultValue 3 */
+  readonly runs: number;
+  /** Seconds of a run of iperf3. @defaultValue 3 */
+  readonly seconds: number;
+  /** The `vdens` that is measured as ours. @defaultValue bin/vdens of this checkout */
+  readonly vdens: string;
+}
+
+/** One row's workshop. `close()` ends everything that was started through it. */
+export interface Bench extends Owner, AsyncDisposable {
+  readonly options: BenchOptions;
+  /** Path of our `vdens`, or undefined when it is not built. */
+  readonly oursVdens: string | undefined;
+  /** Path of Debian's `vdens`, or undefined. */
+  readonly originalVdens: string | undefined;
+  /** Says what is going on, on a terminal only. */
+  progress(text: string): void;
+  /** Puts a remark below the table. */
+  note(text: string): void;
+  close(): Promise<void>;
+}
+
+/** Makes the workshop of a row. */
+export function createBench(options: BenchOptions, name: string, notes: string[]): Bench {
+  const releases: (() => void | Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let release = releases.pop(); release !== undefined; release = releases.pop()) await release();
+  };
+  return {
+    options,
+    oursVdens: isExecutable(options.vdens) ? options.vdens : undefined,
+    originalVdens: original('vdens'),
+    progress: (text) => {
+      if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${name}: ${text}`);
+    },
+    note: (text) => void notes.push(`${name}: ${text}`),
+    after: (release) => void releases.push(release),
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/**
+ * Runs both sides `runs` times in turn, the first of a pair alternating. A side without a function has no samples; one
+ * that fails is noted and not tried again.
+ */
+export async function interleave(
+  bench: Bench,
+  runs: number,
+  sides: { readonly [side in keyof Samples]?: (() => Promise<number>) | undefined },
+): Promise<Samples> {
+  const samples = { ours: [] as number[], original: [] as number[] };
+  const isBroken = { ours: false, original: false };
+  for (let run = 0; run < runs; run += 1) {
+    const order = run % 2 === 0 ? (['original', 'ours'] as const) : (['ours', 'original'] as const);
+    for (const side of order) {
+      const measure = sides[side];
+      if (measure === undefined || isBroken[side]) continue;
+      bench.progress(`${side}, run ${run + 1} of ${runs}`);
+      try {
+        samples[side].push(await measure());
+      } catch (error) {
+        isBroken[side] = true;
+        bench.note(`${side} failed: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+  }
+  return samples;
+}
+
+/**
+ * Runs a program until `find` finds what it looks for in its output, and ends it: that it prints is enough, because
+ * the original `vdens` sometimes does not exit when its command has.
+ */
+export async function readFrom<T>(
+  argv: readonly string[],
+  find: (output: string) => T | undefined,
+  timeoutMs: number,
+): Promise<T> {
+  const releases: (() => void | Promise<void>)[] = [];
+  const running = await spawnBackground({ after: (release) => void releases.push(release) }, argv);
+  try {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+      const isLast = running.hasExited() || performance.now() > deadline;
+      if (isLast) await sleep(50); // What it printed last may still be on its way.
+      const found = find(running.output());
+      if (found !== undefined) return found;
+      if (isLast) throw new Error(`${argv.join(' ')}: no result. It printed: ${running.output().slice(-500)}`);
+      await sleep(20);
+    }
+  } finally {
+    for (const release of releases) await release();
+  }
+}
+
+/** The result in the output of `iperf3 --json`: what the receiver got, in Gbit/s. Undefined until it is complete. */
+export function findIperfResult(output: string): number | undefined {
+  const start = output.indexOf('{');
+  const end = output.lastIndexOf('\n}');
+  if (start === -1 || end === -1) return undefined;
+  const report = JSON.parse(output.slice(start, end + 2)) as IperfReport;
+  if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
+  const rate = report.end?.sum_received?.bits_per_second;
+  return rate === undefined ? undefined : rate / 1e9;
+}
+
+interface IperfReport {
+  readonly error?: string;
+  readonly end?: { readonly sum_received?: { readonly bits_per_second?: number } };
+}
+
+/** Peak of the resident memory of a process so far, in MiB (`VmHWM` of proc(5)). */
+export function peakMemoryMiB(pid: number): number {
+  const kibibytes = readFileSync(`/proc/${pid}/status`, 'latin1').match(/^VmHWM:\s+(\d+) kB$/m)?.[1];
+  if (kibibytes === undefined) throw new Error(`process ${pid} has no VmHWM: it has ended`);
+  return Number(kibibytes) / 1024;
+}
+
+/** Our `vdens`, where the build puts it. */
+export const builtVdens: string = join(checkout, 'bin', 'vdens');
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * The benchmark: `npm run bench`. Prints one table, ours beside the originals, all measured in this same run.
+ *
+ * A new row is a file in rows/ and a line in the list below.
+ */
+import { writeFileSync } from 'node:fs';
+import { cpus } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { checkout, original } from '../test/interop/harness.ts';
+import { type Bench, type BenchOptions, builtVdens, createBench } from './harness.ts';
+import type { Row } from './row.ts';
+import { memory } from './rows/memory.ts';
+import { startUp } from './rows/start-up.ts';
+import { switchRoundTrip } from './rows/switch-round-trip.ts';
+import { switchThroughput } from './rows/switch-throughput.ts';
+import { tapToTap } from './rows/tap-to-tap.ts';
+import { formatTable, type MeasuredRow, toJson, writeBetweenMarkers } from './table.ts';
+
+const rows: readonly Row[] = [switchThroughput, switchRoundTrip, tapToTap, startUp, memory];
+
+const help = `Usage: npm run bench [-- options]
+
+Measures ours beside the originals and prints one table of medians.
+
+  --only NAME      one row (repeatable): ${rows.map((row) => row.name).join(', ')}
+  --runs N         runs per side (default: 3)
+  --seconds N      seconds of each run of iperf3 (default: 3)
+  --ours PATH      the vdens that is measured as ours (default: bin/vdens)
+  --json FILE      write medians and samples to FILE
+  --write-docs     put the table into docs/performance.md
+  -h, --help       print this`;
+
+let current: Bench | undefined;
+
+process.exitCode = await main();
+
+async function main(): Promise<number> {
+  let values: Options;
+  let options: BenchOptions;
+  let chosen: readonly Row[];
+  try {
+    values = readOptions();
+    chosen = chooseRows(values.only ?? []);
+    const vdens = values.ours ?? builtVdens;
+    options = { runs: toCount('--runs', values.runs), seconds: toCount('--seconds', values.seconds), vdens };
+  } catch (error) {
+    console.error(`bench: ${(error as Error).message}. See: npm run bench -- --help`);
+    return 2;
+  }
+  if (values.help === true) {
+    console.log(help);
+    return 0;
+  }
+  stopOnSignals();
+  const notes: string[] = [];
+  const measured: MeasuredRow[] = [];
+  for (const row of chosen) measured.push({ row, samples: await measure(row, options, notes) });
+  const report = [formatTable(measured), '', ...footer(chosen, options, notes)].join('\n');
+  console.log(report);
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(toJson(measured), undefined, 2)}\n`);
+  if (values['write-docs'] === true) writeBetweenMarkers(join(checkout, 'docs', 'performance.md'), report);
+  return 0;
+}
+
+interface Options {
+  readonly only?: string[];
+  readonly runs: string;
+  readonly seconds: string;
+  readonly ours?: string;
+  readonly json?: string;
+  readonly 'write-docs'?: boolean;
+  readonly help?: boolean;
+}
+
+function readOptions(): Options {
+  const { values } = parseArgs({
+    options: {
+      only: { type: 'string', multiple: true },
+      runs: { type: 'string', default: '3' },
+      seconds: { type: 'string', default: '3' },
+      ours: { type: 'string' },
+      json: { type: 'string' },
+      'write-docs': { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  });
+  return values;
+}
+
+function toCount(option: string, text: string): number {
+  const count = Number(text);
+  if (Number.isInteger(count) && count > 0) return count;
+  throw new Error(`${option} expects a whole number from 1, got ${JSON.stringify(text)}`);
+}
+
+function chooseRows(names: readonly string[]): readonly Row[] {
+  for (const name of names) {
+    if (rows.some((row) => row.name === name)) continue;
+    throw new Error(`there is no row ${JSON.stringify(name)}; there are ${rows.map((row) => row.name).join(', ')}`);
+  }
+  return names.length === 0 ? rows : rows.filter((row) => names.includes(row.name));
+}
+
+async function measure(row: Row, options: BenchOptions, notes: string[]): Promise<MeasuredRow['samples']> {
+  await using bench = createBench(options, row.name, notes);
+  current = bench;
+  try {
+    return await row.measure(bench);
+  } catch (error) {
+    bench.note((error as Error).message);
+    return { ours: [], original: [] };
+  } finally {
+    bench.progress('');
+    if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
+  }
+}
+
+/** Remarks below the table: the machine, what was not there, what failed. */
+function footer(chosen: readonly Row[], options: BenchOptions, notes: readonly string[]): string[] {
+  const missing = [...new Set(chosen.flatMap((row) => row.peers))].filter((peer) => original(peer) === undefined);
+  const machine = `${cpus().length} CPUs (${cpus()[0]?.model.trim() ?? 'unknown'}), Node.js ${process.version}`;
+  const lines = [`${machine}; medians of ${options.runs} runs of ${options.seconds} s, both sides in turn.`];
+  lines.push(`Peers that are not installed: ${missing.length === 0 ? 'none' : missing.join(', ')}.`);
+  return [...lines, ...notes.map((note) => `- ${note}`)];
+}
+
+/** Ends what the row in progress started, then this process. */
+function stopOnSignals(): void {
+  for (const [signal, status] of Object.entries({ SIGINT: 130, SIGTERM: 143, SIGHUP: 129 })) {
+    process.once(signal, () => {
+      const exit = (): never => process.exit(status);
+      Promise.resolve(current?.close()).then(exit, exit);
+    });
+  }
+}
