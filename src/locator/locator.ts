@@ -42,7 +42,8 @@ export interface ParseLocatorOptions {
  * @throws {VdensError} `ERR_LOCATOR` for an unknown scheme or option, and for braces that do not match.
  */
 export function parseLocator(text: string, options: ParseLocatorOptions = {}): Locator {
-  const home = options.home ?? process.env['HOME'] ?? '';
+  const { HOME = '' } = process.env;
+  const home = options.home ?? HOME;
   const { name, scheme, rest } = splitScheme(text);
   if (scheme.style === 'raw') {
     const isHome = scheme.isPath && home !== '' && rest.startsWith('~/');

@@ -42,7 +42,8 @@ export function defaultSwitchDirectories(): string[] {
  * @throws {VdensError} `ERR_LOCATOR` when the text, or the text in an alias file, is not a locator.
  */
 export function resolveLocator(text: string, options: ResolveLocatorOptions = {}): ResolvedLocator {
-  const home = options.home ?? process.env['HOME'] ?? '';
+  const { HOME = '' } = process.env;
+  const home = options.home ?? HOME;
   const cwd = options.cwd ?? process.cwd();
   const aliases: string[] = [];
   let word = text === '' ? (defaultNetwork(home) ?? 'vde://') : text;

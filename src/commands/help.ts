@@ -1,0 +1,57 @@
+/** What `--help` prints: a command's table, in one screen. */
+import type { CommandTable, OptionSpec } from './option-table.ts';
+
+/** Columns before a description begins; a longer option pushes it to the next line. */
+const MAX_LEFT = 34;
+/** The narrowest terminal that is written for. */
+const MIN_WIDTH = 40;
+
+/**
+ * The help text of a command.
+ *
+ * @param width - columns of the terminal
+ */
+export function formatHelp(table: CommandTable, width: number): string {
+  const [first = '', ...more] = table.synopsis;
+  const lines = [`Usage: ${table.name} ${first}`.trimEnd(), ...more.map((text) => `       ${table.name} ${text}`)];
+  lines.push(...fold(`${table.summary}.`, width, ''));
+  if (table.subcommands !== undefined) {
+    const rows = table.subcommands.map(({ name, summary }): Row => [`  ${name}`, summary]);
+    lines.push('', 'Commands:', ...formatRows(rows, width));
+  }
+  lines.push('', 'Options:', ...formatRows(table.options.map(optionRow), width));
+  if (table.notes !== undefined) lines.push('', ...table.notes.flatMap((note) => fold(note, width, '')));
+  return `${lines.join('\n')}\n`;
+}
+
+type Row = readonly [left: string, right: string];
+
+function optionRow({ long, short, argument, repeatable, help }: OptionSpec): Row {
+  const names = `${short === undefined ? '   ' : `-${short},`} --${long}${argument === undefined ? '' : ` ${argument}`}`;
+  return [`  ${names}`, repeatable === true ? `${help} (repeatable)` : help];
+}
+
+function formatRows(rows: readonly Row[], width: number): string[] {
+  const fitting = rows.map(([left]) => left.length).filter((length) => length <= MAX_LEFT);
+  const indent = ' '.repeat(Math.max(0, ...fitting) + 2);
+  return rows.flatMap(([left, right]) => {
+    const folded = fold(right, width, indent);
+    if (left.length > MAX_LEFT) return [left, ...folded];
+    return [left.padEnd(indent.length) + folded[0]!.slice(indent.length), ...folded.slice(1)];
+  });
+}
+
+/** Breaks a text at its spaces, so that no line is wider than the terminal; a longer word stays whole. */
+function fold(text: string, width: number, indent: string): string[] {
+  const limit = Math.max(width, MIN_WIDTH);
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && indent.length + line.length + 1 + word.length > limit) {
+      lines.push(indent + line);
+      line = '';
+    }
+    line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, indent + line];
+}

@@ -1,0 +1,204 @@
+/** The prose of vdens(1). */
+import type { Manual } from './option-table.ts';
+
+export const VDENS_MANUAL: Manual = {
+  date: 'November 21, 2026',
+  description: [
+    '`vdens` runs a command in a network namespace of its own, for which it needs neither root nor anything set up beforehand. For each `NETWORK` that is named, there is an Ethernet interface in the namespace (`vde0`, `vde1` and so on) that is plugged into that network: a switch, a line to another host, a stream that another program carries. Without one there is only the loopback interface.',
+    'The command is `$SHELL` when there is none, or the shell of the password file when that is unset. It keeps the user and the group that it was started by, its files, its terminal and its environment. In its own namespace it may do with the network what root does elsewhere: it has `CAP_NET_ADMIN`, `CAP_NET_RAW`, `CAP_NET_BIND_SERVICE` and `CAP_NET_BROADCAST` as ambient capabilities, which what it starts inherits. These are worth nothing outside.',
+    'Options end at the first word that is not one. Long names may be shortened as long as one option alone is meant. With `-m` all words up to `--` are networks; without it the first word is the network, the second the command, and everything after that is its arguments.',
+    'Networks are opened before the namespace exists, with the rights and from the place of the caller: a path or an address means what it means outside. In the namespace the interfaces are down and have no addresses, unless `--up` or `--address` say otherwise.',
+  ],
+  sections: [
+    {
+      title: 'NETWORKS',
+      text: ['A network is one of these words.'],
+      items: [
+        {
+          term: '`-`, `no`, or an empty word',
+          text: ['No network. Not with `-m`, where every word makes an interface.'],
+        },
+        {
+          term: '`PATH`, `vde://PATH`',
+          text: [
+            'The VDE switch whose directory is `PATH`, such as one that was started by `vde_switch(1)`. `vde://` alone looks for a switch at `/var/run/vde.ctl`, then at `/tmp/vde.ctl`. A leading `~/` is the home directory.',
+            'Options may follow in brackets, separated by slashes: `[7]` asks for port 7, `[staff]` for the port group of that name, which has to exist; `group=NAME` and `mode=660` say who else may use the socket of this connection.',
+            'When `PATH` is a regular file, it is an alias: the network is what its first line says.',
+          ],
+        },
+        { term: '`tap://NAME`', text: ['An interface of the machine itself, which has to belong to the user.'] },
+        { term: '`null://`', text: ['A network with nobody else on it.'] },
+        {
+          term: '`cmd://COMMAND`, `=COMMAND`',
+          text: [
+            'A command that speaks the VDE stream on its standard input and output, such as `ssh host vde_plug`. Quotes and backslashes group words; nothing else of a shell is understood.',
+          ],
+        },
+      ],
+    },
+    {
+      title: 'WHEN A NETWORK FAILS',
+      text: [
+        'A switch or a stream that ends does not end the command. The interface loses its carrier, as if its cable had been pulled, and `vdens` tries to come back, at first soon and then with longer pauses; when it succeeds the carrier is back. One line on the standard error tells of each. `--no-reconnect` leaves the interface without its carrier.',
+        'A network that cannot be opened in the first place is an error, and so is a switch that does not answer: the command is not run.',
+      ],
+    },
+    {
+      title: 'WHEN THE COMMAND ENDS',
+      text: [
+        'The namespace ends with the command. Background processes that it left there are sent `SIGTERM`, and after a short while `SIGKILL`. When `vdens` itself is killed, the command and all that is in the namespace are killed too.',
+        '`SIGTERM` and `SIGHUP` are passed on to the command. `SIGINT` and `SIGQUIT`, which a terminal sends to both, are left to the command alone. `SIGUSR1` makes `vdens` print how many frames and bytes went through each interface, and how many were dropped and why.',
+      ],
+    },
+  ],
+  options: {
+    iface: [
+      'Names the interfaces `PREFIX` and a number from 0. The default is `vde`. The kernel takes names of up to 15 bytes.',
+    ],
+    multi: ['Takes any number of networks, and makes an interface for each, in order. A command follows after `--`.'],
+    resolvconf: [
+      'Puts `FILE` in the place of `/etc/resolv.conf`, for the command only. An empty name puts an empty file there. Ignored when `-R` is given.',
+    ],
+    resolvaddr: [
+      'Puts a file with these name servers, IPv4 or IPv6, in the place of `/etc/resolv.conf`, for the command only.',
+    ],
+    hostname: [
+      'Gives the namespace a host name of its own, and an entry for it in `/etc/hosts`, for the command only. Without this option the name is that of the machine.',
+    ],
+    sysadm: [
+      'Grants `CAP_SYS_ADMIN` too, so that the command can mount file systems and make more namespaces. The command gets its own mount namespace.',
+    ],
+    up: [
+      'Brings the loopback interface and every other interface up. With no network it is the loopback interface alone.',
+    ],
+    address: [
+      'Gives addresses to an interface, each with the length of its prefix: `10.0.0.1/24`, `fd00::1/64`. Without a name they are for the first interface. May be repeated, and implies `--up`.',
+    ],
+    gateway: [
+      'Sends what is for other networks to this router. It has to be in the network of one of the addresses, or to be an IPv6 link-local address, which is looked for on the first interface. May be given once for IPv4 and once for IPv6, and implies `--up`.',
+    ],
+    mac: [
+      'Sets the Ethernet address of an interface, for example `02:00:00:00:00:01`. The default is a random one. May be repeated, once for each interface.',
+    ],
+    mtu: [
+      'Sets the largest packet that an interface sends, in bytes, from 68 to 65521. The default is 1500. May be repeated, once for each interface.',
+    ],
+    root: [
+      'Lets the command see itself as user and group 0. Outside the namespace it still is the user who started it.',
+    ],
+    'no-reconnect': ['Does not try to come back to a network that fails.'],
+    clone: [
+      'Accepted for compatibility, and changes nothing. Namespaces are always made by a small program of their own.',
+    ],
+    unshare: ['Accepted for compatibility, and changes nothing.'],
+    help: ['Prints a summary of the options.'],
+    version: ['Prints the version.'],
+  },
+  environment: [
+    { term: '`$SHELL`', text: ['The command when none is given.'] },
+    {
+      term: '`$VDE_RESOLVADDR`, `$VDE_RESOLVCONF`',
+      text: ['Defaults for `-R` and `-r`. A variable that is set but empty asks for an empty `/etc/resolv.conf`.'],
+    },
+    {
+      term: '`$VDENS_OFFLOAD`',
+      text: [
+        'When it is 0, the kernel hands over single frames, none larger than the MTU. This is slower, and a help in looking for faults.',
+      ],
+    },
+    {
+      term: '`$VDENS_DEBUG`',
+      text: ['When it is set, an error is printed with the place in the program where it arose.'],
+    },
+    { term: '`$HOME`', text: ['The directory that a leading `~/` in a network means.'] },
+  ],
+  exitStatus: [
+    { term: '0 to 255', text: ["The command's own exit status."] },
+    {
+      term: '125',
+      text: [
+        '`vdens` itself failed: the options were wrong, a network could not be opened, or the machine does not allow namespaces. `vde doctor` says what to do about the last.',
+      ],
+    },
+    { term: '126', text: ['The command was found, but could not be run.'] },
+    { term: '127', text: ['The command was not found.'] },
+    { term: '128 + `N`', text: ['The command was ended by signal number `N`.'] },
+  ],
+  examples: [
+    { text: 'A shell that cannot reach any network:', command: 'vdens' },
+    {
+      text: 'Two namespaces on one switch, where the second pings the first:',
+      command:
+        'vde_switch -s /tmp/sw -d\nvdens --address 10.0.0.1/24 /tmp/sw sleep 60 &\nvdens --address 10.0.0.2/24 /tmp/sw ping -c 3 10.0.0.1',
+    },
+    {
+      text: 'A router between two switches, with interfaces eth0 and eth1:',
+      command: 'vdens -m -i eth --address eth0=10.0.0.1/24 --address eth1=10.0.1.1/24 /tmp/sw0 /tmp/sw1',
+    },
+    { text: 'A switch on another host:', command: "vdens '=ssh host vde_plug /run/sw' ip -brief link" },
+    {
+      text: 'A web server that only this namespace can reach, on port 80, without root:',
+      command: 'vdens --up no python3 -m http.server 80',
+    },
+    {
+      text: 'A default route and a name server:',
+      command: 'vdens --address 10.0.0.5/24 --gateway 10.0.0.1 -R 9.9.9.9 vde:///run/sw',
+    },
+  ],
+  closing: [
+    {
+      title: 'DIFFERENCES',
+      text: ['The original `vdens` of VirtualSquare differs in this:'],
+      items: [
+        {
+          term: 'Exit status',
+          text: [
+            'It was 0 whenever there was a network, even when the command failed or did not exist, and 1 for its own errors.',
+          ],
+        },
+        {
+          term: 'Signals',
+          text: ['`SIGTERM` ended `vdens` alone, and left the command running without its interfaces.'],
+        },
+        { term: 'Leftover processes', text: ['They lived on in a namespace whose interfaces were gone.'] },
+        {
+          term: 'Failing networks',
+          text: [
+            'The end of a switch went unnoticed, and the end of a stream ended everything. `--no-reconnect` is closest to that.',
+          ],
+        },
+        {
+          term: 'Port groups',
+          text: ['One that does not exist was silently replaced by any free port. It is an error here.'],
+        },
+        { term: 'Silent switches', text: ['One that did not answer was waited for without an end.'] },
+        {
+          term: 'resolv.conf',
+          text: [
+            'It may be a symbolic link here, or missing, and nothing stays behind in `/tmp`. What is given to `-R` is checked. An option comes before both variables; in the original `$VDE_RESOLVADDR` came before `-r`.',
+          ],
+        },
+        { term: 'Hosts', text: ['The name that `-H` gives could not be resolved.'] },
+        { term: 'Interface names', text: ['Those that were too long lost their number. They are an error here.'] },
+        {
+          term: '`--`',
+          text: [
+            'It may stand between a network and its command even without `-m`, and directly after the options with it.',
+          ],
+        },
+        { term: '`-m`', text: ['A stream (`=COMMAND`) may be one of several networks.'] },
+        { term: '`-h`', text: ['Prints to the standard output, with exit status 0.'] },
+        { term: '`-c`, `-u`', text: ['They chose between two ways of making the namespace. There is one here.'] },
+      ],
+    },
+  ],
+  seeAlso: [
+    'vde(1)',
+    'vde_plug(1)',
+    'vde_switch(1)',
+    'capabilities(7)',
+    'network_namespaces(7)',
+    'user_namespaces(7)',
+    'ip(8)',
+  ],
+};
