@@ -87,12 +87,24 @@ export async function interleave(
  * the original `vdens` sometimes does not exit when its command has.
  */
 export async function readFrom<T>(
+  bench: Bench,
   argv: readonly string[],
   find: (output: string) => T | undefined,
   timeoutMs: number,
 ): Promise<T> {
-  const releases: (() => void | Promise<void>)[] = [];
-  const running = await spawnBackground({ after: (release) => void releases.push(release) }, argv);
+  const owned: { release?: () => void | Promise<void> } = {};
+  const end = async (): Promise<void> => {
+    const { release } = owned;
+    delete owned.release; // Once: the process id may belong to somebody else later.
+    await release?.();
+  };
+  bench.after(end); // For a benchmark that is interrupted.
+  const owner: Owner = {
+    after: (release) => {
+      owned.release = release;
+    },
+  };
+  const running = await spawnBackground(owner, argv);
   try {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
@@ -104,7 +116,7 @@ export async function readFrom<T>(
       await sleep(20);
     }
   } finally {
-    for (const release of releases) await release();
+    await end();
   }
 }
 

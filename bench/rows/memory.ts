@@ -1,5 +1,5 @@
 /** Peak memory of one `vdens` on one network, while iperf3 sends through it both ways. */
-import { findIperfResult, peakMemoryMiB, readFrom } from '../harness.ts';
+import { type Bench, findIperfResult, peakMemoryMiB, readFrom } from '../harness.ts';
 import { below, type Row, type Samples } from '../row.ts';
 import { openBothPairs, type SwitchPair, switchPairCommands } from '../switch-pair.ts';
 
@@ -16,7 +16,7 @@ export const memory: Row = {
       if (pair === undefined) return [];
       bench.progress(side);
       try {
-        return [await loadBothWays(pair, bench.options.seconds)];
+        return [await loadBothWays(bench, pair)];
       } catch (error) {
         bench.note(`${side} failed: ${error instanceof Error ? error.message : error}`);
         return [];
@@ -27,10 +27,11 @@ export const memory: Row = {
 };
 
 /** The peak of the server's `vdens` after it has received and sent for some seconds each. */
-async function loadBothWays(pair: SwitchPair, seconds: number): Promise<number> {
+async function loadBothWays(bench: Bench, pair: SwitchPair): Promise<number> {
+  const { seconds } = bench.options;
   const client = ['iperf3', '--client', pair.serverAddress, '--time', `${seconds}`, '--json'];
   for (const direction of [[], ['--reverse']]) {
-    await readFrom(pair.client(...client, ...direction), findIperfResult, seconds * 1000 + 20_000);
+    await readFrom(bench, pair.client(...client, ...direction), findIperfResult, seconds * 1000 + 20_000);
   }
   return peakMemoryMiB(pair.serverPid);
 }

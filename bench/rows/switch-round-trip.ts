@@ -17,7 +17,7 @@ export const switchRoundTrip: Row = {
     const ping = (pair: SwitchPair | undefined): (() => Promise<number>) | undefined => {
       if (pair === undefined) return undefined;
       const argv = pair.client('ping', '-c', `${pings}`, '-i', '0.01', '-W', '2', pair.serverAddress);
-      return async () => await readFrom(argv, findMedian, 30_000);
+      return async () => await readFrom(bench, argv, findMedian, 30_000);
     };
     const runs = Math.max(leastRuns, bench.options.runs);
     return await interleave(bench, runs, { ours: ping(pairs.ours), original: ping(pairs.original) });

@@ -15,7 +15,7 @@ export const switchThroughput: Row = {
     const transfer = (pair: SwitchPair | undefined): (() => Promise<number>) | undefined => {
       if (pair === undefined) return undefined;
       const argv = pair.client('iperf3', '--client', pair.serverAddress, '--time', `${seconds}`, '--json');
-      return async () => await readFrom(argv, findIperfResult, seconds * 1000 + 20_000);
+      return async () => await readFrom(bench, argv, findIperfResult, seconds * 1000 + 20_000);
     };
     return await interleave(bench, runs, { ours: transfer(pairs.ours), original: transfer(pairs.original) });
   },

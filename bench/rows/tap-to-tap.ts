@@ -44,8 +44,8 @@ export const tapToTap: Row = {
     const veth = ['unshare', '--user', '--map-root-user', '--net', 'sh', '-c', vethScript, 'veth', `${seconds}`];
     const cable = [process.execPath, cableHost, 'iperf3', '--time', `${seconds}`, '--json'];
     return await interleave(bench, runs, {
-      ours: existsSync(cableHost) ? async () => await readFrom(cable, findIperfResult, timeoutMs) : undefined,
-      original: isVethPossible ? async () => await readFrom(veth, findIperfResult, timeoutMs) : undefined,
+      ours: existsSync(cableHost) ? async () => await readFrom(bench, cable, findIperfResult, timeoutMs) : undefined,
+      original: isVethPossible ? async () => await readFrom(bench, veth, findIperfResult, timeoutMs) : undefined,
     });
   },
 };
