@@ -129,7 +129,8 @@ function inline(term: string): string {
   const words: string[] = [];
   for (const [index, part] of term.split('`').entries()) {
     if (index % 2 === 1) {
-      words.push(macro(part, ''));
+      // Ql would enclose the rest of the line.
+      words.push(macro(part, '').replace(/^Ql /, 'Cm '));
       continue;
     }
     const [, closing = '', rest = ''] = /^([.,:;)?!]*)\s*(.*?)\s*$/s.exec(part) ?? [];

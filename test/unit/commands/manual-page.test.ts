@@ -1,0 +1,85 @@
+/** The manual pages: what is committed is what the tables say, and mandoc(1) has nothing to object. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { formatManualPage } from '../../../src/commands/manual-page.ts';
+import type { CommandTable, Manual } from '../../../src/commands/option-table.ts';
+import { VDE_MANUAL } from '../../../src/commands/vde-manual.ts';
+import { VDE_TABLE } from '../../../src/commands/vde-options.ts';
+import { VDENS_MANUAL } from '../../../src/commands/vdens-manual.ts';
+import { VDENS_TABLE } from '../../../src/commands/vdens-options.ts';
+
+const MAN = join(import.meta.dirname, '..', '..', '..', '..', 'man');
+const PAGES: readonly (readonly [CommandTable, Manual])[] = [
+  [VDENS_TABLE, VDENS_MANUAL],
+  [VDE_TABLE, VDE_MANUAL],
+];
+
+for (const [table, manual] of PAGES) {
+  test(`man/${table.name}.1 is what scripts/manual.mjs writes`, () => {
+    assert.equal(readFileSync(join(MAN, `${table.name}.1`), 'utf8'), formatManualPage(table, manual));
+  });
+
+  test(`${table.name}(1) explains every option, and no other`, () => {
+    const own = table.options.map(({ long }) => long);
+    const inner = (table.subcommands ?? []).flatMap(({ name, options }) => {
+      const word = name.slice(table.name.length + 1);
+      return [word, ...options.filter(({ long }) => long !== 'help').map(({ long }) => `${word} --${long}`)];
+    });
+    assert.deepEqual(new Set(Object.keys(manual.options)), new Set([...own, ...inner]));
+  });
+}
+
+test('marks words by what they are, and begins sentences on lines of their own', () => {
+  const manual: Manual = {
+    date: 'January 1, 2026',
+    description: [
+      "Run `try(1)`. See `$HOME`, (`-i NAME` and `--up`) or `SIGTERM`: the `a 'b' .` of `/etc/hosts`.",
+      'C:\\x `Ar`',
+    ],
+    options: { up: ['Up.'] },
+    environment: [],
+    exitStatus: [{ term: '`-`, `no` or none', text: ['One.', 'Two.'] }],
+    examples: [{ text: 'Try:', command: "try -x 'a~b'\\" }],
+    seeAlso: ['a(1)', 'b(8)'],
+  };
+  const table: CommandTable = {
+    name: 'try',
+    summary: 'Tries',
+    synopsis: ['-m [up [down ...]]'],
+    options: [{ long: 'up', short: 'u', argument: 'N', help: 'up' }],
+  };
+  const page = formatManualPage(table, manual);
+  const expected = [
+    ...['.Dd January 1, 2026', '.Dt TRY 1', '.Os', '.Sh NAME', '.Nm try', '.Nd tries'],
+    ...['.Sh SYNOPSIS', '.Nm try', '.Fl m', '.Op Ar up Op Ar down ...', '.Sh DESCRIPTION', 'Run', '.Xr try 1 .'],
+    ...['See', '.Ev HOME ,', '.Fl ( i Ar NAME', 'and', '.Fl -up )', 'or', '.Dv SIGTERM :', 'the'],
+    ...['.Ql a \\(aqb\\(aq \\&.', 'of', '.Pa /etc/hosts .', '.Pp', 'C:\\ex', '.Ql \\&Ar'],
+    ...['.Sh OPTIONS', '.Bl -tag -width Ds', '.It Fl u , Fl -up Ar N', 'Up.', '.El', '.Sh ENVIRONMENT'],
+    ...['.Sh EXIT STATUS', '.Bl -tag -width Ds', '.It Cm \\- , Cm no No or none', 'One.', '.Pp', 'Two.', '.El'],
+    ...[
+      '.Sh EXAMPLES',
+      'Try:',
+      '.Bd -literal -offset indent',
+      '$ try \\-x \\(aqa\\(tib\\(aq\\e',
+      '.Ed',
+      '.Sh SEE ALSO',
+      '.Xr a 1 ,',
+      '.Xr b 8',
+      '',
+    ],
+  ];
+  assert.deepEqual(page.split('\n').slice(1), expected);
+});
+
+const mandoc = spawnSync('mandoc', ['-T', 'lint', join(MAN, 'vdens.1'), join(MAN, 'vde.1')], { encoding: 'utf8' });
+const missing = mandoc.error === undefined ? false : 'mandoc is not installed (apt-get install mandoc)';
+test('mandoc has no warning', { skip: missing }, () => {
+  // Whether the pages that are referred to are installed here is not the page's fault.
+  const remarks = mandoc.stdout
+    .split('\n')
+    .filter((line) => line !== '' && !line.includes('referenced manual not found'));
+  assert.deepEqual(remarks, []);
+});

@@ -1,0 +1,35 @@
+/** Command lines of vde. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { interpretVdeArguments, VDE_DOCTOR_TABLE, VDE_TABLE } from '../../../src/commands/vde-options.ts';
+
+test('reads the command and its own options', () => {
+  const table: readonly (readonly [string[], unknown])[] = [
+    [['--help'], { action: 'help', table: VDE_TABLE }],
+    [['-V'], { action: 'version' }],
+    [['doctor'], { action: 'doctor', json: false, printAppArmor: false }],
+    [['doctor', '--json'], { action: 'doctor', json: true, printAppArmor: false }],
+    [['doctor', '--print'], { action: 'doctor', json: false, printAppArmor: true }],
+    [['doctor', '-h'], { action: 'help', table: VDE_DOCTOR_TABLE }],
+  ];
+  for (const [argv, action] of table) assert.deepEqual(interpretVdeArguments(argv), action, argv.join(' '));
+});
+
+test('names the wrong word and a right one', () => {
+  const table: readonly (readonly [string[], string])[] = [
+    [[], 'a command is missing, for example: vde doctor. Options are listed by: vde --help'],
+    [['docter'], 'vde has no command "docter". Did you mean: vde doctor'],
+    [['x'], 'vde has no command "x". Known are: doctor'],
+    [['--json', 'doctor'], 'unknown option --json. Options are listed by: vde --help'],
+    [['doctor', '-V'], 'unknown option -V. Options are listed by: vde doctor --help'],
+    [
+      ['doctor', 'x'],
+      '"x" is one word too many: vde doctor takes only options. Options are listed by: vde doctor --help',
+    ],
+    [
+      ['doctor', '--json', '--print-apparmor'],
+      '--json and --print-apparmor do not go together. Give one of them. Options are listed by: vde doctor --help',
+    ],
+  ];
+  for (const [argv, message] of table) assert.throws(() => interpretVdeArguments(argv), { code: 'ERR_USAGE', message });
+});
