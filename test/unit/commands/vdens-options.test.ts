@@ -6,18 +6,18 @@ import { formatIp } from '../../../src/net/ip.ts';
 import { formatMac } from '../../../src/net/mac.ts';
 import { formatPrefix } from '../../../src/net/prefix.ts';
 
-function run(...argv: string[]): VdensRequest {
+function run(...argv: string[]): Promise<VdensRequest> {
   return runWith({}, ...argv);
 }
 
-function runWith(env: Record<string, string>, ...argv: string[]): VdensRequest {
-  const request = interpretVdensArguments(argv, env);
+async function runWith(env: Record<string, string>, ...argv: string[]): Promise<VdensRequest> {
+  const request = await interpretVdensArguments(argv, env);
   assert.ok(request.action === 'run');
   return request;
 }
 
-test('asks for nothing but a shell without a word', () => {
-  assert.deepEqual(run(), {
+test('asks for nothing but a shell without a word', async () => {
+  assert.deepEqual(await run(), {
     action: 'run',
     networks: [],
     interfaces: [],
@@ -32,7 +32,7 @@ test('asks for nothing but a shell without a word', () => {
   });
 });
 
-test('takes the first word for the network and the rest for the command', () => {
+test('takes the first word for the network and the rest for the command', async () => {
   const table: readonly (readonly [string[], string[], string[] | undefined])[] = [
     [['vde:///s'], ['vde:///s'], undefined],
     [['-i', 'eth', 'vde:///s', 'ip', '-br', 'addr'], ['vde:///s'], ['ip', '-br', 'addr']],
@@ -47,12 +47,12 @@ test('takes the first word for the network and the rest for the command', () => 
     [['./no'], ['./no'], undefined],
   ];
   for (const [argv, networks, command] of table) {
-    const request = run(...argv);
+    const request = await run(...argv);
     assert.deepEqual([request.networks, request.command], [networks, command], argv.join(' '));
   }
 });
 
-test('with -m takes all words up to two hyphens for networks', () => {
+test('with -m takes all words up to two hyphens for networks', async () => {
   const table: readonly (readonly [string[], string[], string[] | undefined])[] = [
     [['-m', 'a', 'b'], ['a', 'b'], undefined],
     [
@@ -66,25 +66,25 @@ test('with -m takes all words up to two hyphens for networks', () => {
     [['-m', '=cat', 'a'], ['=cat', 'a'], undefined],
   ];
   for (const [argv, networks, command] of table) {
-    const request = run(...argv);
+    const request = await run(...argv);
     assert.deepEqual([request.networks, request.command], [networks, command], argv.join(' '));
   }
 });
 
-test('names an interface for each network', () => {
+test('names an interface for each network', async () => {
   assert.deepEqual(
-    run('-m', 'a', '=cat').interfaces.map(({ name, network }) => [name, network]),
+    (await run('-m', 'a', '=cat')).interfaces.map(({ name, network }) => [name, network]),
     [
       ['vde0', 'a'],
       ['vde1', '=cat'],
     ],
   );
-  assert.equal(run('-i', 'fourteen-bytes', 'a').interfaces[0]!.name, 'fourteen-bytes0');
-  assert.deepEqual(run('-i', 'é', 'a').interfaces[0]!.name, 'é0');
+  assert.equal((await run('-i', 'fourteen-bytes', 'a')).interfaces[0]!.name, 'fourteen-bytes0');
+  assert.deepEqual((await run('-i', 'é', 'a')).interfaces[0]!.name, 'é0');
 });
 
-test('gives addresses, MAC and MTU to the first interface or to the one that is named', () => {
-  const { interfaces, up, gateways } = run(
+test('gives addresses, MAC and MTU to the first interface or to the one that is named', async () => {
+  const { interfaces, up, gateways } = await run(
     ...['-m', '--address', '10.0.0.1/24,fd00::1/64', '--address=vde1=10.0.1.1/24', '--address', 'vde0=10.9.0.1/16'],
     ...['--mac', '02-00-00-00-00-AA', '--mac=vde1=02:00:00:00:00:bb', '--mtu', 'vde1=9000', '--mtu=1280'],
     ...['--gateway', '10.0.1.254', '--gateway', 'fe80::1', 'a', 'b'],
@@ -106,22 +106,26 @@ test('gives addresses, MAC and MTU to the first interface or to the one that is 
   );
 });
 
-test('brings interfaces up only when asked to', () => {
-  assert.equal(run('--up', 'no').up, true);
-  assert.equal(run('--mtu', '1400', 'a').up, false);
-  assert.equal(run('--gateway', 'fe80::1', 'a').up, true);
+test('brings interfaces up only when asked to', async () => {
+  assert.equal((await run('--up', 'no')).up, true);
+  assert.equal((await run('--mtu', '1400', 'a')).up, false);
+  assert.equal((await run('--gateway', 'fe80::1', 'a')).up, true);
 });
 
-test('reads flags in both of their names', () => {
-  assert.deepEqual([run('-s').sysAdmin, run('--sysadm').sysAdmin, run('--root').root], [true, true, true]);
-  assert.equal(run('--no-reconnect').reconnect, false);
-  assert.deepEqual(run('-c', '-u', '--clone', '--unshare'), run());
+test('reads flags in both of their names', async () => {
+  assert.deepEqual(
+    [(await run('-s')).sysAdmin, (await run('--sysadm')).sysAdmin, (await run('--root')).root],
+    [true, true, true],
+  );
+  assert.equal((await run('--no-reconnect')).reconnect, false);
+  assert.deepEqual(await run('-c', '-u', '--clone', '--unshare'), await run());
   for (const word of ['-h', '--help'])
-    assert.deepEqual(interpretVdensArguments([word, '--mtu', 'x'], {}), { action: 'help' });
-  for (const word of ['-V', '--version']) assert.deepEqual(interpretVdensArguments([word], {}), { action: 'version' });
+    assert.deepEqual(await interpretVdensArguments([word, '--mtu', 'x'], {}), { action: 'help' });
+  for (const word of ['-V', '--version'])
+    assert.deepEqual(await interpretVdensArguments([word], {}), { action: 'version' });
 });
 
-test('chooses resolv.conf: -R, then -r, then the variables in the same order', () => {
+test('chooses resolv.conf: -R, then -r, then the variables in the same order', async () => {
   const addresses = (...list: string[]): unknown => ({ kind: 'addresses', addresses: list });
   const file = (path: string): unknown => ({ kind: 'file', path });
   const table: readonly (readonly [Record<string, string>, string[], unknown])[] = [
@@ -140,28 +144,28 @@ test('chooses resolv.conf: -R, then -r, then the variables in the same order', (
     [{ VDE_RESOLVCONF: '' }, [], addresses()],
   ];
   for (const [env, argv, expected] of table)
-    assert.deepEqual(runWith(env, ...argv).resolvConf, expected, argv.join(' '));
-  assert.throws(() => runWith({ VDE_RESOLVADDR: 'dns' }), {
+    assert.deepEqual((await runWith(env, ...argv)).resolvConf, expected, argv.join(' '));
+  await assert.rejects(runWith({ VDE_RESOLVADDR: 'dns' }), {
     code: 'ERR_ADDRESS',
     message: 'VDE_RESOLVADDR: "dns" is not an IP address. Write, for example, 10.0.0.1 or fd00::1',
   });
 });
 
-test('takes host names of hostname(7), up to 64 bytes', () => {
+test('takes host names of hostname(7), up to 64 bytes', async () => {
   const longest = `${'a'.repeat(60)}.b-1`;
-  for (const name of ['a', '1', 'Web-1.Example', longest]) assert.equal(run('-H', name).hostname, name);
+  for (const name of ['a', '1', 'Web-1.Example', longest]) assert.equal((await run('-H', name)).hostname, name);
   for (const name of ['', '-a', 'a-', 'a..b', '.a', 'a.', 'a_b', 'a b', 'é', 'a/b', 'a'.repeat(64)]) {
-    assert.throws(() => run('-H', name), {
+    await assert.rejects(run('-H', name), {
       code: 'ERR_USAGE',
       message: `--hostname: "${name}" is not a host name. Use letters, digits and hyphens, with dots between parts, for example web1.example`,
     });
   }
-  assert.throws(() => run('-H', `${longest}2`), {
+  await assert.rejects(run('-H', `${longest}2`), {
     message: `--hostname: "${longest}2" has 65 bytes, the kernel takes at most 64. Shorten it`,
   });
 });
 
-test('names the wrong value and a right one', () => {
+test('names the wrong value and a right one', async () => {
   const table: readonly (readonly [string, string[], string])[] = [
     [
       'ERR_USAGE',
@@ -315,13 +319,13 @@ test('names the wrong value and a right one', () => {
       '--mtu: 1279 is too small for fd00::1/64 on vde0: IPv6 needs at least 1280',
     ],
   ];
-  for (const [code, argv, message] of table) assert.throws(() => run(...argv), { code, message }, argv.join(' '));
+  for (const [code, argv, message] of table) await assert.rejects(run(...argv), { code, message }, argv.join(' '));
 });
 
-test('takes an MTU from 68 to 65521', () => {
-  for (const mtu of [68, 1500, 65521]) assert.equal(run('--mtu', String(mtu), 'a').interfaces[0]!.mtu, mtu);
+test('takes an MTU from 68 to 65521', async () => {
+  for (const mtu of [68, 1500, 65521]) assert.equal((await run('--mtu', String(mtu), 'a')).interfaces[0]!.mtu, mtu);
   for (const mtu of ['67', '65522', '', 'big', '1e3', '-1', '1500.0', '0x5dc']) {
-    assert.throws(() => run('--mtu', mtu, 'a'), {
+    await assert.rejects(run('--mtu', mtu, 'a'), {
       message: `--mtu: "${mtu}" is not a number from 68 to 65521. Write, for example, --mtu 1500`,
     });
   }
