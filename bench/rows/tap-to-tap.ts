@@ -42,7 +42,7 @@ export const tapToTap: Row = {
     const timeoutMs = seconds * 1000 + 20_000;
     const isVethPossible = ['unshare', 'ip', 'iperf3'].every((command) => original(command) !== undefined);
     const veth = ['unshare', '--user', '--map-root-user', '--net', 'sh', '-c', vethScript, 'veth', `${seconds}`];
-    const cable = [process.execPath, cableHost, 'iperf3', '--time', `${seconds}`, '--json'];
+    const cable = [process.execPath, cableHost, `${seconds}`];
     return await interleave(bench, runs, {
       ours: existsSync(cableHost) ? async () => await readFrom(bench, cable, findIperfResult, timeoutMs) : undefined,
       original: isVethPossible ? async () => await readFrom(bench, veth, findIperfResult, timeoutMs) : undefined,
