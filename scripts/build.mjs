@@ -37,7 +37,8 @@ function compile(name, folders, extra) {
 function run(command, args) {
   const { status, error } = spawnSync(command, args, { stdio: 'inherit', cwd: root });
   if (error !== undefined) {
-    const remedy = command === compiler ? '. Install a C compiler (Debian: apt-get install gcc libc6-dev) or set CC' : '';
+    const remedy =
+      command === compiler ? '. Install a C compiler (Debian: apt-get install gcc libc6-dev) or set CC' : '';
     console.error(`build: cannot run ${command}: ${error.message}${remedy}`);
     process.exit(1);
   }

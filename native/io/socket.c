@@ -42,6 +42,18 @@ static napi_value open_socket_pair(napi_env env, napi_callback_info info)
 	return result_or_errno(env, result);
 }
 
+/* openPipe(ends): 0; ends[0] reads, ends[1] writes. Both block, until setNonBlocking says otherwise. */
+static napi_value open_pipe(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t *ends;
+	size_t length;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_words(&arguments, 0, 2, &ends, &length))
+		return NULL;
+	return result_or_errno(env, pipe2(ends, O_CLOEXEC));
+}
+
 typedef int (*address_call)(int, const struct sockaddr *, socklen_t);
 
 static napi_value call_with_address(napi_env env, napi_callback_info info, address_call call)
@@ -190,6 +202,7 @@ void socket_init(napi_env env, napi_value exports)
 {
 	export_function(env, exports, "openSocket", open_socket);
 	export_function(env, exports, "openSocketPair", open_socket_pair);
+	export_function(env, exports, "openPipe", open_pipe);
 	export_function(env, exports, "bindSocket", bind_socket);
 	export_function(env, exports, "connectSocket", connect_socket);
 	export_function(env, exports, "send", send_bytes);

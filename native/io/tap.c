@@ -5,6 +5,7 @@
  * frame; it is kept in the frame's slot, not in the arena.
  */
 #define _GNU_SOURCE
+#include <linux/if.h>
 #include <linux/if_tun.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
@@ -12,6 +13,22 @@
 
 #include "join.h"
 #include "tap.h"
+
+/*
+ * tapAttach(fd, name): 0 or -errno. Makes the TAP interface, or attaches to it when it is a persistent one; an
+ * empty name lets the kernel choose.
+ */
+static napi_value tap_attach(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct ifreq request = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+	int32_t fd;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_text(&arguments, 1, request.ifr_name, sizeof request.ifr_name))
+		return NULL;
+	return result_or_errno(env, ioctl(fd, TUNSETIFF, &request));
+}
 
 /* tapSetOffload(fd, flags): 0 or -errno; flags as TUNSETOFFLOAD has them (TUN_F_*). */
 static napi_value tap_set_offload(napi_env env, napi_callback_info info)
@@ -134,6 +151,7 @@ static napi_value tap_write_batch(napi_env env, napi_callback_info info)
 
 void tap_init(napi_env env, napi_value exports)
 {
+	export_function(env, exports, "tapAttach", tap_attach);
 	export_function(env, exports, "tapSetOffload", tap_set_offload);
 	export_function(env, exports, "tapSetCarrier", tap_set_carrier);
 	export_function(env, exports, "tapReadBatch", tap_read_batch);

@@ -1,11 +1,10 @@
 /*
- * The control socket (SOCK_SEQPACKET) to the parent.
+ * What goes over the control socket (SOCK_SEQPACKET) to the parent:
  *
- * To the parent:   "R" with descriptors: the rtnetlink socket, then one per TAP
- *                  "S" with a datagram socket whose receive queue is long
- *                  "F<step>\n<errno>\n<subject>" when something failed (report.c)
- * From the parent: "g" go, become the command
- *                  "s" another such socket, please
+ *   "R" with descriptors: the rtnetlink socket, then one per TAP
+ *   "F<step>\n<errno>\n<subject>" when something failed (report.c)
+ *
+ * The parent sends nothing; the end of the connection ends this process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -13,6 +12,7 @@
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,9 +21,6 @@
 #include <unistd.h>
 
 #include "launch.h"
-
-#define QUEUE_SYSCTL "/proc/sys/net/unix/max_dgram_qlen"
-#define LONG_QUEUE "512"
 
 static int open_tap(const char *name)
 {
@@ -38,22 +35,21 @@ static int open_tap(const char *name)
 	return fd;
 }
 
-static void send_descriptors(int control, char kind, const int *fds, size_t count)
+static void send_descriptors(int control, const int *fds, size_t count)
 {
 	char space[CMSG_SPACE(sizeof(int) * (MAX_TAPS + 1))];
-	struct iovec data = { .iov_base = &kind, .iov_len = 1 };
-	struct msghdr message = { .msg_iov = &data, .msg_iovlen = 1 };
+	struct iovec data = { .iov_base = "R", .iov_len = 1 };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = space,
+				  .msg_controllen = CMSG_SPACE(sizeof(int) * count) };
 
 	memset(space, 0, sizeof space);
-	if (count > 0) {
-		message.msg_control = space;
-		message.msg_controllen = CMSG_SPACE(sizeof(int) * count);
-		struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-		header->cmsg_level = SOL_SOCKET;
-		header->cmsg_type = SCM_RIGHTS;
-		header->cmsg_len = CMSG_LEN(sizeof(int) * count);
-		memcpy(CMSG_DATA(header), fds, sizeof(int) * count);
-	}
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int) * count);
+	memcpy(CMSG_DATA(header), fds, sizeof(int) * count);
 	if (sendmsg(control, &message, MSG_NOSIGNAL) < 0)
 		exit(STATUS_OWN_FAILURE); /* the parent is gone, there is nobody to tell */
 }
@@ -68,61 +64,19 @@ void send_interfaces(const struct launch_options *options)
 		fail("netlink", "socket");
 	for (size_t i = 0; i < options->tap_count; i++)
 		fds[count++] = open_tap(options->taps[i]);
-	send_descriptors(options->control, 'R', fds, count);
+	send_descriptors(options->control, fds, count);
 	for (size_t i = 0; i < count; i++)
 		close(fds[i]);
 }
 
-/*
- * A unix datagram socket takes its queue length from the network namespace it is made in, and in
- * this one we may set it: 512 datagrams where the system's default is 10. unix(7) sockets with
- * pathnames are not tied to a network namespace, so the parent can use it outside.
- */
-static void send_long_queue_socket(int control)
+void hold_namespaces(int control)
 {
-	char before[16];
-	int sysctl = open(QUEUE_SYSCTL, O_RDWR | O_CLOEXEC);
-	ssize_t length = sysctl < 0 ? -1 : read(sysctl, before, sizeof before);
+	/* What a terminal or a shell sends to the whole process group is for the command alone. */
+	static const int ignored[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 };
+	char nothing;
 
-	if (length > 0)
-		(void)!pwrite(sysctl, LONG_QUEUE, strlen(LONG_QUEUE), 0);
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (length > 0)
-		(void)!pwrite(sysctl, before, (size_t)length, 0);
-	if (sysctl >= 0)
-		close(sysctl);
-	send_descriptors(control, 'S', &fd, fd < 0 ? 0 : 1);
-	if (fd >= 0)
-		close(fd);
-}
-
-/* Receives one request; 0 when the parent is gone. */
-static char receive_request(int control)
-{
-	char request;
-	ssize_t length;
-
-	do
-		length = recv(control, &request, 1, 0);
-	while (length < 0 && errno == EINTR);
-	return length == 1 ? request : 0;
-}
-
-bool serve_control(int control)
-{
-	char request = receive_request(control);
-	if (request == 's')
-		send_long_queue_socket(control);
-	return request != 0;
-}
-
-void wait_for_go(int control)
-{
-	char request;
-	while ((request = receive_request(control)) != 'g') {
-		if (request == 0)
-			exit(STATUS_OWN_FAILURE);
-		if (request == 's')
-			send_long_queue_socket(control);
-	}
+	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+		signal(ignored[i], SIG_IGN);
+	while (recv(control, &nothing, 1, 0) > 0 || errno == EINTR)
+		errno = 0;
 }

@@ -1,12 +1,15 @@
 /*
- * launch [options] -- command [arguments]
+ * launch [options] -f FD                     make the namespaces and hold them for the parent
+ * launch [options] -- command [arguments]    run the command in new namespaces (-j: in those of a process)
  *
  *  -f FD         control socket to the parent        -g       guard: fork a watcher of our own first
+ *  -p            no namespaces, only supervise a command that keyboard signals shall not reach
  *  -j PID        join that process's namespaces      -0       the user is uid 0 inside
  *  -t NAME       make a TAP interface (repeatable)   -m       a mount namespace
  *  -c MASK       ambient capabilities, hexadecimal   -n NAME  host name
  *  -w NAME=TEXT  /etc/NAME with this text            -a NAME=TEXT  /etc/NAME with this text appended
  *  -b NAME=PATH  /etc/NAME is that file              -x PATH  program that explains a failure
+ *  -i MASK       signals the command ignores (n is bit n - 1), hexadecimal
  */
 #include <errno.h>
 #include <limits.h>
@@ -37,10 +40,11 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 {
 	int letter;
 
-	while ((letter = getopt(argc, argv, "+f:gj:0t:mc:n:w:a:b:x:")) != -1) {
+	while ((letter = getopt(argc, argv, "+f:gpj:0t:mc:i:n:w:a:b:x:")) != -1) {
 		switch (letter) {
 		case 'f': options->control = atoi(optarg); break;
 		case 'g': options->guard = true; break;
+		case 'p': options->supervise_only = true; break;
 		case 'j': options->join = (pid_t)atoi(optarg); break;
 		case '0': options->root = true; break;
 		case 't':
@@ -49,6 +53,7 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 			break;
 		case 'm': options->mounts = true; break;
 		case 'c': options->capabilities = strtoull(optarg, NULL, 16); break;
+		case 'i': options->ignored_signals = strtoull(optarg, NULL, 16); break;
 		case 'n': options->hostname = optarg; break;
 		case 'w': add_etc_file(options, ETC_WRITE, optarg); break;
 		case 'a': add_etc_file(options, ETC_APPEND, optarg); break;
@@ -58,7 +63,7 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 		}
 	}
 	options->command = argv + optind;
-	if (*options->command == NULL) {
+	if (*options->command == NULL && options->control < 0) {
 		fprintf(stderr, "launch: no command. This is a helper of vdens(1), which see\n");
 		exit(STATUS_OWN_FAILURE);
 	}
@@ -92,9 +97,12 @@ static void become_command(void *context)
 {
 	const struct launch_options *options = context;
 
-	if (options->control >= 0)
-		close(options->control);
-	set_ambient_capabilities(options->capabilities);
+	if (options->supervise_only) {
+		signal(SIGINT, SIG_IGN);
+		signal(SIGQUIT, SIG_IGN);
+	} else {
+		set_ambient_capabilities(options->capabilities);
+	}
 	/* The command does not outlive the one who ends its leftovers. */
 	pid_t supervisor = getppid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -102,6 +110,10 @@ static void become_command(void *context)
 		_exit(STATUS_OWN_FAILURE);
 	/* Node.js ignores SIGPIPE, and execve keeps that. */
 	signal(SIGPIPE, SIG_DFL);
+	for (int number = 1; number < 64; number++) {
+		if (options->ignored_signals >> (number - 1) & 1)
+			signal(number, SIG_IGN);
+	}
 	execvp(options->command[0], options->command);
 	int error = errno;
 	bool not_found = was_not_found(error, options->command[0]);
@@ -114,15 +126,15 @@ static int run_in_namespaces(struct launch_options *options)
 {
 	if (options->join != 0) {
 		join_namespaces(options->join);
-	} else {
+	} else if (!options->supervise_only) {
 		make_namespaces(options);
 		make_private_etc(options);
 	}
-	if (options->control >= 0) {
-		send_interfaces(options);
-		wait_for_go(options->control);
-	}
-	return supervise(become_command, options, options->control);
+	if (options->control < 0)
+		return supervise(become_command, options);
+	send_interfaces(options);
+	hold_namespaces(options->control);
+	return EXIT_SUCCESS;
 }
 
 static void run_guarded(void *context)
@@ -136,7 +148,5 @@ int main(int argc, char **argv)
 
 	report_init(&options);
 	parse_arguments(argc, argv, &options);
-	if (options.guard)
-		return supervise(run_guarded, &options, -1);
-	return run_in_namespaces(&options);
+	return options.guard ? supervise(run_guarded, &options) : run_in_namespaces(&options);
 }

@@ -31,12 +31,14 @@ struct etc_file {
 };
 
 struct launch_options {
-	int control;           /* socket to the parent, or -1 */
+	int control;           /* hold the namespaces for the parent at this socket, or -1 */
 	bool guard;            /* nobody outside watches over us: do it ourselves */
 	pid_t join;            /* join the namespaces of this process, or 0 */
+	bool supervise_only;   /* no namespaces: just supervise the command */
 	bool root;             /* map the user to uid 0 */
 	bool mounts;           /* a mount namespace of our own */
 	uint64_t capabilities; /* ambient set of the command */
+	uint64_t ignored_signals; /* the command ignores signal n when bit n - 1 is set */
 	char *hostname;
 	char *explain; /* program that says in words why we failed, or NULL */
 	char *taps[MAX_TAPS];
@@ -63,16 +65,14 @@ void set_ambient_capabilities(uint64_t mask);
 
 /* control.c */
 void send_interfaces(const struct launch_options *options);
-/* Serves the parent until it says go. Exits when the parent is gone. */
-void wait_for_go(int control);
-/* One request from the parent; false when the parent is gone. */
-bool serve_control(int control);
+/* Waits until the parent is gone. */
+void hold_namespaces(int control);
 
 /* supervise.c */
 /*
  * Forks `child`, passes SIGTERM and SIGHUP on to it, and ends every process it leaves behind.
  * Returns the child's exit status, 128+n when signal n ended it.
  */
-int supervise(void (*child)(void *), void *context, int control);
+int supervise(void (*child)(void *), void *context);
 
 #endif

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "launch.h"
@@ -56,13 +57,23 @@ void make_namespaces(const struct launch_options *options)
 		fail("hostname", options->hostname);
 }
 
+/* A descriptor of the namespace that process `pid` is in; -1 when we are in it already. */
 static int open_namespace(pid_t pid, const char *name)
 {
 	char path[64];
+	struct stat theirs, ours;
+
+	snprintf(path, sizeof path, "/proc/self/ns/%s", name);
+	if (stat(path, &ours) != 0)
+		fail("join", path);
 	snprintf(path, sizeof path, "/proc/%d/ns/%s", (int)pid, name);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &theirs) != 0)
 		fail("join", path);
+	if (theirs.st_ino == ours.st_ino) {
+		close(fd);
+		return -1;
+	}
 	return fd;
 }
 
@@ -78,6 +89,8 @@ void join_namespaces(pid_t pid)
 	for (size_t i = 0; i < COUNT; i++)
 		fds[i] = open_namespace(pid, names[i]);
 	for (size_t i = 0; i < COUNT; i++) {
+		if (fds[i] < 0)
+			continue;
 		if (setns(fds[i], 0) != 0)
 			fail("join", names[i]);
 		close(fds[i]);

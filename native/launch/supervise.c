@@ -125,7 +125,7 @@ static void ignore_keyboard(bool ignore)
 	}
 }
 
-int supervise(void (*child)(void *), void *context, int control)
+int supervise(void (*child)(void *), void *context)
 {
 	sigset_t watched, original;
 	pid_t grandparent = getppid();
@@ -156,16 +156,12 @@ int supervise(void (*child)(void *), void *context, int control)
 	bool parent_alive = getppid() == grandparent;
 
 	int status = STATUS_OWN_FAILURE;
-	struct pollfd watch[] = { { .fd = signals, .events = POLLIN }, { .fd = control, .events = POLLIN } };
+	struct pollfd watch = { .fd = signals, .events = POLLIN };
 	while (parent_alive) {
 		if (child_ended(pid, &status))
 			break;
-		if (poll(watch, 2, -1) < 0)
-			continue;
-		if (watch[0].revents != 0)
+		if (poll(&watch, 1, -1) > 0)
 			parent_alive = handle_signal(signals, pid);
-		if (parent_alive && watch[1].revents != 0)
-			parent_alive = serve_control(control);
 	}
 	end_leftovers(!parent_alive);
 	close(signals);

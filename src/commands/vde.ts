@@ -1,73 +1,68 @@
 /**
- * The `vde` command: a door to subcommands, each loaded only when it is called.
+ * The `vde` command. What a subcommand needs is loaded only when it is called.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { formatHelp } from './help.ts';
+import { interpretVdeArguments, type VdeAction } from './vde-options.ts';
 
-/** Takes the arguments after its own name, resolves with the exit status. */
-type Subcommand = (args: readonly string[]) => Promise<number>;
-
-interface SubcommandEntry {
-  readonly summary: string;
-  readonly load: () => Promise<Subcommand>;
-}
-
-const subcommands: ReadonlyMap<string, SubcommandEntry> = new Map([
-  [
-    'doctor',
-    {
-      summary: 'say whether this machine can run vdens, and what to do where it cannot',
-      load: async () => (await import('../doctor/doctor.ts')).doctor,
-    },
-  ],
-]);
-
-/** Our own failure, as with env(1). */
+/** Our own failure, as env(1) has it. */
 const STATUS_OWN_FAILURE = 125;
+/** `vde doctor` found an obstacle. */
+const STATUS_OBSTACLE = 1;
+const DEFAULT_COLUMNS = 80;
 
-/** Runs `vde` with these arguments; problems become one line on standard error. Resolves with the exit status. */
-export async function main(args: readonly string[]): Promise<number> {
+/**
+ * Runs `vde`. Its result goes to standard output, a problem to standard error as one line.
+ *
+ * @param argv - the words after the program's name
+ * @returns the exit status
+ */
+export async function main(argv: readonly string[]): Promise<number> {
   try {
-    return await run(args);
+    return await act(interpretVdeArguments(argv));
   } catch (error) {
-    const debug = (process.env['VDENS_DEBUG'] ?? '') !== '';
-    process.stderr.write(`vde: ${debug ? (error as Error).stack : (error as Error).message}\n`);
+    const { message, stack } = error as Error;
+    process.stderr.write(`vde: ${(process.env['VDENS_DEBUG'] ?? '') === '' ? message : stack}\n`);
     return STATUS_OWN_FAILURE;
   }
 }
 
-async function run([name, ...rest]: readonly string[]): Promise<number> {
-  if (name === '--help' || name === '-h') return print(help());
-  if (name === '--version' || name === '-V') return print(`vde ${version()}\n`);
-  const subcommand = name === undefined ? undefined : subcommands.get(name);
-  if (subcommand !== undefined) return (await subcommand.load())(rest);
-  const problem = name === undefined ? 'a command is missing' : `there is no command "${name}"`;
-  process.stderr.write(`vde: ${problem}. Commands: ${[...subcommands.keys()].join(', ')}. See: vde --help\n`);
-  return STATUS_OWN_FAILURE;
+async function act(request: VdeAction): Promise<number> {
+  switch (request.action) {
+    case 'help':
+      process.stdout.write(formatHelp(request.table, process.stdout.columns ?? DEFAULT_COLUMNS));
+      return 0;
+    case 'version':
+      process.stdout.write(`vde ${packageVersion()}\n`);
+      return 0;
+    case 'doctor':
+      return request.printAppArmor ? printProfile() : reportChecks(request.json);
+  }
 }
 
-function help(): string {
-  const width = Math.max(...[...subcommands.keys()].map((name) => name.length));
-  const lines = [...subcommands].map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
-  return `Usage: vde COMMAND [options]
-
-Commands:
-${lines.join('\n')}
-
-Options:
-  -h, --help     print this text
-  -V, --version  print the version
-
-vde COMMAND --help says more about one of them.
-`;
+async function printProfile(): Promise<number> {
+  const [{ apparmorProfile }, { launchPath }] = await Promise.all([
+    import('../doctor/apparmor-profile.ts'),
+    import('../system/native-directory.ts'),
+  ]);
+  process.stdout.write(apparmorProfile(launchPath));
+  return 0;
 }
 
-function version(): string {
+async function reportChecks(asJson: boolean): Promise<number> {
+  const [{ examineMachine }, { canRun }, { formatReport }] = await Promise.all([
+    import('../doctor/doctor.ts'),
+    import('../doctor/obstacles.ts'),
+    import('../doctor/report.ts'),
+  ]);
+  const checks = await examineMachine();
+  const colour = process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
+  process.stdout.write(`${asJson ? JSON.stringify(checks, null, 2) : formatReport(checks, { colour })}\n`);
+  return canRun(checks) ? 0 : STATUS_OBSTACLE;
+}
+
+function packageVersion(): string {
   const path = join(import.meta.dirname, '..', '..', '..', 'package.json');
   return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
-}
-
-function print(text: string): number {
-  process.stdout.write(text);
-  return 0;
 }

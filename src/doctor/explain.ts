@@ -50,6 +50,11 @@ const stepHints: Readonly<Record<string, string>> = {
   'join ENOENT': 'its process is gone',
 };
 
+/** Whether the helper has a step of this name. */
+export function isLaunchStep(step: string): boolean {
+  return steps[step] !== undefined;
+}
+
 /**
  * The line that `vdens` prints when its helper failed.
  *

@@ -115,18 +115,29 @@ function container(): Container | undefined {
   return process.env['container'] !== undefined || existsSync('/run/systemd/container') ? 'other' : undefined;
 }
 
-/** What the kernel asks before it makes a user namespace (user_namespaces(7)), as far as it can be seen from outside. */
+/**
+ * Whether our root is not that of the mount namespace: what the kernel asks before it makes a user namespace
+ * (user_namespaces(7)). Only other processes show it, of those the ones that we may look at.
+ */
 function isChroot(): boolean {
-  // A folder that is not a mount point is the root: then no mount has the mount point "/".
+  // A chroot into a folder that is no mount point: then no mount is at "/".
   const mounts = read('/proc/self/mountinfo');
   if (mounts !== undefined && !mounts.split('\n').some((line) => line.split(' ')[4] === '/')) return true;
-  // Only root may look at process 1; that one is a measure only in the same mount namespace.
+  const others = list('/proc').filter((name) => /^\d+$/.test(name));
+  return process.env['SCHROOT_SESSION_ID'] !== undefined || others.some(seesAnotherRoot);
+}
+
+/** Whether that process is in our mount namespace, at its root, and that is not where we are. */
+function seesAnotherRoot(pid: string): boolean {
   try {
-    if (readlinkSync('/proc/1/ns/mnt') !== readlinkSync('/proc/self/ns/mnt')) return false;
-    const [theirs, ours] = [statSync('/proc/1/root/'), statSync('/')];
+    // The link of a process in a chroot, seen from outside of it, is not "/".
+    if (readlinkSync(`/proc/${pid}/root`) !== '/') return false;
+    if (readlinkSync(`/proc/${pid}/ns/mnt`) !== readlinkSync('/proc/self/ns/mnt')) return false;
+    const [theirs, ours] = [statSync(`/proc/${pid}/root/`), statSync('/')];
     return theirs.ino !== ours.ino || theirs.dev !== ours.dev;
   } catch {
-    return process.env['SCHROOT_SESSION_ID'] !== undefined;
+    // Another user's process, or one that has ended: it tells nothing.
+    return false;
   }
 }
 

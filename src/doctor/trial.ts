@@ -7,7 +7,7 @@
  */
 import { VdensError } from '../errors.ts';
 
-/** What a TAP of this kernel takes over from us, each a flag of TUNSETOFFLOAD (linux/if_tun.h). */
+/** Work on frames that a TAP of this kernel leaves to us, so that it can be left out altogether between two TAPs. */
 export type Offload = 'checksum' | 'TSO' | 'USO';
 
 /** How the trial went. */
@@ -27,20 +27,12 @@ export type Trial =
     }
   | { readonly outcome: 'not run' };
 
-const TUN_F_CSUM = 0x01;
-const TUN_F_TSO4 = 0x02;
-const TUN_F_TSO6 = 0x04;
-/** Linux 6.2 */
-const TUN_F_USO4 = 0x20;
-const TUN_F_USO6 = 0x40;
-
-const offloadFlags: readonly (readonly [Offload, number])[] = [
-  ['checksum', TUN_F_CSUM],
-  ['TSO', TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6],
-  ['USO', TUN_F_CSUM | TUN_F_USO4 | TUN_F_USO6],
+/** Bits of each (linux/if_tun.h): TUN_F_CSUM; TUN_F_TSO4 and 6; TUN_F_USO4 and 6, from Linux 6.2 on. */
+const offloadBits: readonly (readonly [Offload, number])[] = [
+  ['checksum', 0x01],
+  ['TSO', 0x06],
+  ['USO', 0x60],
 ];
-
-const TAP = 'vdens0';
 
 /** Makes a namespace, tries what `vdens` does in it, and closes it. Never throws. */
 export async function runTrial(): Promise<Trial> {
@@ -52,40 +44,22 @@ export async function runTrial(): Promise<Trial> {
 async function tryOnce(privateEtc: boolean): Promise<Trial> {
   try {
     // Loaded here, because the native parts may be what is missing.
-    const [{ NamespaceHolder, runInside }, { Rtnetlink }, { descriptorTransport }, { native }] = await Promise.all([
-      import('../system/launcher.ts'),
-      import('../system/rtnetlink.ts'),
-      import('../system/netlink-transport.ts'),
-      import('../system/native.ts'),
-    ]);
-    const { holder, netlink, taps } = await NamespaceHolder.start({
-      taps: [TAP],
-      root: false,
-      mounts: privateEtc,
-      hostname: 'trial',
-      etc: privateEtc ? [{ name: 'resolv.conf', text: '' }] : [],
+    const { openNamespace } = await import('../namespace/namespace.ts');
+    await using namespace = await openNamespace({
+      interfaces: [{ name: 'vdens0', addresses: ['192.0.2.1/24'] }],
+      up: true,
+      ...(privateEtc ? { hostname: 'trial', nameServers: [] } : {}),
     });
-    try {
-      const rtnetlink = new Rtnetlink(descriptorTransport(netlink));
-      await rtnetlink.setUp('lo', true);
-      await rtnetlink.setUp(TAP, true);
-      const tap = taps[0]!;
-      const offloads = offloadFlags.filter(([, flags]) => native.tapSetOffload(tap, flags) === 0);
-      const command = runInside(holder.pid, 0n, ['true'], { stdio: 'ignore' });
-      const status = await new Promise<number | null>((resolve) => {
-        command.on('error', () => resolve(null));
-        command.on('exit', resolve);
-      });
-      if (status !== 0) return { outcome: 'failed', step: 'join', errno: `exit status ${status}` };
-      return { outcome: 'works', offloads: offloads.map(([name]) => name), privateEtc };
-    } finally {
-      for (const descriptor of [netlink, ...taps]) native.closeDescriptor(descriptor);
-      await holder.close();
-    }
+    const status = await namespace.run(['true'], { stdio: 'ignore' }).exit;
+    // The helper said why on its standard error, which is not for this screen.
+    if (status !== 0) return { outcome: 'failed', step: 'join', errno: `exit status ${status}` };
+    const bits = namespace.interfaces[0]!.plug.offload;
+    const offloads = offloadBits.filter(([, mask]) => (bits & mask) === mask).map(([name]) => name);
+    return { outcome: 'works', offloads, privateEtc };
   } catch (error) {
     // Whatever it was is the result; a missing native part is told by another check.
     if (!(error instanceof VdensError)) return { outcome: 'failed', step: 'unknown', errno: (error as Error).message };
     if (error.code === 'ERR_NATIVE') return { outcome: 'not run' };
-    return { outcome: 'failed', step: error.syscall ?? 'unknown', errno: error.errno ?? error.message };
+    return { outcome: 'failed', step: error.syscall ?? 'configuration', errno: error.errno ?? error.message };
   }
 }

@@ -2,6 +2,8 @@
  * What a plug counts, cheaply enough to be always on: plain number fields, read with a snapshot.
  */
 
+import { type FrameBatch, SLOT_WORDS } from '../frames/batch.ts';
+
 /** Why a frame was dropped. */
 export type DropReason =
   /** The other side did not take it in the time a plug waits. */
@@ -39,6 +41,14 @@ export class PlugCounters {
     const drops = this[direction].drops;
     drops[reason] = (drops[reason] ?? 0) + frames;
   }
+}
+
+/** How many bytes the frames of a batch have together. */
+export function batchBytes(batch: FrameBatch): number {
+  const { slots, count } = batch;
+  let bytes = 0;
+  for (let i = 0; i < count; i++) bytes += slots[i * SLOT_WORDS + 1]!;
+  return bytes;
 }
 
 /** One line for people: `in 12 frames 1.1 kB, out 9 frames 800 B, dropped out: peer-slow 3`. */

@@ -18,6 +18,7 @@ export interface Native {
   reactorWatch(epoll: number, operation: number, fd: number, token: number, events: number): number;
   reactorWait(epoll: number, ready: Int32Array, timeoutMicroseconds: number): number;
 
+  tapAttach(fd: number, name: string): number;
   tapSetOffload(fd: number, flags: number): number;
   tapSetCarrier(fd: number, on: number): number;
   tapReadBatch(fd: number, arena: Uint8Array, slots: Int32Array, largest: number): number;
@@ -44,6 +45,7 @@ export interface Native {
 
   openSocket(domain: number, type: number, protocol: number): number;
   openSocketPair(type: number, ends: Int32Array): number;
+  openPipe(ends: Int32Array): number;
   bindSocket(fd: number, address: Uint8Array): number;
   connectSocket(fd: number, address: Uint8Array): number;
   send(fd: number, bytes: Uint8Array): number;

@@ -32,6 +32,8 @@ let watching = 0;
 const ready = new Int32Array(2 * MAX_EVENTS);
 const watches: (Watch | undefined)[] = [];
 const freeTokens: number[] = [];
+/** Tokens of watches that ended in the round being served: events for them may still be in `ready`. */
+const retiredTokens: number[] = [];
 
 /** One watched descriptor. The descriptor stays the caller's, who ends the watch before closing it. */
 export class Watch {
@@ -69,7 +71,7 @@ export class Watch {
     this.#ended = true;
     native.reactorWatch(epoll, REMOVE, this.#fd, 0, 0);
     watches[this.#token] = undefined;
-    freeTokens.push(this.#token);
+    retiredTokens.push(this.#token);
     if (--watching === 0) native.reactorHold(0);
   }
 }
@@ -77,6 +79,7 @@ export class Watch {
 function serve(): void {
   for (let round = 0; round < ROUNDS; round++) {
     const count = native.reactorWait(epoll, ready, round === 0 ? 0 : QUIET_US);
+    while (retiredTokens.length > 0) freeTokens.push(retiredTokens.pop()!);
     if (count === 0) return;
     for (let i = 0; i < count; i++) {
       // A handler may have ended another's watch in this very round.

@@ -1,0 +1,90 @@
+/**
+ * The longer half of `vdens`: a namespace plugged into networks, for as long as a command runs.
+ *
+ * One line on standard error says when a network goes and when it is back; SIGUSR1 prints the counters.
+ * Keyboard signals are for the command alone, SIGTERM and SIGHUP are passed on to it.
+ */
+import { openPlug } from '../locator/open-plug.ts';
+import { type Namespace, type NamespaceCommand, type NamespaceOptions, openNamespace } from '../namespace/namespace.ts';
+import { cable } from '../plugs/cable.ts';
+import { formatCounters } from '../plugs/counters.ts';
+import type { Plug } from '../plugs/plug.ts';
+import type { TapPlug } from '../plugs/tap.ts';
+import { isIgnored } from '../system/ignored-signals.ts';
+
+/** How long letting go of everything may take before we leave it to the kernel. */
+const CLOSE_TIMEOUT_MS = 3000;
+
+/**
+ * Makes the namespace, opens the networks (one for each interface, in order), runs the command.
+ *
+ * @param reconnect whether a network that goes away is opened again
+ * @returns the command's exit status
+ * @throws VdensError when the namespace cannot be made or a network not be opened
+ */
+export async function runNetworks(
+  options: NamespaceOptions,
+  networks: readonly string[],
+  command: readonly string[],
+  reconnect: boolean,
+): Promise<number> {
+  const namespace = await openNamespace(options);
+  const plugs: Plug[] = [];
+  try {
+    for (const network of networks) plugs.push(await openPlug(network, { reconnect }));
+    const running = { command: undefined as NamespaceCommand | undefined };
+    const lines = namespace.interfaces.map(({ plug }, index) => ({ tap: plug, network: plugs[index]! }));
+    for (const { tap, network } of lines) join(tap, network, reconnect, () => running.command?.process.kill('SIGTERM'));
+    passSignals(lines, (signal) => running.command?.process.kill(signal));
+    running.command = namespace.run(command, { stdio: 'inherit' });
+    return await running.command.exit;
+  } finally {
+    await closeAll(namespace, plugs);
+  }
+}
+
+interface Line {
+  readonly tap: TapPlug;
+  readonly network: Plug;
+}
+
+function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () => void): void {
+  const name = `${tap.label}: ${network.label}`;
+  cable(tap, network, {
+    down: (plug, reason) => {
+      if (plug === tap) {
+        say(`${tap.label}: ${reason}`);
+        return;
+      }
+      tap.setCarrier(false);
+      say(`${name}: ${reason}${reconnect ? '; waiting for it to come back' : ''}`);
+      // Without its stream the original ends, too.
+      if (!reconnect && network.label.startsWith('=')) endCommand();
+    },
+    up: () => {
+      tap.setCarrier(true);
+      say(`${name}: is back`);
+    },
+  });
+}
+
+function passSignals(lines: readonly Line[], pass: (signal: NodeJS.Signals) => void): void {
+  for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => undefined);
+  process.on('SIGTERM', () => pass('SIGTERM'));
+  if (!isIgnored('SIGHUP')) process.on('SIGHUP', () => pass('SIGHUP'));
+  process.on('SIGUSR1', () => {
+    for (const { tap, network } of lines) {
+      say(`${tap.label}: ${formatCounters(tap.counters)}`);
+      say(`${network.label}: ${formatCounters(network.counters)}`);
+    }
+  });
+}
+
+async function closeAll(namespace: Namespace, plugs: readonly Plug[]): Promise<void> {
+  const timeout = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
+  await Promise.race([Promise.allSettled([namespace.close(), ...plugs.map((plug) => plug.close())]), timeout]);
+}
+
+function say(line: string): void {
+  process.stderr.write(`vdens: ${line}\n`);
+}

@@ -1,0 +1,108 @@
+/**
+ * The `vdens` command: options in, library calls, exit status out.
+ *
+ * Without a network there is nothing to move afterwards, so this process becomes the helper that makes the
+ * namespaces; with one it stays and moves the frames (run-networks.ts).
+ */
+import { realpathSync } from 'node:fs';
+import { commandCapabilities } from '../namespace/capabilities.ts';
+import { etcFiles } from '../namespace/etc-files.ts';
+import { commandArguments, namespaceArguments } from '../system/launch-arguments.ts';
+import { launchPath, native } from '../system/native.ts';
+import { reportError } from './report-error.ts';
+import { interpretVdensArguments, type VdensRequest } from './vdens-options.ts';
+
+const NAME = 'vdens';
+
+/** Runs the command line. Resolves with the exit status, unless this process became another program. */
+export async function main(args: readonly string[]): Promise<number> {
+  try {
+    if (args[0] === '--explain-launch-failure') return await explainFailure(args.slice(1));
+    const action = await interpretVdensArguments(args, process.env);
+    switch (action.action) {
+      case 'help':
+        return await printHelp();
+      case 'version':
+        return await printVersion();
+      case 'run':
+        return action.networks.length === 0 && !action.up ? becomeCommand(action) : await runWithNetworks(action);
+    }
+  } catch (error) {
+    return reportError(NAME, error);
+  }
+}
+
+/** The command to run: the one given, else the user's shell. */
+async function commandOf(request: VdensRequest): Promise<readonly string[]> {
+  if (request.command !== undefined) return request.command;
+  if (process.env['SHELL']) return [process.env['SHELL']];
+  const { userInfo } = await import('node:os');
+  try {
+    return [userInfo().shell || '/bin/sh'];
+  } catch {
+    return ['/bin/sh']; // a uid without an entry in passwd(5)
+  }
+}
+
+/** Never returns, unless it fails. */
+async function becomeCommand(request: VdensRequest): Promise<number> {
+  const args = [
+    launchPath,
+    '-g',
+    '-x',
+    realpathSync(process.argv[1]!),
+    ...namespaceArguments({
+      taps: [],
+      root: request.root,
+      mounts: request.sysAdmin,
+      hostname: request.hostname,
+      etc: etcFiles({ hostname: request.hostname, ...resolvConfOptions(request) }),
+    }),
+    ...commandArguments(commandCapabilities(request.sysAdmin), 0n, await commandOf(request)),
+  ];
+  const result = native.becomeProgram(launchPath, args);
+  const { launchError } = await import('../system/launch-error.ts');
+  throw launchError('exec', -result, launchPath);
+}
+
+async function runWithNetworks(request: VdensRequest): Promise<number> {
+  const { runNetworks } = await import('./run-networks.ts');
+  return runNetworks(
+    {
+      interfaces: request.interfaces,
+      up: request.up,
+      gateways: request.gateways.map(({ address }) => address),
+      hostname: request.hostname,
+      root: request.root,
+      sysAdmin: request.sysAdmin,
+      ...resolvConfOptions(request),
+    },
+    request.interfaces.map(({ network }) => network),
+    await commandOf(request),
+    request.reconnect,
+  );
+}
+
+function resolvConfOptions({ resolvConf }: VdensRequest): { nameServers?: readonly string[]; resolvConf?: string } {
+  if (resolvConf === undefined) return {};
+  return resolvConf.kind === 'file' ? { resolvConf: resolvConf.path } : { nameServers: resolvConf.addresses };
+}
+
+async function printHelp(): Promise<number> {
+  const [{ formatHelp }, { VDENS_TABLE }] = await Promise.all([import('./help.ts'), import('./vdens-options.ts')]);
+  process.stdout.write(formatHelp(VDENS_TABLE, process.stdout.columns ?? 80));
+  return 0;
+}
+
+async function printVersion(): Promise<number> {
+  const { version } = await import('./version.ts');
+  process.stdout.write(`${NAME} ${version()}\n`);
+  return 0;
+}
+
+/** The helper runs us like this when it failed and nobody listens on a control socket. */
+async function explainFailure([step = '', errno = '0', subject = '']: readonly string[]): Promise<number> {
+  const { launchError } = await import('../system/launch-error.ts');
+  return reportError(NAME, launchError(step, Number(errno), subject));
+}
+

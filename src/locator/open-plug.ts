@@ -1,0 +1,114 @@
+/**
+ * From a network's name to a plug on it.
+ */
+import { VdensError } from '../errors.ts';
+import type { HealingPlug } from '../plugs/healing.ts';
+import type { Plug } from '../plugs/plug.ts';
+import { type Locator } from './locator.ts';
+import { parseNetworkWord } from './network.ts';
+import { defaultSwitchDirectories, resolveLocator } from './resolve.ts';
+import { vdeAccessOptions, vdePortOption } from './vde-options.ts';
+
+/** How to open a network. */
+export interface OpenPlugOptions {
+  /** Who we are, for the operator of a switch. @defaultValue `vdens` */
+  readonly description?: string;
+  /** Whether a network that goes away is opened again, with growing pauses. @defaultValue true */
+  readonly reconnect?: boolean;
+  /** How long a switch may take to answer, in milliseconds. @defaultValue 5000 */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Opens the network that a word names: a locator, a path, an alias file, `=COMMAND`.
+ *
+ * @throws VdensError `ERR_LOCATOR` when the word is wrong, `ERR_NETWORK_OPEN` or `ERR_NETWORK_TIMEOUT` when the
+ * network is not there
+ */
+export async function openPlug(word: string, options: OpenPlugOptions = {}): Promise<Plug> {
+  const network = parseNetworkWord(word);
+  if (network.kind === 'stream') return openCommand(word, network.command, options);
+  const locator = resolveLocator(word);
+  const label = word === '' ? locator.text : word;
+  switch (locator.scheme) {
+    case 'vde':
+      return openVde(label, locator, options);
+    case 'cmd': {
+      const { splitCommandLine } = await import('./command-line.ts');
+      return openCommand(label, splitCommandLine(locator.address), options);
+    }
+    case 'tap': {
+      const { openHostTap } = await import('../plugs/host-tap.ts');
+      return openHostTap(label, locator.address);
+    }
+    case 'null': {
+      const { NullPlug } = await import('../plugs/null.ts');
+      return new NullPlug(label);
+    }
+    default: {
+      const message = `${label}: this version cannot open ${locator.scheme}:// yet. It can open vde://, tap://, cmd:// and null://`;
+      throw new VdensError('ERR_LOCATOR', message, { value: locator.scheme });
+    }
+  }
+}
+
+async function openVde(label: string, locator: Locator, options: OpenPlugOptions): Promise<Plug> {
+  const { VdePlug } = await import('../plugs/vde.ts');
+  const port = vdePortOption(locator);
+  const { group, mode } = vdeAccessOptions(locator);
+  const connection = {
+    ...(port.kind === 'port' ? { port: port.port } : {}),
+    ...(port.kind === 'group' ? { portGroup: port.name } : {}),
+    ...(group === undefined ? {} : { group: await groupId(label, group) }),
+    ...(mode === undefined ? {} : { mode }),
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+    description: describe(options.description ?? 'vdens'),
+  };
+  const directories = locator.address === '' ? defaultSwitchDirectories() : [locator.address];
+  return healing(label, options, async (counters) => {
+    let failure: unknown;
+    for (const directory of directories) {
+      try {
+        return await VdePlug.open(label, { ...connection, directory }, counters);
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure;
+  });
+}
+
+function openCommand(label: string, command: readonly string[], options: OpenPlugOptions): Promise<Plug> {
+  return healing(label, options, async (counters) => {
+    const { CommandPlug } = await import('../plugs/command.ts');
+    return CommandPlug.open(label, command, counters);
+  });
+}
+
+async function healing(
+  label: string,
+  { reconnect = true }: OpenPlugOptions,
+  open: Parameters<typeof HealingPlug.open>[1],
+): Promise<Plug> {
+  const { HealingPlug } = await import('../plugs/healing.ts');
+  if (reconnect) return HealingPlug.open(label, open);
+  const { PlugCounters } = await import('../plugs/counters.ts');
+  return open(new PlugCounters());
+}
+
+/** As the originals describe themselves, so that operators find what they are used to. */
+function describe(who: string): string {
+  const ssh = process.env['SSH_CLIENT']?.split(' ')[0];
+  return `${who} user=${process.geteuid?.() ?? ''} pid=${process.pid}${ssh === undefined ? '' : ` SSH=${ssh}`}`;
+}
+
+/** The number of a group, from its name in group(5) or as a number. */
+async function groupId(label: string, group: string): Promise<number> {
+  if (/^\d+$/.test(group)) return Number(group);
+  const { readFileSync } = await import('node:fs');
+  const line = readFileSync('/etc/group', 'utf8')
+    .split('\n')
+    .find((entry) => entry.startsWith(`${group}:`));
+  if (line !== undefined) return Number(line.split(':')[2]);
+  throw new VdensError('ERR_LOCATOR', `${label}: there is no group "${group}". See: getent group`, { value: group });
+}

@@ -1,0 +1,29 @@
+/** Which files of /etc a namespace has of its own: who resolves names, and its own name. */
+import type { EtcFile } from '../system/launch-arguments.ts';
+
+/** What concerns names; see the namespace's options of the same names. */
+export interface NameOptions {
+  readonly hostname?: string | undefined;
+  readonly nameServers?: readonly string[] | undefined;
+  readonly resolvConf?: string | undefined;
+}
+
+/** The files that a namespace needs for its names; none when it needs none. */
+export function etcFiles({ hostname, nameServers, resolvConf }: NameOptions): EtcFile[] {
+  const files: EtcFile[] = [];
+  if (nameServers !== undefined) {
+    files.push({ name: 'resolv.conf', text: nameServers.map((address) => `nameserver ${address}\n`).join('') });
+  } else if (resolvConf === '') {
+    files.push({ name: 'resolv.conf', text: '' });
+  } else if (resolvConf !== undefined) {
+    files.push({ name: 'resolv.conf', path: resolvConf });
+  }
+  if (hostname !== undefined) files.push({ name: 'hosts', append: hostsLine(hostname) });
+  return files;
+}
+
+/** hosts(5): a name of the host itself, and its first part as an alias. */
+function hostsLine(hostname: string): string {
+  const [first] = hostname.split('.');
+  return `127.0.1.1\t${hostname}${first === hostname ? '' : ` ${first}`}\n`;
+}

@@ -1,0 +1,199 @@
+/**
+ * A private network, seen from outside: namespaces with interfaces in them, and commands that run there.
+ *
+ * The interfaces are TAPs whose other ends are plugs in this process; what they are plugged into is the
+ * caller's affair. Everything is configured from here by rtnetlink: nothing has to be installed inside.
+ */
+import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { VdensError } from '../errors.ts';
+import { parseIp } from '../net/ip.ts';
+import { parseMac } from '../net/mac.ts';
+import { type IpPrefix, parsePrefix } from '../net/prefix.ts';
+import { TapPlug } from '../plugs/tap.ts';
+import { NamespaceHolder, runInside } from '../system/launcher.ts';
+import { native } from '../system/native.ts';
+import { descriptorTransport } from '../system/netlink-transport.ts';
+import { configureInterfaces } from '../system/network-configuration.ts';
+import { Rtnetlink } from '../system/rtnetlink.ts';
+import { commandCapabilities } from './capabilities.ts';
+import { etcFiles } from './etc-files.ts';
+import { killProcessesIn, networkNamespaceOf } from './leftovers.ts';
+
+/** An interface to make. */
+export interface InterfaceOptions {
+  /** Its name inside, at most 15 bytes. */
+  readonly name: string;
+  /** Addresses with their prefix length, such as `10.0.0.1/24` or `fd00::1/64`. */
+  readonly addresses?: readonly (string | IpPrefix)[];
+  /** The MAC address; random when left out. */
+  readonly mac?: string | Uint8Array | undefined;
+  /** In bytes. @defaultValue 1500 */
+  readonly mtu?: number | undefined;
+  /** Whether to set it up. @defaultValue true when it has addresses, or when {@link NamespaceOptions.up} */
+  readonly up?: boolean;
+}
+
+/** What kind of namespace to make. */
+export interface NamespaceOptions {
+  readonly interfaces?: readonly InterfaceOptions[];
+  /** Sets `lo` and every interface up. @defaultValue true when an interface has addresses */
+  readonly up?: boolean;
+  /** Default gateways, at most one of each family. */
+  readonly gateways?: readonly (string | Uint8Array)[];
+  /** The host name inside, known in /etc/hosts too. */
+  readonly hostname?: string | undefined;
+  /** Name servers for /etc/resolv.conf; none of them makes it an empty file. @defaultValue the host's file */
+  readonly nameServers?: readonly string[] | undefined;
+  /** A file to see as /etc/resolv.conf. */
+  readonly resolvConf?: string | undefined;
+  /** Whether the user is uid 0 inside. */
+  readonly root?: boolean;
+  /** Whether commands get CAP_SYS_ADMIN besides the network capabilities. */
+  readonly sysAdmin?: boolean;
+}
+
+/** An interface of a namespace. */
+export interface NamespaceInterface {
+  readonly name: string;
+  /** Its end outside: what the namespace sends comes out of it. */
+  readonly plug: TapPlug;
+}
+
+/** A command in a namespace. */
+export interface NamespaceCommand {
+  /** The process that supervises the command: its streams are the command's, its exit status too. */
+  readonly process: ChildProcess;
+  /** The command's exit status; 128+n when signal n ended it, 126 or 127 when it could not be run. */
+  readonly exit: Promise<number>;
+}
+
+/** A private network. */
+export class Namespace implements AsyncDisposable {
+  readonly interfaces: readonly NamespaceInterface[];
+  /** The interfaces, addresses and routes inside. */
+  readonly rtnetlink: Rtnetlink;
+  readonly #holder: NamespaceHolder;
+  readonly #netlink: number;
+  readonly #identity: string | undefined;
+  readonly #capabilities: bigint;
+  readonly #commands = new Set<NamespaceCommand>();
+  #closing: Promise<void> | undefined;
+
+  private constructor(holder: NamespaceHolder, netlink: number, plugs: readonly TapPlug[], capabilities: bigint) {
+    this.interfaces = plugs.map((plug) => ({ name: plug.label, plug }));
+    this.rtnetlink = new Rtnetlink(descriptorTransport(netlink));
+    this.#holder = holder;
+    this.#netlink = netlink;
+    this.#identity = networkNamespaceOf(holder.pid);
+    this.#capabilities = capabilities;
+  }
+
+  /**
+   * Makes a namespace with its interfaces, configured.
+   *
+   * @throws VdensError `ERR_NAMESPACE`, `ERR_TAP`, `ERR_NETLINK`, `ERR_ADDRESS`
+   */
+  static async open(options: NamespaceOptions = {}): Promise<Namespace> {
+    const requested = options.interfaces ?? [];
+    const configuration = readConfiguration(options);
+    const { holder, netlink, taps } = await NamespaceHolder.start({
+      taps: requested.map(({ name }) => name),
+      root: options.root ?? false,
+      mounts: options.sysAdmin ?? false,
+      hostname: options.hostname,
+      etc: etcFiles(options),
+    });
+    const plugs = taps.map((fd, index) => new TapPlug(fd, requested[index]!.name));
+    const namespace = new Namespace(holder, netlink, plugs, commandCapabilities(options.sysAdmin ?? false));
+    try {
+      await configureInterfaces(namespace.rtnetlink, configuration);
+    } catch (error) {
+      await namespace.close();
+      throw error;
+    }
+    return namespace;
+  }
+
+  /** The process by which others can join the namespaces (`nsenter -t PID`). */
+  get pid(): number {
+    return this.#holder.pid;
+  }
+
+  /**
+   * Runs a command inside, with the network capabilities as ambient capabilities. When it ends, or this
+   * process does, what it left in the background is ended too.
+   */
+  run(command: readonly string[], options: SpawnOptions = {}): NamespaceCommand {
+    if (this.#closing !== undefined) throw new VdensError('ERR_CLOSED', 'the namespace is closed');
+    const child = runInside(this.pid, this.#capabilities, command, options);
+    const exit = new Promise<number>((resolve, reject) => {
+      child.on('error', (cause) => {
+        reject(new VdensError('ERR_COMMAND', `cannot run '${command[0]}' (${cause.message})`, { cause }));
+      });
+      child.on('exit', (status, signal) => {
+        // A supervisor ends by a signal only when it was killed, and then could not end what it supervised.
+        if (signal !== null) this.#killLeftovers();
+        resolve(status ?? 128 + 9);
+      });
+    });
+    const running: NamespaceCommand = { process: child, exit };
+    this.#commands.add(running);
+    const forget = (): boolean => this.#commands.delete(running);
+    exit.then(forget, forget);
+    return running;
+  }
+
+  /** Ends the commands, removes the interfaces. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #end(): Promise<void> {
+    const running = [...this.#commands];
+    for (const command of running) command.process.kill('SIGTERM');
+    const timer = setTimeout(() => this.#killLeftovers(), 1000);
+    await Promise.allSettled(running.map(({ exit }) => exit));
+    clearTimeout(timer);
+    await Promise.all(this.interfaces.map(({ plug }) => plug.close()));
+    native.closeDescriptor(this.#netlink);
+    await this.#holder.close();
+  }
+
+  #killLeftovers(): void {
+    if (this.#identity !== undefined) killProcessesIn(this.#identity, [this.pid]);
+  }
+}
+
+/**
+ * Makes a private network; see {@link Namespace.open}.
+ *
+ * ```ts
+ * await using namespace = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.1/24'] }] });
+ * const status = await namespace.run(['ip', 'address'], { stdio: 'inherit' }).exit;
+ * ```
+ */
+export function openNamespace(options: NamespaceOptions = {}): Promise<Namespace> {
+  return Namespace.open(options);
+}
+
+type Configuration = Parameters<typeof configureInterfaces>[1];
+
+function readConfiguration(options: NamespaceOptions): Configuration {
+  const interfaces = (options.interfaces ?? []).map((request) => ({
+    name: request.name,
+    mac: typeof request.mac === 'string' ? parseMac(request.mac) : request.mac,
+    mtu: request.mtu,
+    addresses: (request.addresses ?? []).map((text) => (typeof text === 'string' ? parsePrefix(text) : text)),
+    up: request.up ?? options.up ?? (request.addresses ?? []).length > 0,
+  }));
+  return {
+    interfaces,
+    loopbackUp: options.up ?? interfaces.some(({ addresses }) => addresses.length > 0),
+    gateways: (options.gateways ?? []).map((text) => (typeof text === 'string' ? parseIp(text) : text)),
+  };
+}

@@ -1,0 +1,122 @@
+/**
+ * `cmd://COMMAND` and `=COMMAND`: an Ethernet line to a command that speaks the stream framing on its standard
+ * input and output, such as `ssh host vde_plug`.
+ *
+ * The command runs in the caller's namespaces, with the caller's standard error. Keyboard signals do not reach
+ * it, and it does not outlive us.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { VdensError } from '../errors.ts';
+import type { FrameBatch } from '../frames/batch.ts';
+import { runSupervised } from '../system/launcher.ts';
+import { errnoName, native } from '../system/native.ts';
+import type { PlugCounters } from './counters.ts';
+import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
+import { StreamPlug } from './stream.ts';
+
+/** How long a command that closed its output has to exit, so that its status can be told. */
+const EXIT_STATUS_MS = 300;
+/** How long it has between SIGTERM and SIGKILL when the plug is closed. */
+const TERMINATE_MS = 1000;
+
+export class CommandPlug implements Plug {
+  readonly label: string;
+  readonly takesSuperFrames: boolean = false;
+  readonly #process: ChildProcess;
+  readonly #stream: StreamPlug;
+  readonly #exited: Promise<void>;
+  #ending: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  private constructor(label: string, child: ChildProcess, stream: StreamPlug) {
+    this.label = label;
+    this.#process = child;
+    this.#stream = stream;
+    this.#exited = new Promise((resolve) => {
+      child.on('error', (error) => {
+        this.#ending = `the command could not be started (${error.message})`;
+        resolve();
+      });
+      child.on('exit', (status, signal) => {
+        this.#ending = signal === null ? `the command ended with status ${status}` : `the command ended by ${signal}`;
+        resolve();
+      });
+    });
+  }
+
+  /**
+   * Starts the command.
+   *
+   * @throws VdensError `ERR_NETWORK_OPEN` when there are no descriptors left for the pipes
+   */
+  static open(label: string, command: readonly string[], counters?: PlugCounters): CommandPlug {
+    const [toCommand, fromCommand] = [openPipe(label), openPipe(label)];
+    const child = runSupervised(command, { stdio: [toCommand.read, fromCommand.write, 'inherit'] });
+    native.closeDescriptor(toCommand.read);
+    native.closeDescriptor(fromCommand.write);
+    return new CommandPlug(label, child, new StreamPlug(label, fromCommand.read, toCommand.write, counters));
+  }
+
+  get maxFrameBytes(): number {
+    return this.#stream.maxFrameBytes;
+  }
+
+  get counters(): PlugCounters {
+    return this.#stream.counters;
+  }
+
+  get busy(): boolean {
+    return this.#stream.busy;
+  }
+
+  start(receiver: FrameReceiver, events: PlugEvents = {}): void {
+    this.#stream.start(receiver, {
+      ...events,
+      down: async (reason) => {
+        const pause = new Promise((resolve) => setTimeout(resolve, EXIT_STATUS_MS));
+        await Promise.race([this.#exited, pause]);
+        events.down?.(this.#ending ?? reason);
+      },
+    });
+  }
+
+  send(batch: FrameBatch): void {
+    this.#stream.send(batch);
+  }
+
+  pause(): void {
+    this.#stream.pause();
+  }
+
+  resume(): void {
+    this.#stream.resume();
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #end(): Promise<void> {
+    await this.#stream.close();
+    this.#process.kill('SIGTERM');
+    // Its supervisor gone, the kernel kills the command too.
+    const timer = setTimeout(() => this.#process.kill('SIGKILL'), TERMINATE_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+}
+
+function openPipe(label: string): { read: number; write: number } {
+  const ends = new Int32Array(2);
+  const result = native.openPipe(ends);
+  if (result < 0) {
+    const errno = errnoName(result);
+    throw new VdensError('ERR_NETWORK_OPEN', `${label}: cannot make a pipe (${errno})`, { errno, syscall: 'pipe2' });
+  }
+  return { read: ends[0]!, write: ends[1]! };
+}

@@ -1,0 +1,161 @@
+/**
+ * Frames over a byte stream, as vde_plug speaks on its standard input and output: a 16-bit length, big-endian,
+ * then the frame.
+ */
+import { constants } from 'node:os';
+import { FrameBatch } from '../frames/batch.ts';
+import { AGAIN, errnoName, native } from '../system/native.ts';
+import { READABLE, Watch, WRITABLE } from '../system/reactor.ts';
+import { batchBytes, PlugCounters } from './counters.ts';
+import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
+import { Sender } from './sender.ts';
+
+/** The longest frame that the original programs take from a stream. */
+export const STREAM_FRAME_BYTES = 9234;
+/** A longer length than the originals ever write: the stream is out of step. */
+const MAX_LENGTH = 9236;
+const HEADER_BYTES = 2;
+const MIN_FRAME_BYTES = 14;
+const ARENA_BYTES = 128 * 1024;
+const CAPACITY = 256;
+
+/** A plug over two descriptors, of which it takes possession. */
+export class StreamPlug implements Plug {
+  readonly label: string;
+  readonly maxFrameBytes: number = STREAM_FRAME_BYTES;
+  readonly takesSuperFrames: boolean = false;
+  readonly counters: PlugCounters;
+  readonly #input: number;
+  readonly #output: number;
+  readonly #sender: Sender;
+  readonly #progress = new Int32Array(1);
+  readonly #batch = new FrameBatch(new Uint8Array(ARENA_BYTES), CAPACITY);
+  /** Bytes at the beginning of the arena that are the first part of a frame. */
+  #partial = 0;
+  #inputWatch: Watch | undefined;
+  #outputWatch: Watch | undefined;
+  #receiver: FrameReceiver = () => undefined;
+  #events: PlugEvents = {};
+  #gone = false;
+  #closed = false;
+
+  constructor(label: string, input: number, output: number, counters: PlugCounters = new PlugCounters()) {
+    this.label = label;
+    this.counters = counters;
+    this.#input = input;
+    this.#output = output;
+    native.setNonBlocking(input);
+    native.setNonBlocking(output);
+    this.#sender = new Sender({
+      counters,
+      transmit: (batch, first, count) =>
+        native.writeFramed(output, batch.arena, batch.slots, first, count, this.#progress),
+      failureReason: (errno) => (errno === constants.errno.EPIPE ? 'down' : 'refused'),
+      isHeadPartial: () => this.#progress[0] !== 0,
+      wantWritable: (want) => this.#watchOutput(want),
+      drained: () => this.#events.drain?.(),
+    });
+  }
+
+  get busy(): boolean {
+    return this.#sender.busy;
+  }
+
+  start(receiver: FrameReceiver, events: PlugEvents = {}): void {
+    this.#receiver = receiver;
+    this.#events = events;
+    this.#inputWatch ??= new Watch(this.#input, READABLE, () => this.#read());
+  }
+
+  send(batch: FrameBatch): void {
+    if (this.#closed || this.#gone) this.counters.drop('sent', 'down', batch.count);
+    else this.#sender.send(batch, this.maxFrameBytes);
+  }
+
+  pause(): void {
+    // Not `events = 0`: the end of a pipe is reported all the same, and would be reported on and on.
+    this.#inputWatch?.end();
+    this.#inputWatch = undefined;
+  }
+
+  resume(): void {
+    if (!this.#closed && !this.#gone) this.#inputWatch ??= new Watch(this.#input, READABLE, () => this.#read());
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#sender.abandon('down');
+    this.#inputWatch?.end();
+    this.#outputWatch?.end();
+    native.closeDescriptor(this.#input);
+    if (this.#output !== this.#input) native.closeDescriptor(this.#output);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #watchOutput(want: boolean): void {
+    if (want) {
+      this.#outputWatch ??= new Watch(this.#output, WRITABLE, () => this.#sender.writable());
+    } else {
+      this.#outputWatch?.end();
+      this.#outputWatch = undefined;
+    }
+  }
+
+  #read(): void {
+    const { arena } = this.#batch;
+    const length = native.readInto(this.#input, arena, this.#partial);
+    if (length === AGAIN) return;
+    if (length <= 0) {
+      this.#end(length === 0 ? 'the other side closed the stream' : `the stream broke (read: ${errnoName(length)})`);
+      return;
+    }
+    this.#deliver(this.#partial + length);
+  }
+
+  /** Delivers the whole frames among the first `end` bytes of the arena, and moves the rest to its beginning. */
+  #deliver(end: number): void {
+    const batch = this.#batch;
+    const { arena } = batch;
+    let position = 0;
+    batch.count = 0;
+    while (end - position >= HEADER_BYTES) {
+      const length = (arena[position]! << 8) | arena[position + 1]!;
+      if (length > MAX_LENGTH) {
+        // Out of step: as the originals do, hope for a frame at the beginning of what is read next.
+        this.counters.drop('received', 'malformed', 1);
+        position = end;
+        break;
+      }
+      const next = position + HEADER_BYTES + length;
+      if (next > end) break;
+      if (length >= MIN_FRAME_BYTES) batch.push(position + HEADER_BYTES, length);
+      else if (length > 0) this.counters.drop('received', 'too-short', 1);
+      position = next;
+      if (batch.count === batch.capacity) this.#hand();
+    }
+    this.#hand();
+    this.#partial = end - position;
+    if (position > 0 && this.#partial > 0) arena.copyWithin(0, position, end);
+  }
+
+  #hand(): void {
+    const batch = this.#batch;
+    if (batch.count === 0) return;
+    this.counters.received.frames += batch.count;
+    this.counters.received.bytes += batchBytes(batch);
+    this.#receiver(batch);
+    batch.count = 0;
+  }
+
+  #end(reason: string): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.pause();
+    this.#sender.abandon('down');
+    this.#events.down?.(reason);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * A TAP interface as a plug: what the namespace sends comes out of it, what is sent to it arrives there.
+ *
+ * With offload the kernel hands over TCP and UDP in super-frames of up to 64 KiB at an MTU of 1500, and takes
+ * them back; which kinds it knows is found out when the plug is made. Frames that come from a plug without
+ * super-frames are joined again where they belong together, so that the namespace sees few large packets.
+ */
+import { FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
+import { constants } from 'node:os';
+import { errnoName, native } from '../system/native.ts';
+import { READABLE, Watch } from '../system/reactor.ts';
+import { batchBytes, PlugCounters } from './counters.ts';
+import { OutputQueue } from './output-queue.ts';
+import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
+
+/** Bits of TUNSETOFFLOAD (linux/if_tun.h). */
+const CHECKSUM = 0x01;
+const TSO = 0x02 | 0x04;
+const USO = 0x20 | 0x40;
+/** What to ask for, best first: USO is known since Linux 6.2. */
+const OFFLOADS = [CHECKSUM | TSO | USO, CHECKSUM | TSO, CHECKSUM] as const;
+
+/** Seven super-frames, or a hundred frames of 1514 bytes, stay in the second-level cache. */
+const ARENA_BYTES = 512 * 1024;
+const CAPACITY = 128;
+
+const { EIO } = constants.errno;
+
+/** How to make a TAP plug. */
+export interface TapPlugOptions {
+  /**
+   * Whether to use checksum and segmentation offload where the kernel has it.
+   * @defaultValue true, unless the environment has `VDENS_OFFLOAD=0`
+   */
+  readonly offload?: boolean;
+}
+
+/** A TAP interface, by its descriptor. */
+export class TapPlug implements Plug {
+  readonly label: string;
+  readonly maxFrameBytes: number = MAX_FRAME_BYTES;
+  readonly counters: PlugCounters = new PlugCounters();
+  readonly busy: boolean = false;
+  /** The TUNSETOFFLOAD bits in force; 0 when the kernel gives and takes ordinary frames only. */
+  readonly offload: number;
+  readonly #fd: number;
+  readonly #batch = new FrameBatch(new Uint8Array(ARENA_BYTES), CAPACITY);
+  readonly #results = new Int32Array(3);
+  #takesSuperFrames: boolean;
+  #watch: Watch | undefined;
+  #segments: OutputQueue | undefined;
+  #receiver: FrameReceiver = () => undefined;
+  #events: PlugEvents = {};
+  #closed = false;
+
+  /** Takes over a descriptor of /dev/net/tun that is attached to interface `name` with a virtio-net header. */
+  constructor(fd: number, name: string, options: TapPlugOptions = {}) {
+    this.#fd = fd;
+    this.label = name;
+    const wanted = options.offload ?? process.env['VDENS_OFFLOAD'] !== '0';
+    this.offload = wanted ? enableOffload(fd) : 0;
+    this.#takesSuperFrames = (this.offload & TSO) !== 0;
+  }
+
+  get takesSuperFrames(): boolean {
+    return this.#takesSuperFrames;
+  }
+
+  start(receiver: FrameReceiver, events: PlugEvents = {}): void {
+    this.#receiver = receiver;
+    this.#events = events;
+    this.#watch ??= new Watch(this.#fd, READABLE, () => this.#read());
+  }
+
+  send(batch: FrameBatch): void {
+    if (this.#closed) {
+      this.counters.drop('sent', 'down', batch.count);
+      return;
+    }
+    if (this.#takesSuperFrames) this.#write(batch);
+    else this.#writeSegmented(batch);
+  }
+
+  pause(): void {
+    if (this.#watch !== undefined) this.#watch.events = 0;
+  }
+
+  resume(): void {
+    if (this.#watch !== undefined) this.#watch.events = READABLE;
+  }
+
+  /** Whether the interface has its carrier (`ip link` shows NO-CARRIER without). */
+  setCarrier(on: boolean): void {
+    if (!this.#closed) native.tapSetCarrier(this.#fd, on ? 1 : 0);
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#watch?.end();
+    native.closeDescriptor(this.#fd);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #read(): void {
+    const batch = this.#batch;
+    const count = native.tapReadBatch(this.#fd, batch.arena, batch.slots, MAX_FRAME_BYTES);
+    if (count > 0) {
+      batch.count = count;
+      this.counters.received.frames += count;
+      this.counters.received.bytes += batchBytes(batch);
+      this.#receiver(batch);
+    } else if (count < 0) {
+      this.#watch?.end();
+      this.#watch = undefined;
+      this.#events.down?.(`the interface is gone (read: ${errnoName(count)})`);
+    }
+  }
+
+  #write(batch: FrameBatch): void {
+    const results = this.#results;
+    const join = this.#takesSuperFrames ? 1 : 0;
+    native.tapWriteBatch(this.#fd, batch.arena, batch.slots, batch.count, join, results);
+    const refused = results[0]!;
+    this.counters.sent.frames += batch.count - refused;
+    this.counters.sent.bytes += batchBytes(batch);
+    if (refused > 0) {
+      this.counters.drop('sent', results[1] === EIO ? 'down' : 'refused', refused);
+      // Some kernels refuse correct super-frames: from now on they get ordinary ones.
+      if (results[2]! > 0) this.#takesSuperFrames = false;
+    }
+  }
+
+  #writeSegmented(batch: FrameBatch): void {
+    this.#segments ??= new OutputQueue(this.counters);
+    let first = 0;
+    while (first < batch.count) {
+      first = this.#segments.append(batch, first, MAX_FRAME_BYTES);
+      this.#write(this.#segments.batch);
+      this.#segments.clear();
+    }
+  }
+}
+
+function enableOffload(fd: number): number {
+  return OFFLOADS.find((flags) => native.tapSetOffload(fd, flags) === 0) ?? 0;
+}

@@ -1,0 +1,44 @@
+/** The arguments of the `launch` helper, as native/launch/launch.c lists them. */
+
+/** A file of the private /etc. */
+export type EtcFile =
+  /** The file consists of this text. */
+  | { readonly name: string; readonly text: string }
+  /** The host's file with this text appended. */
+  | { readonly name: string; readonly append: string }
+  /** This file is mounted in its place. */
+  | { readonly name: string; readonly path: string };
+
+/** What kind of namespaces to make. */
+export interface LaunchOptions {
+  /** Names of the TAP interfaces, at most 15 bytes each. */
+  readonly taps: readonly string[];
+  /** The user is uid 0 inside. */
+  readonly root: boolean;
+  /** A mount namespace besides, even if nothing is mounted by us. */
+  readonly mounts: boolean;
+  readonly hostname: string | undefined;
+  readonly etc: readonly EtcFile[];
+}
+
+/** Arguments of `launch` that say which namespaces to make. */
+export function namespaceArguments(options: LaunchOptions): string[] {
+  const args = options.taps.flatMap((name) => ['-t', name]);
+  if (options.root) args.push('-0');
+  if (options.mounts) args.push('-m');
+  if (options.hostname !== undefined) args.push('-n', options.hostname);
+  for (const file of options.etc) {
+    if ('text' in file) args.push('-w', `${file.name}=${file.text}`);
+    else if ('append' in file) args.push('-a', `${file.name}=${file.append}`);
+    else args.push('-b', `${file.name}=${file.path}`);
+  }
+  return args;
+}
+
+/**
+ * Arguments of `launch` that say what to run, with which ambient capabilities and ignoring which signals
+ * (both bit masks).
+ */
+export function commandArguments(capabilities: bigint, ignored: bigint, command: readonly string[]): string[] {
+  return ['-c', capabilities.toString(16), '-i', ignored.toString(16), '--', ...command];
+}

@@ -1,0 +1,31 @@
+/** Failures of the `launch` helper in words. */
+import { VdensError } from '../errors.ts';
+import { errnoName } from './native.ts';
+
+/** The text of a failure in `launch`, by the step that failed. `vde doctor` knows more. */
+const STEPS: Readonly<Record<string, string>> = {
+  userns: 'cannot make a user namespace',
+  netns: 'cannot make a network namespace',
+  utsns: 'cannot make a UTS namespace',
+  mountns: 'cannot make a mount namespace',
+  setgroups: 'cannot give up setgroups in the user namespace',
+  uid_map: 'cannot map the user into the user namespace',
+  gid_map: 'cannot map the group into the user namespace',
+  hostname: 'cannot set the host name',
+  etc: 'cannot make a private /etc',
+  netlink: 'cannot open an rtnetlink socket',
+  'tun-open': 'cannot open the TUN/TAP device',
+  'tun-attach': 'cannot make the TAP interface',
+  join: 'cannot join the namespaces',
+  capabilities: 'cannot set the capabilities',
+  fork: 'cannot start the command',
+  exec: 'cannot run the helper',
+};
+
+/** The error for a step of `launch` that failed with `errno` (positive) on `subject`. */
+export function launchError(step: string, errno: number, subject: string): VdensError {
+  const name = errno > 0 ? errnoName(-errno) : 'unknown error';
+  const text = `${STEPS[step] ?? step} (${subject}: ${name}). To see what this machine lacks, run: vde doctor`;
+  const code = step.startsWith('tun') ? 'ERR_TAP' : 'ERR_NAMESPACE';
+  return new VdensError(code, text, { errno: name, syscall: step, value: subject });
+}
