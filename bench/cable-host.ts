@@ -5,8 +5,7 @@
  *
  * `node cable-host.js SECONDS` prints what `iperf3 --json` prints.
  */
-import { openNamespace } from '../src/namespace/namespace.ts';
-import { cable } from '../src/plugs/cable.ts';
+import { cable, openNamespace } from '../src/index.ts';
 
 const seconds = process.argv[2] ?? '3';
 
@@ -14,7 +13,7 @@ await using client = await openNamespace({ interfaces: [{ name: 'eth0', addresse
 await using server = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.97.0.2/24'] }] });
 cable(client.interfaces[0]!.plug, server.interfaces[0]!.plug);
 
-const serving = server.run(['iperf3', '--server', '--forceflush'], { stdio: ['ignore', 'pipe', 'inherit'] });
+const serving = server.run(['iperf3', '--server', '--forceflush'], { stdio: ['ignore', 'pipe', 'ignore'] });
 await new Promise<void>((resolve) => {
   serving.process.stdout?.on('data', (text: Buffer) => {
     if (text.includes('Server listening')) resolve();
