@@ -45,7 +45,7 @@ function cellsOf({ row, samples }: MeasuredRow): readonly string[] {
   const ours = median(samples.ours);
   const original = median(samples.original);
   const number = (value: number | undefined): string => (value === undefined ? '-' : `${round(value)} ${row.unit}`);
-  const ratio = ours === undefined || !original ? '-' : (ours / original).toFixed(2);
+  const ratio = ours === undefined || !original ? '-' : (ours / original).toFixed(3);
   const isMet = row.goal.isMet(ours, original);
   const verdict = isMet === undefined ? '-' : isMet ? 'yes' : 'NO';
   return [row.title, number(ours), number(original), ratio, row.goal.text, verdict];

@@ -18,7 +18,7 @@ import { preparePlace } from './testing/user.mjs';
 const checkout = join(import.meta.dirname, '..');
 const folders = ['unit', 'conformance', 'system', 'interop'];
 const concurrency = 2;
-const limits = { silenceMs: 120_000, fileMs: 600_000, totalMs: 1_800_000 };
+const limits = { silenceMs: 180_000, fileMs: 600_000, totalMs: 1_800_000 };
 
 const help = `Usage: npm test [-- [options] [FILTER...]]
 

@@ -8,13 +8,13 @@ import { test } from 'node:test';
 
 const checkout = join(import.meta.dirname, '..', '..', '..');
 
-test('the C parts pass under the address and undefined-behaviour sanitizers', { timeout: 110_000 }, (t) => {
+test('the C parts pass under the address and undefined-behaviour sanitizers', { timeout: 170_000 }, (t) => {
   const obstacle = findObstacle();
   if (obstacle !== undefined) return t.skip(obstacle);
   const run = spawnSync(process.execPath, [join(checkout, 'scripts', 'sanitize.mjs')], {
     cwd: checkout,
     encoding: 'utf8',
-    timeout: 100_000,
+    timeout: 160_000,
   });
   assert.equal(run.status, 0, `${run.error?.message ?? ''}\n${run.stdout}\n${run.stderr}`);
 });
