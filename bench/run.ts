@@ -120,7 +120,9 @@ async function measure(row: Row, options: BenchOptions, notes: string[]): Promis
 function footer(chosen: readonly Row[], options: BenchOptions, notes: readonly string[]): string[] {
   const missing = [...new Set(chosen.flatMap((row) => row.peers))].filter((peer) => original(peer) === undefined);
   const machine = `${cpus().length} CPUs (${cpus()[0]?.model.trim() ?? 'unknown'}), Node.js ${process.version}`;
-  const lines = [`${machine}; medians of ${options.runs} runs of ${options.seconds} s, both sides in turn.`];
+  const lines = [
+    `${machine}; medians of at least ${options.runs} runs, those of iperf3 of ${options.seconds} s each, both sides in turn.`,
+  ];
   lines.push(`Peers that are not installed: ${missing.length === 0 ? 'none' : missing.join(', ')}.`);
   return [...lines, ...notes.map((note) => `- ${note}`)];
 }
