@@ -1,6 +1,7 @@
 /** The functions of the addon with the shape of the plain reference, so that tests can compare the two. */
+import assert from 'node:assert/strict';
 import { FrameBatch, MAX_FRAME_BYTES, type OffloadHeader } from '../../../src/frames/batch.ts';
-import type { JoinedFrame } from '../../../src/frames/join.ts';
+import { type JoinedFrame, joinFrames } from '../../../src/frames/join.ts';
 import type { SegmentedFrames } from '../../../src/frames/segment.ts';
 import { native } from '../../../src/system/native.ts';
 
@@ -67,4 +68,12 @@ export function nativeJoin(batch: FrameBatch): JoinedFrame[] {
     frame: out.frame(index).slice(),
     offload: out.offload(index),
   }));
+}
+
+/** Joins with both implementations; throws when they differ. */
+export function joinBoth(frames: readonly JoinedFrame[]): JoinedFrame[] {
+  const batch = batchWith(frames);
+  const expected = joinFrames(batch);
+  assert.deepEqual(nativeJoin(batch), expected);
+  return expected;
 }
