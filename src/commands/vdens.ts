@@ -105,4 +105,3 @@ async function explainFailure([step = '', errno = '0', subject = '']: readonly s
   const { launchError } = await import('../system/launch-error.ts');
   return reportError(NAME, launchError(step, Number(errno), subject));
 }
-

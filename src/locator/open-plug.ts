@@ -4,7 +4,7 @@
 import { VdensError } from '../errors.ts';
 import type { HealingPlug } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
-import { type Locator } from './locator.ts';
+import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
 import { defaultSwitchDirectories, resolveLocator } from './resolve.ts';
 import { vdeAccessOptions, vdePortOption } from './vde-options.ts';

@@ -56,16 +56,7 @@ export class OutputQueue {
         ? [batch.arena, batch.slots]
         : [batch.arena.subarray(this.#used), batch.slots.subarray(batch.count * SLOT_WORDS)];
     const result = this.#result;
-    native.segmentBatch(
-      source.arena,
-      source.slots,
-      first,
-      source.count - first,
-      arena,
-      slots,
-      maxFrameBytes,
-      result,
-    );
+    native.segmentBatch(source.arena, source.slots, first, source.count - first, arena, slots, maxFrameBytes, result);
     const produced = result[1]!;
     this.#counters.drop('sent', 'malformed', result[2]!);
     this.#counters.drop('sent', 'too-long', result[3]!);

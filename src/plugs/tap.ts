@@ -5,8 +5,9 @@
  * them back; which kinds it knows is found out when the plug is made. Frames that come from a plug without
  * super-frames are joined again where they belong together, so that the namespace sees few large packets.
  */
-import { FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
+
 import { constants } from 'node:os';
+import { FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
 import { errnoName, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
 import { batchBytes, PlugCounters } from './counters.ts';

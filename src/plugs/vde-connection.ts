@@ -117,8 +117,10 @@ function connectProblem(path: string, directory: string, portGroup: string | und
   if (portGroup !== undefined && errno === 'ENOENT') {
     return `the switch has no port group "${portGroup}" ${found}. Leave the brackets out for any port, or give a port number: [3]`;
   }
-  if (errno === 'ENOTDIR') return `this is not the directory of a switch ${found}. Name the directory given to vde_switch -s`;
-  if (errno === 'EAGAIN') return `the switch does not take connections at present ${found}. Is it stopped or overloaded?`;
+  if (errno === 'ENOTDIR')
+    return `this is not the directory of a switch ${found}. Name the directory given to vde_switch -s`;
+  if (errno === 'EAGAIN')
+    return `the switch does not take connections at present ${found}. Is it stopped or overloaded?`;
   return `nobody serves a switch there ${found}. Start one with: vde_switch -s ${directory}`;
 }
 

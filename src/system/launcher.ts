@@ -67,7 +67,10 @@ export class NamespaceHolder {
       });
     });
     this.#watch = new Watch(this.#control, READABLE, (events) => this.#receive(events));
-    this.#timer = setTimeout(() => this.#fail(launchError('the helper did not answer', 0, launchPath)), ANSWER_TIMEOUT_MS);
+    this.#timer = setTimeout(
+      () => this.#fail(launchError('the helper did not answer', 0, launchPath)),
+      ANSWER_TIMEOUT_MS,
+    );
   }
 
   /**
@@ -153,4 +156,3 @@ function notStartable(cause: Error): VdensError {
   const remedy = errno === 'ENOENT' ? 'In a checkout, run: npm run build' : 'See: vde doctor';
   return new VdensError('ERR_NATIVE', `cannot run the helper ${launchPath} (${errno}). ${remedy}`, { errno, cause });
 }
-

@@ -7,9 +7,11 @@
  */
 import { existsSync } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { getSystemErrorName } from 'node:util';
 import { VdensError } from '../errors.ts';
+import { addonPath } from './native-directory.ts';
+
+export { launchPath } from './native-directory.ts';
 
 /** What the addon exports; native/io/*.c documents each function where it is defined. */
 export interface Native {
@@ -68,34 +70,20 @@ export interface Native {
     maxFrameBytes: number,
     result: Uint32Array,
   ): void;
-  joinBatch(
-    arena: Uint8Array,
-    slots: Int32Array,
-    count: number,
-    outArena: Uint8Array,
-    outSlots: Int32Array,
-  ): number;
+  joinBatch(arena: Uint8Array, slots: Int32Array, count: number, outArena: Uint8Array, outSlots: Int32Array): number;
   checksum(bytes: Uint8Array, offset: number, length: number, initial: number): number;
 }
-
-/** The folder of the native build. */
-export const nativeDirectory: string =
-  process.env['VDENS_NATIVE_DIR'] ?? join(import.meta.dirname, '..', '..', '..', 'build', 'native');
-
-/** Absolute path of the helper that makes namespaces. */
-export const launchPath: string = join(nativeDirectory, 'launch');
 
 export const native: Native = load();
 
 function load(): Native {
-  const path = join(nativeDirectory, 'io.node');
   const module: { exports: unknown } = { exports: {} };
   try {
-    process.dlopen(module, path);
+    process.dlopen(module, addonPath);
   } catch (cause) {
-    const problem = existsSync(path)
-      ? `cannot load ${path} (${(cause as Error).message.split('\n')[0]})`
-      : `the native part is not built for this platform (${process.platform}-${process.arch}): ${path} is missing`;
+    const problem = existsSync(addonPath)
+      ? `cannot load ${addonPath} (${(cause as Error).message.split('\n')[0]})`
+      : `the native part is not built for this platform (${process.platform}-${process.arch}): ${addonPath} is missing`;
     throw new VdensError('ERR_NATIVE', `${problem}. In a checkout, run: npm run build`, { cause });
   }
   return module.exports as Native;
