@@ -33,7 +33,7 @@ export const VDE_MANUAL: Manual = {
     {
       text: 'Allow it on a system where AppArmor restricts namespaces:',
       command:
-        'vde doctor --print-apparmor | sudo tee /etc/apparmor.d/vdens\nsudo apparmor_parser -r /etc/apparmor.d/vdens',
+        'vde doctor --print-apparmor | sudo tee /etc/apparmor.d/vdens-launch\nsudo apparmor_parser -r /etc/apparmor.d/vdens-launch',
     },
   ],
   seeAlso: ['vdens(1)', 'user_namespaces(7)'],

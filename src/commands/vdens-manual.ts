@@ -7,7 +7,7 @@ export const VDENS_MANUAL: Manual = {
     '`vdens` runs a command in a network namespace of its own, for which it needs neither root nor anything set up beforehand. For each `NETWORK` that is named, there is an Ethernet interface in the namespace (`vde0`, `vde1` and so on) that is plugged into that network: a switch, a line to another host, a stream that another program carries. Without one there is only the loopback interface.',
     'The command is `$SHELL` when there is none, or the shell of the password file when that is unset. It keeps the user and the group that it was started by, its files, its terminal and its environment. In its own namespace it may do with the network what root does elsewhere: it has `CAP_NET_ADMIN`, `CAP_NET_RAW`, `CAP_NET_BIND_SERVICE` and `CAP_NET_BROADCAST` as ambient capabilities, which what it starts inherits. These are worth nothing outside.',
     'Options end at the first word that is not one. Long names may be shortened as long as one option alone is meant. With `-m` all words up to `--` are networks; without it the first word is the network, the second the command, and everything after that is its arguments.',
-    'Networks are opened before the namespace exists, with the rights and from the place of the caller: a path or an address means what it means outside. In the namespace the interfaces are down and have no addresses, unless `--up` or `--address` say otherwise.',
+    'Networks are opened outside the namespace, with the rights and from the place of the caller: a path or an address means what it means outside. In the namespace the interfaces are down and have no addresses, unless `--up` or `--address` say otherwise.',
   ],
   sections: [
     {
@@ -23,10 +23,13 @@ export const VDENS_MANUAL: Manual = {
           text: [
             'The VDE switch whose directory is `PATH`, such as one that was started by `vde_switch(1)`. `vde://` alone looks for a switch at `/var/run/vde.ctl`, then at `/tmp/vde.ctl`. A leading `~/` is the home directory.',
             'Options may follow in brackets, separated by slashes: `[7]` asks for port 7, `[staff]` for the port group of that name, which has to exist; `group=NAME` and `mode=660` say who else may use the socket of this connection.',
-            'When `PATH` is a regular file, it is an alias: the network is what its first line says.',
+            'When the word is a path alone, and that of a regular file, it is an alias: the network is what its first line says.',
           ],
         },
-        { term: '`tap://NAME`', text: ['An interface of the machine itself, which has to belong to the user.'] },
+        {
+          term: '`tap://NAME`',
+          text: ['A TAP interface of the machine itself, which has to belong to the user.'],
+        },
         { term: '`null://`', text: ['A network with nobody else on it.'] },
         {
           term: '`cmd://COMMAND`, `=COMMAND`',
@@ -34,12 +37,19 @@ export const VDENS_MANUAL: Manual = {
             'A command that speaks the VDE stream on its standard input and output, such as `ssh host vde_plug`. Quotes and backslashes group words; nothing else of a shell is understood.',
           ],
         },
+        {
+          term: 'Others',
+          text: [
+            'The names of the other networks of VDE (`ptp://`, `udp://`, `vxlan://`, `vxvde://`, `slirp://`, `switch://`, `hub://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
+          ],
+        },
       ],
     },
     {
       title: 'WHEN A NETWORK FAILS',
       text: [
-        'A switch or a stream that ends does not end the command. The interface loses its carrier, as if its cable had been pulled, and `vdens` tries to come back, at first soon and then with longer pauses; when it succeeds the carrier is back. One line on the standard error tells of each. `--no-reconnect` leaves the interface without its carrier.',
+        'A switch or a stream that ends does not end the command. The interface loses its carrier, as if its cable had been pulled, and `vdens` tries to come back, at first soon and then with longer pauses; when it succeeds the carrier is back. One line on the standard error tells of each.',
+        'With `--no-reconnect` the interface stays without its carrier. When the network is a stream (`=COMMAND`), the command is sent `SIGTERM`, because the original, too, ends with its stream.',
         'A network that cannot be opened in the first place is an error, and so is a switch that does not answer: the command is not run.',
       ],
     },
@@ -47,7 +57,7 @@ export const VDENS_MANUAL: Manual = {
       title: 'WHEN THE COMMAND ENDS',
       text: [
         'The namespace ends with the command. Background processes that it left there are sent `SIGTERM`, and after a short while `SIGKILL`. When `vdens` itself is killed, the command and all that is in the namespace are killed too.',
-        '`SIGTERM` and `SIGHUP` are passed on to the command. `SIGINT` and `SIGQUIT`, which a terminal sends to both, are left to the command alone. `SIGUSR1` makes `vdens` print how many frames and bytes went through each interface, and how many were dropped and why.',
+        '`SIGTERM` and `SIGHUP` are passed on to the command. `SIGINT` and `SIGQUIT`, which a terminal sends to both, are left to the command alone. When there is a network, `SIGUSR1` makes `vdens` print how many frames and bytes went through each interface, and how many were dropped and why.',
       ],
     },
   ],
@@ -57,7 +67,7 @@ export const VDENS_MANUAL: Manual = {
     ],
     multi: ['Takes any number of networks, and makes an interface for each, in order. A command follows after `--`.'],
     resolvconf: [
-      'Puts `FILE` in the place of `/etc/resolv.conf`, for the command only. An empty name puts an empty file there. Ignored when `-R` is given.',
+      'Puts `FILE` in the place of `/etc/resolv.conf`, for the command only: it sees an `/etc` of its own, laid over that of the machine. An empty name puts an empty file there. Ignored when `-R` is given.',
     ],
     resolvaddr: [
       'Puts a file with these name servers, IPv4 or IPv6, in the place of `/etc/resolv.conf`, for the command only.',
@@ -86,7 +96,9 @@ export const VDENS_MANUAL: Manual = {
     root: [
       'Lets the command see itself as user and group 0. Outside the namespace it still is the user who started it.',
     ],
-    'no-reconnect': ['Does not try to come back to a network that fails.'],
+    'no-reconnect': [
+      'Does not try to come back to a network that fails. The end of a stream (`=COMMAND`) is then the end of the command.',
+    ],
     clone: [
       'Accepted for compatibility, and changes nothing. Namespaces are always made by a small program of their own.',
     ],
@@ -164,7 +176,7 @@ export const VDENS_MANUAL: Manual = {
         {
           term: 'Failing networks',
           text: [
-            'The end of a switch went unnoticed, and the end of a stream ended everything. `--no-reconnect` is closest to that.',
+            'The end of a switch went unnoticed, and the end of a stream ended `vdens`. With `--no-reconnect` the end of a stream still ends the command.',
           ],
         },
         {
