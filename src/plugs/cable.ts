@@ -23,12 +23,16 @@ export function cable(a: Plug, b: Plug, events: CableEvents = {}): void {
 /** Everything out of `from` into `to`; what `from` says about itself concerns how `to` is read. */
 function forward(from: Plug, to: Plug, events: CableEvents): void {
   const plugEvents: PlugEvents = {
-    drain: () => to.resume(),
+    drain: () => {
+      to.resume();
+      return true;
+    },
     down: (reason) => events.down?.(from, reason),
     up: () => events.up?.(from),
   };
   from.start((batch) => {
     to.send(batch);
     if (to.busy) from.pause();
+    return true;
   }, plugEvents);
 }

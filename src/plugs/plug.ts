@@ -7,13 +7,18 @@
 import type { FrameBatch } from '../frames/batch.ts';
 import type { PlugCounters } from './counters.ts';
 
-/** Takes the frames that a plug received. The batch is borrowed for the length of the call. */
-export type FrameReceiver = (batch: FrameBatch) => void;
+/**
+ * Takes the frames that a plug received. The batch is borrowed for the length of the call.
+ *
+ * Returns true when it only moved them on: then the next frames may come before any promise or timer had its
+ * turn. Whoever returns nothing can do as it likes.
+ */
+export type FrameReceiver = (batch: FrameBatch) => boolean | undefined | void;
 
 /** What happens to a plug outside the way of the frames. */
 export interface PlugEvents {
-  /** The plug can take frames again after {@link Plug.busy} was true. */
-  drain?(): void;
+  /** The plug can take frames again after {@link Plug.busy} was true. Returns what a {@link FrameReceiver} does. */
+  drain?(): boolean | undefined | void;
   /** The other end is gone; `reason` is one sentence for people. Said once, until {@link PlugEvents.up}. */
   down?(reason: string): void;
   /** The other end is back (only plugs that heal say this). */

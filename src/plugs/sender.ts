@@ -22,7 +22,7 @@ export interface SenderOptions {
   /** Called with true when the plug wants to know that it can write again, with false when not any more. */
   readonly wantWritable: (want: boolean) => void;
   /** Called when nothing waits any more after frames had to. */
-  readonly drained: () => void;
+  readonly drained: () => boolean | undefined | void;
 }
 
 export class Sender {
@@ -52,11 +52,13 @@ export class Sender {
     if (this.#queue.waiting > 0 && !this.#busy) this.#becomeBusy();
   }
 
-  /** To be called when the kernel can take frames again. */
-  writable(): void {
-    if (!this.#busy) return;
+  /** To be called when the kernel can take frames again. Returns what a {@link FrameReceiver} does. */
+  writable(): boolean {
     this.#flush();
-    if (this.#queue.waiting === 0) this.#becomeIdle();
+    if (this.#queue.waiting > 0) return true;
+    if (this.#busy) return this.#becomeIdle();
+    this.#options.wantWritable(false);
+    return true;
   }
 
   /** Drops what waits; the peer is gone. */
@@ -75,14 +77,16 @@ export class Sender {
     this.#busy = true;
     this.#options.wantWritable(true);
     // The timer outlives many short pauses: setting one each time would cost more than it is worth.
+    // One that runs already may be about to end, so its end is not ours.
+    this.#progress = this.#timer !== undefined;
     this.#timer ??= setTimeout(() => this.#checkProgress(), STALL_MS);
-    this.#progress = false;
   }
 
-  #becomeIdle(): void {
+  #becomeIdle(): boolean {
     this.#busy = false;
-    this.#options.wantWritable(false);
-    this.#options.drained();
+    // A frame that has left in part stays, and is to be finished even when nothing follows.
+    this.#options.wantWritable(this.#queue.waiting > 0);
+    return this.#options.drained() === true;
   }
 
   #checkProgress(): void {

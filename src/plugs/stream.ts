@@ -105,22 +105,23 @@ export class StreamPlug implements Plug {
     }
   }
 
-  #read(): void {
+  #read(): boolean {
     const { arena } = this.#batch;
     const length = native.readInto(this.#input, arena, this.#partial);
-    if (length === AGAIN) return;
+    if (length === AGAIN) return true;
     if (length <= 0) {
       this.#end(length === 0 ? 'the other side closed the stream' : `the stream broke (read: ${errnoName(length)})`);
-      return;
+      return false;
     }
-    this.#deliver(this.#partial + length);
+    return this.#deliver(this.#partial + length);
   }
 
   /** Delivers the whole frames among the first `end` bytes of the arena, and moves the rest to its beginning. */
-  #deliver(end: number): void {
+  #deliver(end: number): boolean {
     const batch = this.#batch;
     const { arena } = batch;
     let position = 0;
+    let onlyFrames = true;
     batch.count = 0;
     while (end - position >= HEADER_BYTES) {
       const length = (arena[position]! << 8) | arena[position + 1]!;
@@ -135,20 +136,22 @@ export class StreamPlug implements Plug {
       if (length >= MIN_FRAME_BYTES) batch.push(position + HEADER_BYTES, length);
       else if (length > 0) this.counters.drop('received', 'too-short', 1);
       position = next;
-      if (batch.count === batch.capacity) this.#hand();
+      if (batch.count === batch.capacity) onlyFrames = this.#hand() && onlyFrames;
     }
-    this.#hand();
+    onlyFrames = this.#hand() && onlyFrames;
     this.#partial = end - position;
     if (position > 0 && this.#partial > 0) arena.copyWithin(0, position, end);
+    return onlyFrames;
   }
 
-  #hand(): void {
+  #hand(): boolean {
     const batch = this.#batch;
-    if (batch.count === 0) return;
+    if (batch.count === 0) return true;
     this.counters.received.frames += batch.count;
     this.counters.received.bytes += batchBytes(batch);
-    this.#receiver(batch);
+    const onlyFrames = this.#receiver(batch) === true;
     batch.count = 0;
+    return onlyFrames;
   }
 
   #end(reason: string): void {

@@ -106,19 +106,22 @@ export class TapPlug implements Plug {
     return this.close();
   }
 
-  #read(): void {
+  #read(): boolean {
     const batch = this.#batch;
     const count = native.tapReadBatch(this.#fd, batch.arena, batch.slots, MAX_FRAME_BYTES);
     if (count > 0) {
       batch.count = count;
       this.counters.received.frames += count;
       this.counters.received.bytes += batchBytes(batch);
-      this.#receiver(batch);
-    } else if (count < 0) {
+      return this.#receiver(batch) === true;
+    }
+    if (count < 0) {
       this.#watch?.end();
       this.#watch = undefined;
       this.#events.down?.(`the interface is gone (read: ${errnoName(count)})`);
+      return false;
     }
+    return true;
   }
 
   #write(batch: FrameBatch): void {

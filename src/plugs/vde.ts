@@ -11,7 +11,7 @@ import { constants } from 'node:os';
 import { basename } from 'node:path';
 import { FrameBatch, MAX_FRAME_BYTES, SLOT_WORDS } from '../frames/batch.ts';
 import { errnoName, native } from '../system/native.ts';
-import { HUNG_UP, READABLE, Watch, WRITABLE } from '../system/reactor.ts';
+import { FAILED, HUNG_UP, READABLE, Watch, WRITABLE } from '../system/reactor.ts';
 import { batchBytes, type DropReason, PlugCounters } from './counters.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 import { Sender } from './sender.ts';
@@ -35,6 +35,7 @@ export class VdePlug implements Plug {
   readonly #sender: Sender;
   readonly #batch = new FrameBatch(new Uint8Array(RECEIVE_CAPACITY * MAX_FRAME_BYTES), RECEIVE_CAPACITY);
   readonly #controlWatch: Watch;
+  readonly #ignored = new Uint8Array(256);
   #dataWatch: Watch | undefined;
   #receiver: FrameReceiver = () => undefined;
   #events: PlugEvents = {};
@@ -79,6 +80,7 @@ export class VdePlug implements Plug {
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;
+    if (this.#closed) return;
     if (this.#goneReason !== undefined) events.down?.(this.#goneReason);
     else this.#dataWatch ??= new Watch(this.#connection.data, this.#interest, (ready) => this.#serve(ready));
   }
@@ -115,22 +117,26 @@ export class VdePlug implements Plug {
     if (this.#dataWatch !== undefined) this.#dataWatch.events = this.#interest;
   }
 
-  #serve(ready: number): void {
-    if ((ready & READABLE) !== 0) this.#receive();
-    if ((ready & WRITABLE) !== 0) this.#sender.writable();
+  #serve(ready: number): boolean {
+    let onlyFrames = true;
+    // A pending error is told, and forgotten, by receiving.
+    if ((ready & (READABLE | FAILED)) !== 0) onlyFrames = this.#receive();
+    if ((ready & WRITABLE) !== 0) onlyFrames = this.#sender.writable() && onlyFrames;
     // A unix datagram socket says so when its peer closed; the control connection tells the reason.
-    if ((ready & HUNG_UP) !== 0) this.#gone('the switch closed our port');
+    if ((ready & HUNG_UP) === 0) return onlyFrames;
+    this.#gone('the switch closed our port');
+    return false;
   }
 
-  #receive(): void {
+  #receive(): boolean {
     const batch = this.#batch;
     const count = native.receiveBatch(this.#connection.data, batch.arena, batch.slots, MAX_FRAME_BYTES);
-    if (count <= 0) return; // ECONNREFUSED and the like belong to what we sent
+    if (count <= 0) return true; // ECONNREFUSED and the like belong to what we sent
     batch.count = count;
     this.#leaveOutBadFrames();
     this.counters.received.frames += batch.count;
     this.counters.received.bytes += batchBytes(batch);
-    if (batch.count > 0) this.#receiver(batch);
+    return batch.count === 0 || this.#receiver(batch) === true;
   }
 
   #leaveOutBadFrames(): void {
@@ -149,7 +155,7 @@ export class VdePlug implements Plug {
   }
 
   #readControl(events: number): void {
-    const length = native.receive(this.#connection.control, new Uint8Array(256));
+    const length = native.receive(this.#connection.control, this.#ignored);
     // Nothing is ever said on it; what is said all the same is ignored.
     if (length > 0) return;
     if (length === 0 || (events & HUNG_UP) !== 0) {
@@ -159,7 +165,7 @@ export class VdePlug implements Plug {
   }
 
   #gone(reason: string): void {
-    if (this.#goneReason !== undefined) return;
+    if (this.#closed || this.#goneReason !== undefined) return;
     this.#goneReason = reason;
     this.#controlWatch.end();
     this.#dataWatch?.end();

@@ -18,7 +18,7 @@ export interface Native {
   reactorOpen(callback: () => void): number;
   reactorHold(hold: number): void;
   reactorWatch(epoll: number, operation: number, fd: number, token: number, events: number): number;
-  reactorWait(epoll: number, ready: Int32Array, timeoutMicroseconds: number): number;
+  reactorWait(ready: Int32Array): number;
 
   tapAttach(fd: number, name: string): number;
   tapSetOffload(fd: number, flags: number): number;

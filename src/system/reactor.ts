@@ -1,10 +1,16 @@
 /**
- * Readiness of descriptors on the way of the frames.
+ * Readiness of descriptors, first of all of those on the way of the frames.
  *
- * All watched descriptors are in one epoll set, which is itself a single descriptor of Node's event loop.
- * When the loop wakes us, we serve the set again and again while there is traffic, waiting in the kernel
- * for a moment in between, and go back to the event loop when it was quiet for {@link QUIET_US} or after
- * {@link ROUNDS} rounds: a busy descriptor then costs one epoll_wait, not a turn of the event loop.
+ * All watched descriptors are in one epoll set, and so is the descriptor on which Node's event loop waits. While
+ * anything is watched, we do the waiting in its place: whoever moves frames is served on the spot, again
+ * and again, and the loop gets its turn when one of its own descriptors or timers is due, or when a handler
+ * did something that the loop has to go on with (a promise, a callback to the user).
+ *
+ * ```
+ * event loop ──▶ serve() ──▶ reactorWait()  a TAP is ready    ──▶ its handler, then wait again
+ *      ▲                        │           the loop has work ──┐
+ *      └────────────────────────┴───────────────────────────────┘
+ * ```
  */
 import { VdensError } from '../errors.ts';
 import { errnoName, native } from './native.ts';
@@ -21,11 +27,16 @@ const REMOVE = 2;
 const MODIFY = 3;
 
 const MAX_EVENTS = 64;
-const QUIET_US = 100;
-const ROUNDS = 64;
+/** In the result of reactorWait: the event loop is to take its turn. */
+const LOOP_WAITS = 0x10000;
 
-/** Called with the events that are ready. Must not throw. */
-export type ReadyHandler = (events: number) => void;
+/**
+ * Called with the events that are ready. Must not throw.
+ *
+ * Returns true when it moved frames and nothing else: there is nothing then that the event loop, or a
+ * promise, would have to go on with before the next descriptor is served.
+ */
+export type ReadyHandler = (events: number) => boolean | undefined | void;
 
 let epoll = -1;
 let watching = 0;
@@ -77,14 +88,16 @@ export class Watch {
 }
 
 function serve(): void {
-  for (let round = 0; round < ROUNDS; round++) {
-    const count = native.reactorWait(epoll, ready, round === 0 ? 0 : QUIET_US);
-    while (retiredTokens.length > 0) freeTokens.push(retiredTokens.pop()!);
-    if (count === 0) return;
+  for (let stay = true; stay; ) {
+    const result = native.reactorWait(ready);
+    const count = result & (LOOP_WAITS - 1);
+    stay = result === count;
     for (let i = 0; i < count; i++) {
       // A handler may have ended another's watch in this very round.
-      watches[ready[2 * i]!]?.handler(ready[2 * i + 1]!);
+      const watch = watches[ready[2 * i]!];
+      if (watch !== undefined && watch.handler(ready[2 * i + 1]!) !== true) stay = false;
     }
+    while (retiredTokens.length > 0) freeTokens.push(retiredTokens.pop()!);
   }
 }
 
