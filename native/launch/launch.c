@@ -10,6 +10,8 @@
  *  -w NAME=TEXT  /etc/NAME with this text            -a NAME=TEXT  /etc/NAME with this text appended
  *  -b NAME=PATH  /etc/NAME is that file              -x PATH  program that explains a failure
  *  -i MASK       signals the command ignores (n is bit n - 1), hexadecimal
+ *
+ * $VDENS_IGNORED_SIGNALS is such a mask, too, which the command does not get to see (bin/vdens).
  */
 #include <errno.h>
 #include <limits.h>
@@ -53,7 +55,7 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 			break;
 		case 'm': options->mounts = true; break;
 		case 'c': options->capabilities = strtoull(optarg, NULL, 16); break;
-		case 'i': options->ignored_signals = strtoull(optarg, NULL, 16); break;
+		case 'i': options->ignored_signals |= strtoull(optarg, NULL, 16); break;
 		case 'n': options->hostname = optarg; break;
 		case 'w': add_etc_file(options, ETC_WRITE, optarg); break;
 		case 'a': add_etc_file(options, ETC_APPEND, optarg); break;
@@ -67,6 +69,16 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 		fprintf(stderr, "launch: no command. This is a helper of vdens(1), which see\n");
 		exit(STATUS_OWN_FAILURE);
 	}
+}
+
+static void take_inherited_signals(struct launch_options *options)
+{
+	static const char variable[] = "VDENS_IGNORED_SIGNALS";
+	const char *mask = getenv(variable);
+
+	if (mask != NULL)
+		options->ignored_signals = strtoull(mask, NULL, 16);
+	unsetenv(variable);
 }
 
 /* Whether PATH leads to such a file at all: execvp also says EACCES for a folder it may not search. */
@@ -108,8 +120,9 @@ static void become_command(void *context)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != supervisor)
 		_exit(STATUS_OWN_FAILURE);
-	/* Node.js ignores SIGPIPE, and execve keeps that. */
+	/* Node.js ignores these, and execve keeps that. */
 	signal(SIGPIPE, SIG_DFL);
+	signal(SIGXFSZ, SIG_DFL);
 	for (int number = 1; number < 64; number++) {
 		if (options->ignored_signals >> (number - 1) & 1)
 			signal(number, SIG_IGN);
@@ -131,7 +144,7 @@ static int run_in_namespaces(struct launch_options *options)
 		make_private_etc(options);
 	}
 	if (options->control < 0)
-		return supervise(become_command, options);
+		return supervise(become_command, options, false);
 	send_interfaces(options);
 	hold_namespaces(options->control);
 	return EXIT_SUCCESS;
@@ -147,6 +160,7 @@ int main(int argc, char **argv)
 	struct launch_options options = { .control = -1 };
 
 	report_init(&options);
+	take_inherited_signals(&options);
 	parse_arguments(argc, argv, &options);
-	return options.guard ? supervise(run_guarded, &options) : run_in_namespaces(&options);
+	return options.guard ? supervise(run_guarded, &options, true) : run_in_namespaces(&options);
 }

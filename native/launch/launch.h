@@ -71,8 +71,9 @@ void hold_namespaces(int control);
 /* supervise.c */
 /*
  * Forks `child`, passes SIGTERM and SIGHUP on to it, and ends every process it leaves behind.
+ * When our own parent dies, so do they, unless `outlives_parent`: a shell may leave us in the background.
  * Returns the child's exit status, 128+n when signal n ended it.
  */
-int supervise(void (*child)(void *), void *context);
+int supervise(void (*child)(void *), void *context, bool outlives_parent);
 
 #endif

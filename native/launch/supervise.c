@@ -125,7 +125,7 @@ static void ignore_keyboard(bool ignore)
 	}
 }
 
-int supervise(void (*child)(void *), void *context)
+int supervise(void (*child)(void *), void *context, bool outlives_parent)
 {
 	sigset_t watched, original;
 	pid_t grandparent = getppid();
@@ -151,9 +151,12 @@ int supervise(void (*child)(void *), void *context)
 		child(context);
 		_exit(STATUS_OWN_FAILURE);
 	}
-	/* After the last change of credentials, which would clear it (prctl(2)). */
-	prctl(PR_SET_PDEATHSIG, PARENT_DIED);
-	bool parent_alive = getppid() == grandparent;
+	bool parent_alive = true;
+	if (!outlives_parent) {
+		/* After the last change of credentials, which would clear it (prctl(2)). */
+		prctl(PR_SET_PDEATHSIG, PARENT_DIED);
+		parent_alive = getppid() == grandparent;
+	}
 
 	int status = STATUS_OWN_FAILURE;
 	struct pollfd watch = { .fd = signals, .events = POLLIN };

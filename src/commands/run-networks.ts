@@ -10,7 +10,6 @@ import { cable } from '../plugs/cable.ts';
 import { formatCounters } from '../plugs/counters.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { TapPlug } from '../plugs/tap.ts';
-import { isIgnored } from '../system/ignored-signals.ts';
 
 /** How long letting go of everything may take before we leave it to the kernel. */
 const CLOSE_TIMEOUT_MS = 3000;
@@ -70,8 +69,7 @@ function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () =>
 
 function passSignals(lines: readonly Line[], pass: (signal: NodeJS.Signals) => void): void {
   for (const signal of ['SIGINT', 'SIGQUIT'] as const) process.on(signal, () => undefined);
-  process.on('SIGTERM', () => pass('SIGTERM'));
-  if (!isIgnored('SIGHUP')) process.on('SIGHUP', () => pass('SIGHUP'));
+  for (const signal of ['SIGTERM', 'SIGHUP'] as const) process.on(signal, () => pass(signal));
   process.on('SIGUSR1', () => {
     for (const { tap, network } of lines) {
       say(`${tap.label}: ${formatCounters(tap.counters)}`);

@@ -3,13 +3,14 @@
  *
  * Without a network there is nothing to move afterwards, so this process becomes the helper that makes the
  * namespaces; with one it stays and moves the frames (run-networks.ts).
+ *
+ * `vdens no true` is to start about as fast as Node.js alone, and every module costs the better part of a
+ * millisecond: what not every run needs is imported where it is needed.
  */
 import { realpathSync } from 'node:fs';
 import { commandCapabilities } from '../namespace/capabilities.ts';
-import { etcFiles } from '../namespace/etc-files.ts';
-import { commandArguments, namespaceArguments } from '../system/launch-arguments.ts';
+import { commandArguments, type EtcFile, namespaceArguments } from '../system/launch-arguments.ts';
 import { launchPath, native } from '../system/native.ts';
-import { reportError } from './report-error.ts';
 import { interpretVdensArguments, type VdensRequest } from './vdens-options.ts';
 
 const NAME = 'vdens';
@@ -28,8 +29,13 @@ export async function main(args: readonly string[]): Promise<number> {
         return action.networks.length === 0 && !action.up ? becomeCommand(action) : await runWithNetworks(action);
     }
   } catch (error) {
-    return reportError(NAME, error);
+    return await report(error);
   }
+}
+
+async function report(error: unknown): Promise<number> {
+  const { reportError } = await import('./report-error.ts');
+  return reportError(NAME, error);
 }
 
 /** The command to run: the one given, else the user's shell. */
@@ -56,13 +62,19 @@ async function becomeCommand(request: VdensRequest): Promise<number> {
       root: request.root,
       mounts: request.sysAdmin,
       hostname: request.hostname,
-      etc: etcFiles({ hostname: request.hostname, ...resolvConfOptions(request) }),
+      etc: await etcFilesOf(request),
     }),
     ...commandArguments(commandCapabilities(request.sysAdmin), 0n, await commandOf(request)),
   ];
   const result = native.becomeProgram(launchPath, args);
   const { launchError } = await import('../system/launch-error.ts');
   throw launchError('exec', -result, launchPath);
+}
+
+async function etcFilesOf(request: VdensRequest): Promise<readonly EtcFile[]> {
+  if (request.hostname === undefined && request.resolvConf === undefined) return [];
+  const { etcFiles } = await import('../namespace/etc-files.ts');
+  return etcFiles({ hostname: request.hostname, ...resolvConfOptions(request) });
 }
 
 async function runWithNetworks(request: VdensRequest): Promise<number> {
@@ -103,5 +115,5 @@ async function printVersion(): Promise<number> {
 /** The helper runs us like this when it failed and nobody listens on a control socket. */
 async function explainFailure([step = '', errno = '0', subject = '']: readonly string[]): Promise<number> {
   const { launchError } = await import('../system/launch-error.ts');
-  return reportError(NAME, launchError(step, Number(errno), subject));
+  return report(launchError(step, Number(errno), subject));
 }
