@@ -28,7 +28,8 @@ static void skip_bytes(struct iovec *vectors, int count, size_t skip)
 /*
  * writeFramed(fd, arena, slots, first, count, progress): writes frames; progress[0] bytes of the first
  * one are already written. On return progress[0] counts those of the first one not finished, and
- * the value is how many frames were finished, or -errno when nothing could be written.
+ * the value is how many frames were finished, or -errno when nothing could be written (an error after the
+ * first frame is that of the next call).
  */
 static napi_value write_framed(napi_env env, napi_callback_info info)
 {
@@ -62,7 +63,7 @@ static napi_value write_framed(napi_env env, napi_callback_info info)
 		skip_bytes(vectors, 2 * frames, (size_t)progress[0]);
 		ssize_t written = writev(fd, vectors, 2 * frames);
 		if (written < 0)
-			return number(env, finished > 0 && errno == EAGAIN ? finished : -errno);
+			return number(env, finished > 0 ? finished : -errno);
 		size_t done = (size_t)progress[0] + (size_t)written;
 		progress[0] = 0;
 		while (frames > 0) {

@@ -16,7 +16,7 @@
 
 /*
  * tapAttach(fd, name): 0 or -errno. Makes the TAP interface, or attaches to it when it is a persistent one; an
- * empty name lets the kernel choose.
+ * empty name lets the kernel choose. A persistent one may remember another size of header.
  */
 static napi_value tap_attach(napi_env env, napi_callback_info info)
 {
@@ -27,7 +27,11 @@ static napi_value tap_attach(napi_env env, napi_callback_info info)
 	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
 	    !get_text(&arguments, 1, request.ifr_name, sizeof request.ifr_name))
 		return NULL;
-	return result_or_errno(env, ioctl(fd, TUNSETIFF, &request));
+	int header = sizeof(struct offload_header);
+	int result = ioctl(fd, TUNSETIFF, &request);
+	if (result == 0)
+		result = ioctl(fd, TUNSETVNETHDRSZ, &header);
+	return result_or_errno(env, result);
 }
 
 /* tapSetOffload(fd, flags): 0 or -errno; flags as TUNSETOFFLOAD has them (TUN_F_*). */
@@ -91,23 +95,41 @@ static napi_value tap_read_batch(napi_env env, napi_callback_info info)
 }
 
 /* What became of the frames of one tapWriteBatch, as TypeScript reads it. */
-enum { WRITE_REFUSED, WRITE_ERRNO, WRITE_SUPER_REFUSED, WRITE_RESULTS };
+enum { WRITE_REFUSED, WRITE_ERRNO, WRITE_SUPER_REFUSED, WRITE_TOO_SHORT, WRITE_LOST_BYTES, WRITE_RESULTS };
 
-static void write_group(int fd, const struct iovec *parts, uint32_t part_count, const struct join_group *group,
-			int32_t *results)
+#define ETHERNET_HEADER_BYTES 14
+
+/* The kernel did not take it: how many frames that were, and why. */
+static void count_refused(const struct iovec *parts, uint32_t part_count, const struct join_group *group,
+			  int32_t *results)
 {
-	if (writev(fd, parts, (int)part_count) >= 0)
+	/* Joined segments had a copy of the headers each. */
+	size_t bytes = (group->pieces - 1) * parts[1].iov_len;
+
+	for (uint32_t i = 1; i < part_count; i++)
+		bytes += parts[i].iov_len;
+	results[WRITE_LOST_BYTES] += (int32_t)bytes;
+	if (bytes < ETHERNET_HEADER_BYTES) {
+		results[WRITE_TOO_SHORT]++;
 		return;
+	}
 	results[WRITE_REFUSED] += (int32_t)group->pieces;
 	results[WRITE_ERRNO] = errno;
 	if (errno == EINVAL && group->offload.gso_type != OFFLOAD_GSO_NONE)
 		results[WRITE_SUPER_REFUSED] += (int32_t)group->pieces;
 }
 
+static void write_group(int fd, const struct iovec *parts, uint32_t part_count, const struct join_group *group,
+			int32_t *results)
+{
+	if (writev(fd, parts, (int)part_count) < 0)
+		count_refused(parts, part_count, group, results);
+}
+
 /*
  * tapWriteBatch(fd, arena, slots, count, join, results): writes all frames; consecutive TCP segments as
- * one super-frame when `join` is not 0. results: frames refused, the last errno, super-frames refused
- * with EINVAL.
+ * one super-frame when `join` is not 0. results: frames refused, the last errno, how many of them were in
+ * super-frames refused with EINVAL, frames too short, bytes of what did not leave.
  */
 static napi_value tap_write_batch(napi_env env, napi_callback_info info)
 {

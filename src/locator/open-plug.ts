@@ -2,12 +2,16 @@
  * From a network's name to a plug on it.
  */
 import { VdensError } from '../errors.ts';
-import type { HealingPlug } from '../plugs/healing.ts';
+import type { PlugCounters } from '../plugs/counters.ts';
+import type { OpenInner } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
 import { defaultSwitchDirectories, resolveLocator } from './resolve.ts';
 import { vdeAccessOptions, vdePortOption } from './vde-options.ts';
+
+/** A command always starts; one that speaks the stream is still there after so long, in milliseconds. */
+const COMMAND_SETTLE_MS = 1000;
 
 /** How to open a network. */
 export interface OpenPlugOptions {
@@ -65,35 +69,39 @@ async function openVde(label: string, locator: Locator, options: OpenPlugOptions
     description: describe(options.description ?? 'vdens'),
   };
   const directories = locator.address === '' ? defaultSwitchDirectories() : [locator.address];
-  return healing(label, options, async (counters) => {
-    let failure: unknown;
+  return healing(label, options, async (counters, signal) => {
     for (const directory of directories) {
       try {
-        return await VdePlug.open(label, { ...connection, directory }, counters);
+        return await VdePlug.open(label, { ...connection, directory, signal }, counters);
       } catch (error) {
-        failure = error;
+        const isMissing = error instanceof VdensError && error.errno === 'ENOENT' && connection.portGroup === undefined;
+        if (directories.length === 1 || !isMissing) throw error;
       }
     }
-    throw failure;
+    const places = directories.join(' nor ');
+    const message = `${label}: no switch runs at the usual places, neither ${places}. Start one with: vde_switch -s ${directories.at(-1)}, or name yours: vde:///run/sw`;
+    throw new VdensError('ERR_NETWORK_OPEN', message, { errno: 'ENOENT' });
   });
 }
 
 function openCommand(label: string, command: readonly string[], options: OpenPlugOptions): Promise<Plug> {
-  return healing(label, options, async (counters) => {
+  const open = async (counters: PlugCounters): Promise<Plug> => {
     const { CommandPlug } = await import('../plugs/command.ts');
     return CommandPlug.open(label, command, counters);
-  });
+  };
+  return healing(label, options, open, COMMAND_SETTLE_MS);
 }
 
 async function healing(
   label: string,
   { reconnect = true }: OpenPlugOptions,
-  open: Parameters<typeof HealingPlug.open>[1],
+  open: OpenInner,
+  settleMs = 0,
 ): Promise<Plug> {
   const { HealingPlug } = await import('../plugs/healing.ts');
-  if (reconnect) return HealingPlug.open(label, open);
+  if (reconnect) return HealingPlug.open(label, open, { settleMs });
   const { PlugCounters } = await import('../plugs/counters.ts');
-  return open(new PlugCounters());
+  return open(new PlugCounters(), new AbortController().signal);
 }
 
 /** As the originals describe themselves, so that operators find what they are used to. */

@@ -17,7 +17,7 @@ import { StreamPlug } from './stream.ts';
 /** How long a command that closed its output has to exit, so that its status can be told. */
 const EXIT_STATUS_MS = 300;
 /** How long it has between SIGTERM and SIGKILL when the plug is closed. */
-const TERMINATE_MS = 1000;
+const TERMINATE_MS = 500;
 
 export class CommandPlug implements Plug {
   readonly label: string;
@@ -50,7 +50,7 @@ export class CommandPlug implements Plug {
    * @throws VdensError `ERR_NETWORK_OPEN` when there are no descriptors left for the pipes
    */
   static open(label: string, command: readonly string[], counters?: PlugCounters): CommandPlug {
-    const [toCommand, fromCommand] = [openPipe(label), openPipe(label)];
+    const [toCommand, fromCommand] = openPipes(label);
     const child = runSupervised(command, { stdio: [toCommand.read, fromCommand.write, 'inherit'] });
     native.closeDescriptor(toCommand.read);
     native.closeDescriptor(fromCommand.write);
@@ -75,7 +75,7 @@ export class CommandPlug implements Plug {
       down: async (reason) => {
         const pause = new Promise((resolve) => setTimeout(resolve, EXIT_STATUS_MS));
         await Promise.race([this.#exited, pause]);
-        events.down?.(this.#ending ?? reason);
+        if (this.#closing === undefined) events.down?.(this.#ending ?? reason);
       },
     });
   }
@@ -111,7 +111,23 @@ export class CommandPlug implements Plug {
   }
 }
 
-function openPipe(label: string): { read: number; write: number } {
+interface Pipe {
+  readonly read: number;
+  readonly write: number;
+}
+
+function openPipes(label: string): [Pipe, Pipe] {
+  const first = openPipe(label);
+  try {
+    return [first, openPipe(label)];
+  } catch (error) {
+    native.closeDescriptor(first.read);
+    native.closeDescriptor(first.write);
+    throw error;
+  }
+}
+
+function openPipe(label: string): Pipe {
   const ends = new Int32Array(2);
   const result = native.openPipe(ends);
   if (result < 0) {

@@ -5,11 +5,14 @@
  *          inner.down               open() fails: wait 0.1, 0.2, 0.4 … 2 s
  *   UP ───────────────▶ DOWN ──▶ trying ──────────────┐
  *    ▲                             ▲──────────────────┘
- *    └──────── open() works ───────┘
+ *    └──────── open() works, and the network lasts ───┘
  * ```
  *
- * A network that goes away again at once does not shorten the pauses, so nothing spins. Frames sent meanwhile are dropped and counted as `down`.
+ * Some networks can be opened although nobody is there (a command that ends at once): those are back when they
+ * have lasted for a moment, or delivered a frame. A network that goes away again soon does not shorten the
+ * pauses, so nothing spins. Frames sent meanwhile are dropped and counted as `down`.
  */
+import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import { PlugCounters } from './counters.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
@@ -17,16 +20,30 @@ import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2000;
 
-/** Opens the network; the plug is to count in these counters. */
-export type OpenInner = (counters: PlugCounters) => Promise<Plug>;
+/** Opens the network; the plug is to count in these counters, and to give up when the signal says so. */
+export type OpenInner = (counters: PlugCounters, signal: AbortSignal) => Promise<Plug>;
+
+/** How a network heals. */
+export interface HealingOptions {
+  /**
+   * How long a network that was opened again has to last before it counts as back, in milliseconds.
+   * @defaultValue 0: when it was opened, somebody is there
+   */
+  readonly settleMs?: number;
+}
 
 export class HealingPlug implements Plug {
   readonly label: string;
   readonly takesSuperFrames: boolean;
   readonly counters: PlugCounters;
   readonly #open: OpenInner;
+  readonly #settleMs: number;
+  readonly #abort = new AbortController();
   #inner: Plug;
+  /** Whether the inner plug can be used. */
   #up = true;
+  /** Whether `down` was said, and `up` not yet. */
+  #isDownSaid = false;
   #receiver: FrameReceiver | undefined;
   #events: PlugEvents = {};
   #paused = false;
@@ -36,18 +53,20 @@ export class HealingPlug implements Plug {
   #timer: NodeJS.Timeout | undefined;
   #trying: Promise<void> | undefined;
 
-  private constructor(label: string, open: OpenInner, inner: Plug, counters: PlugCounters) {
+  private constructor(label: string, open: OpenInner, options: HealingOptions, counters: PlugCounters, inner: Plug) {
     this.label = label;
     this.#open = open;
+    this.#settleMs = options.settleMs ?? 0;
     this.#inner = inner;
     this.counters = counters;
     this.takesSuperFrames = inner.takesSuperFrames;
   }
 
   /** Opens it for the first time; a failure of that is the caller's. */
-  static async open(label: string, open: OpenInner): Promise<HealingPlug> {
+  static async open(label: string, open: OpenInner, options: HealingOptions = {}): Promise<HealingPlug> {
     const counters = new PlugCounters();
-    return new HealingPlug(label, open, await open(counters), counters);
+    const inner = await open(counters, new AbortController().signal);
+    return new HealingPlug(label, open, options, counters, inner);
   }
 
   get maxFrameBytes(): number {
@@ -61,17 +80,17 @@ export class HealingPlug implements Plug {
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;
-    this.#startInner();
+    if (this.#up && !this.#closed) this.#startInner();
   }
 
   send(batch: FrameBatch): void {
-    if (this.#up) this.#inner.send(batch);
+    if (this.#up && !this.#closed) this.#inner.send(batch);
     else this.counters.drop('sent', 'down', batch.count);
   }
 
   pause(): void {
     this.#paused = true;
-    this.#inner.pause();
+    if (this.#up) this.#inner.pause();
   }
 
   resume(): void {
@@ -80,9 +99,11 @@ export class HealingPlug implements Plug {
   }
 
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    clearTimeout(this.#timer);
+    if (!this.#closed) {
+      this.#closed = true;
+      clearTimeout(this.#timer);
+      this.#abort.abort(new VdensError('ERR_CLOSED', `${this.label}: the network was closed`));
+    }
     await this.#trying;
     await this.#inner.close();
   }
@@ -92,29 +113,47 @@ export class HealingPlug implements Plug {
   }
 
   #startInner(): void {
-    this.#inner.start(this.#receiver!, {
-      drain: () => this.#events.drain?.(),
-      down: (reason) => this.#lose(reason),
-    });
-    if (this.#paused) this.#inner.pause();
+    const inner = this.#inner;
+    if (this.#paused) inner.pause();
+    const events: PlugEvents = {
+      drain: () => this.#events.drain?.() === true,
+      down: (reason) => {
+        if (inner === this.#inner) this.#lose(reason);
+      },
+    };
+    // While it has to show that somebody is there, a frame shows it; later nothing is in the way of frames.
+    if (!this.#isDownSaid) inner.start(this.#receiver!, events);
+    else inner.start((batch) => this.#welcome(batch), events);
+  }
+
+  #welcome(batch: FrameBatch): boolean {
+    if (this.#isDownSaid) {
+      this.#settle();
+      this.#receiver!(batch);
+      return false;
+    }
+    return this.#receiver!(batch) === true;
   }
 
   #lose(reason: string): void {
     if (!this.#up || this.#closed) return;
     this.#up = false;
+    clearTimeout(this.#timer);
     if (performance.now() - this.#upSince > LONGEST_PAUSE_MS) this.#pauseMs = FIRST_PAUSE_MS;
     // Whoever waits for room need not wait any longer.
     this.#events.drain?.();
-    this.#events.down?.(reason);
+    if (!this.#isDownSaid) {
+      this.#isDownSaid = true;
+      this.#events.down?.(reason);
+    }
+    this.#trying = this.#inner.close();
     this.#schedule();
   }
 
   #schedule(): void {
     if (this.#closed) return;
     this.#timer = setTimeout(() => {
-      this.#trying = this.#tryAgain().finally(() => {
-        this.#trying = undefined;
-      });
+      this.#trying = this.#tryAgain();
     }, this.#pauseMs);
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
   }
@@ -123,7 +162,7 @@ export class HealingPlug implements Plug {
     await this.#inner.close();
     let inner: Plug;
     try {
-      inner = await this.#open(this.counters);
+      inner = await this.#open(this.counters, this.#abort.signal);
     } catch {
       // The loss was told; that it lasts is shown by the missing carrier.
       this.#schedule();
@@ -133,7 +172,16 @@ export class HealingPlug implements Plug {
     if (this.#closed) return;
     this.#up = true;
     this.#upSince = performance.now();
-    this.#startInner();
+    if (this.#settleMs === 0) this.#settle();
+    else this.#timer = setTimeout(() => this.#settle(), this.#settleMs);
+    if (this.#receiver !== undefined) this.#startInner();
+  }
+
+  /** The network is back. */
+  #settle(): void {
+    if (!this.#isDownSaid || this.#closed) return;
+    clearTimeout(this.#timer);
+    this.#isDownSaid = false;
     this.#events.up?.();
   }
 }

@@ -33,12 +33,14 @@ export class MemoryPlug implements Plug {
 
   get busy(): boolean {
     const peer = this.#peer;
-    return peer !== undefined && peer.#paused;
+    return peer !== undefined && peer.#paused && !peer.#closed;
   }
 
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;
+    const peer = this.#peer;
+    if (!this.#closed && peer !== undefined && peer.#closed) this.#loseOther();
   }
 
   send(batch: FrameBatch): void {
@@ -65,17 +67,24 @@ export class MemoryPlug implements Plug {
     if (!this.#paused) return;
     this.#paused = false;
     const peer = this.#peer;
-    if (peer !== undefined) peer.#events.drain?.();
+    if (peer !== undefined && !peer.#closed) peer.#events.drain?.();
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
     const peer = this.#peer;
-    if (peer !== undefined && !peer.#closed) peer.#events.down?.('the other end was closed');
+    if (peer === undefined || peer.#closed) return;
+    // Whoever waits for room need not wait any longer.
+    if (this.#paused) peer.#events.drain?.();
+    peer.#loseOther();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #loseOther(): void {
+    this.#events.down?.('the other end was closed');
   }
 }

@@ -9,6 +9,7 @@ export class NullPlug implements Plug {
   readonly takesSuperFrames: boolean = true;
   readonly counters: PlugCounters = new PlugCounters();
   readonly busy: boolean = false;
+  #closed = false;
 
   constructor(label = 'null://') {
     this.label = label;
@@ -17,13 +18,22 @@ export class NullPlug implements Plug {
   start(): void {}
 
   send(batch: FrameBatch): void {
+    if (this.#closed) {
+      this.counters.drop('sent', 'down', batch.count);
+      return;
+    }
     this.counters.sent.frames += batch.count;
     this.counters.sent.bytes += batchBytes(batch);
   }
 
   pause(): void {}
   resume(): void {}
-  async close(): Promise<void> {}
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  async close(): Promise<void> {
+    this.#closed = true;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
 }

@@ -17,9 +17,12 @@ import type { DropReason, PlugCounters } from './counters.ts';
 /** Holds what the largest TAP batch becomes when it is cut, and as much again. */
 const QUEUE_BYTES = 1024 * 1024;
 const QUEUE_FRAMES = 1024;
+/** An Ethernet header; a shorter frame is none. */
+const MIN_FRAME_BYTES = 14;
 
 /**
- * Hands `count` frames from slot `first` on to the kernel: how many it took, or -errno when not even one.
+ * Hands `count` frames from slot `first` on to the kernel: how many it took, 0 when only a part of the first, or
+ * -errno when nothing at all.
  */
 export type Transmit = (batch: FrameBatch, first: number, count: number) => number;
 
@@ -43,36 +46,91 @@ export class OutputQueue {
   }
 
   /**
-   * Queues the batch from slot `first` on, as ordinary frames; drops what is malformed or longer than
-   * `maxFrameBytes`.
+   * Queues the batch from slot `first` on, as ordinary frames; drops what is malformed, shorter than an
+   * Ethernet header or longer than `maxFrameBytes`.
    *
    * @returns the first slot that did not fit any more; the batch's count when all did
    */
   append(source: FrameBatch, first: number, maxFrameBytes: number): number {
+    if (this.#first === this.batch.count) this.clear();
+    let next = this.#cut(source, first, source.count, maxFrameBytes);
+    if (next < source.count && this.#first > 0) {
+      this.#compact();
+      next = this.#cut(source, next, source.count, maxFrameBytes);
+    }
+    return next;
+  }
+
+  /** Cuts slots `first` to `end` into the free part of the queue; returns the first that found no room. */
+  #cut(source: FrameBatch, first: number, end: number, maxFrameBytes: number): number {
     const { batch } = this;
-    if (this.#first === batch.count) this.clear();
+    const result = this.#result;
     const [arena, slots] =
       batch.count === 0
         ? [batch.arena, batch.slots]
         : [batch.arena.subarray(this.#used), batch.slots.subarray(batch.count * SLOT_WORDS)];
-    const result = this.#result;
-    native.segmentBatch(source.arena, source.slots, first, source.count - first, arena, slots, maxFrameBytes, result);
-    const produced = result[1]!;
+    native.segmentBatch(source.arena, source.slots, first, end - first, arena, slots, maxFrameBytes, result);
+    // What would not even fit an empty queue is malformed; here perhaps it is the free part that is too small.
+    if (result[2]! > 0 && batch.count > 0) {
+      if (end - first > 1) return this.#cutOneByOne(source, first, end, maxFrameBytes);
+      if (this.#waitsForRoom(source, first, maxFrameBytes)) return first;
+      result.set([1, 0, 1, 0]);
+    }
     this.#counters.drop('sent', 'malformed', result[2]!);
     this.#counters.drop('sent', 'too-long', result[3]!);
-    if (produced > 0) {
-      const base = this.#used;
-      for (let i = 0; base > 0 && i < produced; i++) slots[i * SLOT_WORDS] = slots[i * SLOT_WORDS]! + base;
-      batch.count += produced;
-      this.#used = batch.offset(batch.count - 1) + batch.frameLength(batch.count - 1);
-    }
+    this.#keep(slots, result[1]!);
     return first + result[0]!;
+  }
+
+  #cutOneByOne(source: FrameBatch, first: number, end: number, maxFrameBytes: number): number {
+    for (let slot = first; slot < end; slot++) {
+      if (this.#cut(source, slot, slot + 1, maxFrameBytes) === slot) return slot;
+    }
+    return end;
+  }
+
+  /** Whether the frame is well-formed, so that it fits when the queue is empty. */
+  #waitsForRoom(source: FrameBatch, slot: number, maxFrameBytes: number): boolean {
+    const { batch } = new OutputQueue(this.#counters);
+    const result = this.#result;
+    native.segmentBatch(source.arena, source.slots, slot, 1, batch.arena, batch.slots, maxFrameBytes, result);
+    return result[2] === 0;
+  }
+
+  /** Takes the `produced` frames behind those that wait into the queue, without those that are too short. */
+  #keep(slots: Int32Array, produced: number): void {
+    if (produced === 0) return;
+    const base = this.batch.count === 0 ? 0 : this.#used;
+    const last = (produced - 1) * SLOT_WORDS;
+    this.#used = base + slots[last]! + slots[last + 1]!;
+    let kept = 0;
+    for (let i = 0; i < produced; i++) {
+      const word = i * SLOT_WORDS;
+      if (slots[word + 1]! < MIN_FRAME_BYTES) continue;
+      if (kept < i) slots.copyWithin(kept * SLOT_WORDS, word, word + SLOT_WORDS);
+      if (base > 0) slots[kept * SLOT_WORDS] = slots[kept * SLOT_WORDS]! + base;
+      kept++;
+    }
+    this.batch.count += kept;
+    this.#counters.drop('sent', 'too-short', produced - kept);
+  }
+
+  /** Moves the frames that wait to the beginning. */
+  #compact(): void {
+    const { arena, slots, count } = this.batch;
+    const start = this.batch.offset(this.#first);
+    arena.copyWithin(0, start, this.#used);
+    slots.copyWithin(0, this.#first * SLOT_WORDS, count * SLOT_WORDS);
+    this.batch.count = this.waiting;
+    for (let i = 0; i < this.batch.count; i++) slots[i * SLOT_WORDS] = slots[i * SLOT_WORDS]! - start;
+    this.#used -= start;
+    this.#first = 0;
   }
 
   /**
    * Hands waiting frames on until none is left or the kernel takes no more for now.
    *
-   * @returns whether any left
+   * @returns whether anything left
    */
   flush(transmit: Transmit, failureReason: FailureReason): boolean {
     const { batch } = this;
@@ -80,6 +138,7 @@ export class OutputQueue {
     while (this.#first < batch.count) {
       const count = transmit(batch, this.#first, batch.count - this.#first);
       if (count === AGAIN) break;
+      if (count === 0) return true;
       if (count > 0) {
         this.#countSent(count);
         this.#first += count;

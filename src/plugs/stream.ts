@@ -19,7 +19,7 @@ const MIN_FRAME_BYTES = 14;
 const ARENA_BYTES = 128 * 1024;
 const CAPACITY = 256;
 
-/** A plug over two descriptors, of which it takes possession. */
+/** A plug over two different descriptors, of which it takes possession. */
 export class StreamPlug implements Plug {
   readonly label: string;
   readonly maxFrameBytes: number = STREAM_FRAME_BYTES;
@@ -32,6 +32,10 @@ export class StreamPlug implements Plug {
   readonly #batch = new FrameBatch(new Uint8Array(ARENA_BYTES), CAPACITY);
   /** Bytes at the beginning of the arena that are the first part of a frame. */
   #partial = 0;
+  /** Whether those bytes may hold whole frames, because reading was paused while they were delivered. */
+  #undelivered = false;
+  #started = false;
+  #paused = false;
   #inputWatch: Watch | undefined;
   #outputWatch: Watch | undefined;
   #receiver: FrameReceiver = () => undefined;
@@ -64,7 +68,8 @@ export class StreamPlug implements Plug {
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;
-    this.#inputWatch ??= new Watch(this.#input, READABLE, () => this.#read());
+    this.#started = true;
+    this.#watchInput();
   }
 
   send(batch: FrameBatch): void {
@@ -73,13 +78,17 @@ export class StreamPlug implements Plug {
   }
 
   pause(): void {
+    this.#paused = true;
     // Not `events = 0`: the end of a pipe is reported all the same, and would be reported on and on.
     this.#inputWatch?.end();
     this.#inputWatch = undefined;
   }
 
   resume(): void {
-    if (!this.#closed && !this.#gone) this.#inputWatch ??= new Watch(this.#input, READABLE, () => this.#read());
+    this.#paused = false;
+    // Not at once: whoever resumes may be in the middle of sending.
+    if (this.#undelivered) setImmediate(() => this.#continue());
+    else this.#watchInput();
   }
 
   async close(): Promise<void> {
@@ -89,11 +98,27 @@ export class StreamPlug implements Plug {
     this.#inputWatch?.end();
     this.#outputWatch?.end();
     native.closeDescriptor(this.#input);
-    if (this.#output !== this.#input) native.closeDescriptor(this.#output);
+    native.closeDescriptor(this.#output);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  get #isReading(): boolean {
+    return this.#started && !this.#paused && !this.#closed && !this.#gone;
+  }
+
+  #watchInput(): void {
+    if (this.#isReading && !this.#undelivered)
+      this.#inputWatch ??= new Watch(this.#input, READABLE, () => this.#read());
+  }
+
+  /** Delivers what was read before the pause, then reads on. */
+  #continue(): void {
+    if (!this.#isReading || !this.#undelivered) return;
+    this.#deliver(this.#partial);
+    this.#watchInput();
   }
 
   #watchOutput(want: boolean): void {
@@ -116,13 +141,17 @@ export class StreamPlug implements Plug {
     return this.#deliver(this.#partial + length);
   }
 
-  /** Delivers the whole frames among the first `end` bytes of the arena, and moves the rest to its beginning. */
+  /**
+   * Delivers the whole frames among the first `end` bytes of the arena, and moves the rest to its beginning. A pause
+   * in between leaves them there.
+   */
   #deliver(end: number): boolean {
     const batch = this.#batch;
     const { arena } = batch;
     let position = 0;
     let onlyFrames = true;
     batch.count = 0;
+    this.#undelivered = false;
     while (end - position >= HEADER_BYTES) {
       const length = (arena[position]! << 8) | arena[position + 1]!;
       if (length > MAX_LENGTH) {
@@ -136,7 +165,13 @@ export class StreamPlug implements Plug {
       if (length >= MIN_FRAME_BYTES) batch.push(position + HEADER_BYTES, length);
       else if (length > 0) this.counters.drop('received', 'too-short', 1);
       position = next;
-      if (batch.count === batch.capacity) onlyFrames = this.#hand() && onlyFrames;
+      if (batch.count < batch.capacity) continue;
+      onlyFrames = this.#hand() && onlyFrames;
+      if (this.#closed) return false;
+      if (this.#paused) {
+        this.#undelivered = true;
+        break;
+      }
     }
     onlyFrames = this.#hand() && onlyFrames;
     this.#partial = end - position;
@@ -155,9 +190,9 @@ export class StreamPlug implements Plug {
   }
 
   #end(reason: string): void {
-    if (this.#gone) return;
+    if (this.#gone || this.#closed) return;
     this.#gone = true;
-    this.pause();
+    this.#inputWatch?.end();
     this.#sender.abandon('down');
     this.#events.down?.(reason);
   }

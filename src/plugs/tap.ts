@@ -25,7 +25,15 @@ const OFFLOADS = [CHECKSUM | TSO | USO, CHECKSUM | TSO, CHECKSUM] as const;
 const ARENA_BYTES = 512 * 1024;
 const CAPACITY = 128;
 
-const { EIO } = constants.errno;
+const { EINVAL, EIO } = constants.errno;
+
+/** Where the outcome of a write stands in the results of tapWriteBatch. */
+const REFUSED = 0;
+const ERRNO = 1;
+const SUPER_REFUSED = 2;
+const TOO_SHORT = 3;
+const LOST_BYTES = 4;
+const RESULTS = 5;
 
 /** How to make a TAP plug. */
 export interface TapPlugOptions {
@@ -46,10 +54,11 @@ export class TapPlug implements Plug {
   readonly offload: number;
   readonly #fd: number;
   readonly #batch = new FrameBatch(new Uint8Array(ARENA_BYTES), CAPACITY);
-  readonly #results = new Int32Array(3);
+  readonly #results = new Int32Array(RESULTS);
   #takesSuperFrames: boolean;
   #watch: Watch | undefined;
   #segments: OutputQueue | undefined;
+  #paused = false;
   #receiver: FrameReceiver = () => undefined;
   #events: PlugEvents = {};
   #closed = false;
@@ -59,7 +68,7 @@ export class TapPlug implements Plug {
     this.#fd = fd;
     this.label = name;
     const wanted = options.offload ?? process.env['VDENS_OFFLOAD'] !== '0';
-    this.offload = wanted ? enableOffload(fd) : 0;
+    this.offload = enableOffload(fd, wanted);
     this.#takesSuperFrames = (this.offload & TSO) !== 0;
   }
 
@@ -70,7 +79,7 @@ export class TapPlug implements Plug {
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;
-    this.#watch ??= new Watch(this.#fd, READABLE, () => this.#read());
+    if (!this.#closed) this.#watch ??= new Watch(this.#fd, this.#paused ? 0 : READABLE, () => this.#read());
   }
 
   send(batch: FrameBatch): void {
@@ -83,10 +92,12 @@ export class TapPlug implements Plug {
   }
 
   pause(): void {
+    this.#paused = true;
     if (this.#watch !== undefined) this.#watch.events = 0;
   }
 
   resume(): void {
+    this.#paused = false;
     if (this.#watch !== undefined) this.#watch.events = READABLE;
   }
 
@@ -128,14 +139,22 @@ export class TapPlug implements Plug {
     const results = this.#results;
     const join = this.#takesSuperFrames ? 1 : 0;
     native.tapWriteBatch(this.#fd, batch.arena, batch.slots, batch.count, join, results);
-    const refused = results[0]!;
-    this.counters.sent.frames += batch.count - refused;
-    this.counters.sent.bytes += batchBytes(batch);
-    if (refused > 0) {
-      this.counters.drop('sent', results[1] === EIO ? 'down' : 'refused', refused);
-      // Some kernels refuse correct super-frames: from now on they get ordinary ones.
-      if (results[2]! > 0) this.#takesSuperFrames = false;
-    }
+    const lost = results[REFUSED]! + results[TOO_SHORT]!;
+    this.counters.sent.frames += batch.count - lost;
+    this.counters.sent.bytes += batchBytes(batch) - results[LOST_BYTES]!;
+    if (lost > 0) this.#explainLoss(batch);
+  }
+
+  #explainLoss(batch: FrameBatch): void {
+    const results = this.#results;
+    const errno = results[ERRNO];
+    this.counters.drop('sent', 'too-short', results[TOO_SHORT]!);
+    const refused = results[REFUSED]!;
+    const malformed = errno === EINVAL ? Math.min(refused, countMalformed(batch)) : 0;
+    this.counters.drop('sent', 'malformed', malformed);
+    this.counters.drop('sent', errno === EIO ? 'down' : 'refused', refused - malformed);
+    // Some kernels refuse correct super-frames: from now on they get ordinary ones.
+    if (results[SUPER_REFUSED]! > malformed) this.#takesSuperFrames = false;
   }
 
   #writeSegmented(batch: FrameBatch): void {
@@ -149,6 +168,17 @@ export class TapPlug implements Plug {
   }
 }
 
-function enableOffload(fd: number): number {
-  return OFFLOADS.find((flags) => native.tapSetOffload(fd, flags) === 0) ?? 0;
+/** How many frames have an offload header that does not fit them. */
+function countMalformed(batch: FrameBatch): number {
+  const scratch = new PlugCounters();
+  const queue = new OutputQueue(scratch);
+  for (let first = 0; first < batch.count; queue.clear()) first = queue.append(batch, first, MAX_FRAME_BYTES);
+  return scratch.sent.drops.malformed ?? 0;
+}
+
+function enableOffload(fd: number, wanted: boolean): number {
+  const found = wanted ? OFFLOADS.find((flags) => native.tapSetOffload(fd, flags) === 0) : undefined;
+  // A persistent interface remembers what its last owner asked for.
+  if (found === undefined) native.tapSetOffload(fd, 0);
+  return found ?? 0;
 }
