@@ -1,0 +1,96 @@
+/** README and docs say what the code says: options, networks, errors, limits, and files that are there. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { VDENS_TABLE } from '../../src/commands/vdens-options.ts';
+import { SCHEMES } from '../../src/locator/schemes.ts';
+
+const checkout = join(import.meta.dirname, '..', '..', '..');
+const pages = ['README.md', 'CHANGELOG.md', ...readdirSync(join(checkout, 'docs')).map((name) => `docs/${name}`)];
+const markdown = pages.filter((name) => name.endsWith('.md'));
+
+function read(path: string): string {
+  return readFileSync(join(checkout, path), 'utf8');
+}
+
+test('the README begins with what it is, a session, one line to install, and three links', () => {
+  const screen = read('README.md').split('\n').slice(0, 24).join('\n');
+  assert.match(screen, /^# vdens\n\n[^\n]+\n\n(<!--[^\n]+-->\n)?```console\n/);
+  assert.match(screen, /^npm ci && npm start$/m);
+  const links = /^\*\*\[.*/m.exec(screen)?.[0].match(/\]\([^)]+\)/g) ?? [];
+  assert.equal(links.length, 3);
+});
+
+test('every link to a file leads to one', () => {
+  const broken = markdown.flatMap((page) => {
+    const targets = Array.from(read(page).matchAll(/\]\(([^)#\s]+)(?:#[^)]*)?\)/g), ([, target = '']) => target);
+    return targets
+      .filter((target) => !/^https?:/.test(target))
+      .filter((target) => !existsSync(join(checkout, dirname(page), target)))
+      .map((target) => `${page}: ${target}`);
+  });
+  assert.deepEqual(broken, []);
+});
+
+test('the README has every option, and no other', () => {
+  const [table = ''] = read('README.md').split('## Options\n')[1]!.split('| network |');
+  const listed = Array.from(table.matchAll(/`(--?[A-Za-z][a-z-]*)/g), ([, flag = '']) => flag);
+  const known = VDENS_TABLE.options.flatMap(({ long, short }) => [
+    `--${long}`,
+    ...(short === undefined ? [] : [`-${short}`]),
+  ]);
+  assert.deepEqual(new Set(listed), new Set(known));
+});
+
+test('the README says of every kind of network whether it can be opened', () => {
+  const opener = read('src/locator/open-plug.ts');
+  const rows = read('README.md')
+    .split('\n')
+    .filter((line) => line.startsWith('| ') && line.includes('://'));
+  for (const scheme of SCHEMES.keys()) {
+    const row = rows.find((line) => line.includes(`\`${scheme}://\``) && line.split('|').length === 5);
+    assert.ok(row !== undefined, `the README does not mention ${scheme}:// beside the originals`);
+    assert.equal(row.includes('not yet'), !opener.includes(`case '${scheme}':`), row);
+  }
+});
+
+test('docs/errors.md lists every code of errors.ts, and no other', () => {
+  const union = read('src/errors.ts').split('export type VdensErrorCode =')[1]!.split(';')[0]!;
+  const codes = union.match(/ERR_[A-Z_]+/g) ?? [];
+  const listed = Array.from(read('docs/errors.md').matchAll(/^\| `(ERR_[A-Z_]+)` \|/gm), ([, code = '']) => code);
+  assert.ok(codes.length > 5);
+  assert.deepEqual(listed.toSorted(), codes.toSorted());
+});
+
+/** `512 KiB` as bytes, `5 s` as milliseconds, other numbers as they are. */
+function numberOf(limit: string): number {
+  const [, number = '', unit = ''] = /^(\d+)(?: (\w+))?$/.exec(limit) ?? [];
+  const factors: Readonly<Record<string, number>> = { s: 1000, KiB: 1024, MiB: 1024 * 1024 };
+  return Number(number) * (factors[unit] ?? 1);
+}
+
+/** The value of a constant of a file or a folder, which is written as a number or as a product of numbers. */
+function constantOf(name: string, path: string): number {
+  const isFolder = statSync(join(checkout, path)).isDirectory();
+  const texts = isFolder ? readdirSync(join(checkout, path)).map((file) => read(join(path, file))) : [read(path)];
+  const pattern = new RegExp(`(?:const ${name}(?:: number)? = ([\\d_* ]+);|#define ${name} (\\d+))`);
+  const [, typescript, c] = texts.map((text) => pattern.exec(text)).find((match) => match !== null) ?? [];
+  const factors = (typescript ?? c ?? 'missing').replaceAll('_', '').split('*');
+  return factors.reduce((product, factor) => product * Number(factor), 1);
+}
+
+test('docs/limits.md has the numbers of the code', () => {
+  const rows = Array.from(read('docs/limits.md').matchAll(/^\| [^|]+ \| ([^|]+) \| `([A-Z0-9_]+)` in (\S+) \|/gm));
+  assert.ok(rows.length > 20);
+  for (const [row, limit = '', name = '', path = ''] of rows) {
+    assert.equal(constantOf(name, path), numberOf(limit), row);
+  }
+});
+
+test('nothing a reader sees names a place where it was made', () => {
+  const words = /\/work\/|\/root\/|\bTODO\b|\bFIXME\b/;
+  for (const page of pages.filter((name) => /\.(md|svg)$/.test(name))) {
+    assert.doesNotMatch(read(page), words, page);
+  }
+});
