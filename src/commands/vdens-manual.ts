@@ -190,6 +190,10 @@ export const VDENS_MANUAL: Manual = {
             'It may be a symbolic link here, or missing, and nothing stays behind in `/tmp`. What is given to `-R` is checked. An option comes before both variables; in the original `$VDE_RESOLVADDR` came before `-r`.',
           ],
         },
+        {
+          term: 'Open files',
+          text: ['The command got all that were open. It gets its standard input, output and error here.'],
+        },
         { term: 'Hosts', text: ['The name that `-H` gives could not be resolved.'] },
         { term: 'Interface names', text: ['Those that were too long lost their number. They are an error here.'] },
         {
