@@ -15,6 +15,7 @@
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import { PlugCounters } from './counters.ts';
+import type { KernelEnd, Lender } from './kernel-end.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -32,7 +33,7 @@ export interface HealingOptions {
   readonly settleMs?: number;
 }
 
-export class HealingPlug implements Plug {
+export class HealingPlug implements Plug, Lender {
   readonly label: string;
   readonly takesSuperFrames: boolean;
   readonly counters: PlugCounters;
@@ -98,13 +99,26 @@ export class HealingPlug implements Plug {
     if (this.#up) this.#inner.resume();
   }
 
+  get lender(): Lender {
+    return this;
+  }
+
+  /** A network that has yet to show that somebody is there is not lent: its first frame shows it. */
+  lend(takeBack: () => void): KernelEnd | undefined {
+    return this.#up && !this.#isDownSaid ? this.#inner.lender?.lend(takeBack) : undefined;
+  }
+
+  restore(): void {
+    this.#inner.lender?.restore();
+  }
+
   async close(): Promise<void> {
     if (!this.#closed) {
       this.#closed = true;
       clearTimeout(this.#timer);
       this.#abort.abort(new VdensError('ERR_CLOSED', `${this.label}: the network was closed`));
     }
-    await this.#trying;
+    await Promise.all([this.#inner.close(), this.#trying]);
     await this.#inner.close();
   }
 

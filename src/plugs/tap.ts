@@ -11,6 +11,7 @@ import { FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
 import { errnoName, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
 import { batchBytes, PlugCounters } from './counters.ts';
+import type { KernelEnd, Lender } from './kernel-end.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 
@@ -45,7 +46,7 @@ export interface TapPlugOptions {
 }
 
 /** A TAP interface, by its descriptor. */
-export class TapPlug implements Plug {
+export class TapPlug implements Plug, Lender {
   readonly label: string;
   readonly maxFrameBytes: number = MAX_FRAME_BYTES;
   readonly counters: PlugCounters = new PlugCounters();
@@ -59,6 +60,7 @@ export class TapPlug implements Plug {
   #watch: Watch | undefined;
   #segments: OutputQueue | undefined;
   #paused = false;
+  #takeBack: (() => void) | undefined;
   #receiver: FrameReceiver = () => undefined;
   #events: PlugEvents = {};
   #closed = false;
@@ -79,7 +81,8 @@ export class TapPlug implements Plug {
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;
-    if (!this.#closed) this.#watch ??= new Watch(this.#fd, this.#paused ? 0 : READABLE, () => this.#read());
+    if (!this.#closed) this.#watch ??= new Watch(this.#fd, 0, () => this.#read());
+    this.#updateWatch();
   }
 
   send(batch: FrameBatch): void {
@@ -93,12 +96,29 @@ export class TapPlug implements Plug {
 
   pause(): void {
     this.#paused = true;
-    if (this.#watch !== undefined) this.#watch.events = 0;
+    this.#updateWatch();
   }
 
   resume(): void {
     this.#paused = false;
-    if (this.#watch !== undefined) this.#watch.events = READABLE;
+    this.#updateWatch();
+  }
+
+  get lender(): Lender {
+    return this;
+  }
+
+  lend(takeBack: () => void): KernelEnd | undefined {
+    if (this.#watch === undefined) return undefined;
+    this.#takeBack = takeBack;
+    this.#updateWatch();
+    const { maxFrameBytes, takesSuperFrames, counters } = this;
+    return { fd: this.#fd, kind: 'tap', maxFrameBytes, takesSuperFrames, counters };
+  }
+
+  restore(): void {
+    this.#takeBack = undefined;
+    this.#updateWatch();
   }
 
   /** Whether the interface has its carrier (`ip link` shows NO-CARRIER without). */
@@ -109,7 +129,9 @@ export class TapPlug implements Plug {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#takeBack?.();
     this.#watch?.end();
+    this.#watch = undefined;
     native.closeDescriptor(this.#fd);
   }
 
@@ -117,16 +139,21 @@ export class TapPlug implements Plug {
     return this.close();
   }
 
+  /** Without READABLE only the end of the interface is reported. */
+  #updateWatch(): void {
+    if (this.#watch !== undefined) this.#watch.events = this.#paused || this.#takeBack !== undefined ? 0 : READABLE;
+  }
+
   #read(): boolean {
     const batch = this.#batch;
     const count = native.tapReadBatch(this.#fd, batch.arena, batch.slots, MAX_FRAME_BYTES);
     if (count > 0) {
       batch.count = count;
-      this.counters.received.frames += count;
-      this.counters.received.bytes += batchBytes(batch);
+      this.counters.received.count(count, batchBytes(batch));
       return this.#receiver(batch) === true;
     }
     if (count < 0) {
+      this.#takeBack?.();
       this.#watch?.end();
       this.#watch = undefined;
       this.#events.down?.(`the interface is gone (read: ${errnoName(count)})`);
@@ -140,8 +167,7 @@ export class TapPlug implements Plug {
     const join = this.#takesSuperFrames ? 1 : 0;
     native.tapWriteBatch(this.#fd, batch.arena, batch.slots, batch.count, join, results);
     const lost = results[REFUSED]! + results[TOO_SHORT]!;
-    this.counters.sent.frames += batch.count - lost;
-    this.counters.sent.bytes += batchBytes(batch) - results[LOST_BYTES]!;
+    this.counters.sent.count(batch.count - lost, batchBytes(batch) - results[LOST_BYTES]!);
     if (lost > 0) this.#explainLoss(batch);
   }
 
