@@ -1,14 +1,22 @@
 /**
  * Private networks for any Linux user: namespaces with Ethernet interfaces, and what to plug them into.
  *
- * ```ts
+ * ```js
  * import { cable, openNamespace } from 'vdens';
  *
- * await using alice = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.1/24'] }] });
- * await using bob = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.2/24'] }] });
- * cable(alice.interfaces[0]!.plug, bob.interfaces[0]!.plug);
- * await alice.run(['ping', '-c', '3', '10.0.0.2'], { stdio: 'inherit' }).exit;
+ * const alice = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.1/24'] }] });
+ * const bob = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.2/24'] }] });
+ * cable(alice.interfaces[0].plug, bob.interfaces[0].plug);
+ *
+ * process.exitCode = await alice.run(['ping', '-c', '1', '10.0.0.2'], { stdio: 'inherit' }).exit;
+ * await Promise.all([alice.close(), bob.close()]);
  * ```
+ *
+ * {@link openNamespace} makes a namespace, {@link Namespace.run} runs a command in it. {@link openPlug} opens a network
+ * by the name that the command line of `vdens` takes, {@link cable} joins two plugs, and with a {@link MemoryPlug} a
+ * program takes part in a network with frames of its own. What fails throws a {@link VdensError} with a `code`.
+ *
+ * docs/library.md goes through it; docs/errors.md lists the codes. What is not exported here is not the interface.
  *
  * @packageDocumentation
  */

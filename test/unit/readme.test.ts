@@ -55,6 +55,13 @@ test('the README says of every kind of network whether it can be opened', () => 
   }
 });
 
+test('the example of the package is that of the README, which is run', () => {
+  const [, example = ''] = /```js\n(.*?) \* ```/s.exec(read('src/index.ts')) ?? [];
+  const code = example.replace(/^ \*( |$)/gm, '');
+  assert.ok(code.includes('openNamespace'));
+  assert.ok(read('README.md').includes(`<!-- run: ping -->\n\`\`\`js\n${code}\`\`\`\n`));
+});
+
 test('docs/errors.md lists every code of errors.ts, and no other', () => {
   const union = read('src/errors.ts').split('export type VdensErrorCode =')[1]!.split(';')[0]!;
   const codes = union.match(/ERR_[A-Z_]+/g) ?? [];
