@@ -18,7 +18,7 @@ const flags = ['-O2', '-g1', ...warnings, ...(process.env.CFLAGS ?? '').split(' 
 mkdirSync(out, { recursive: true });
 const nodeHeaders = createRequire(import.meta.url)('node-api-headers').include_dir;
 compile('launch', ['launch'], []);
-compile('io.node', ['io'], ['-shared', '-fPIC', '-fvisibility=hidden', `-I${nodeHeaders}`]);
+compile('io.node', ['io'], ['-shared', '-fPIC', '-pthread', '-fvisibility=hidden', `-I${nodeHeaders}`]);
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
 
 /** Compiles every C file of the folders into one object, unless it is newer than all of them. */

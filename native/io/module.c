@@ -4,6 +4,7 @@
  */
 #include "datagram.h"
 #include "frames_binding.h"
+#include "line.h"
 #include "process.h"
 #include "reactor.h"
 #include "socket.h"
@@ -13,6 +14,7 @@
 NAPI_MODULE_INIT()
 {
 	frames_init(env, exports);
+	line_init(env, exports);
 	reactor_init(env, exports);
 	tap_init(env, exports);
 	datagram_init(env, exports);

@@ -1,10 +1,12 @@
 /**
  * A cable: joins two plugs. What comes out of one goes into the other.
  *
- * When one end is busy, the other is not read until it drains: frames then wait in the kernel, where senders
+ * Where both ends are kernel objects, frames move on a line of their own (line.ts); else here, batch by batch. When
+ * one end is busy, the other is not read until it drains: frames then wait in the kernel, where senders
  * notice, instead of being dropped here.
  */
-import type { Plug, PlugEvents } from './plug.ts';
+import { type Line, layLine } from './line.ts';
+import type { Plug } from './plug.ts';
 
 /** What happens to the ends of a cable. */
 export interface CableEvents {
@@ -14,25 +16,46 @@ export interface CableEvents {
   up?(plug: Plug): void;
 }
 
-/** Joins two plugs from now on. Closing either plug ends it. */
-export function cable(a: Plug, b: Plug, events: CableEvents = {}): void {
-  forward(a, b, events);
-  forward(b, a, events);
+/** How to join. */
+export interface CableOptions {
+  /**
+   * Whether frames may move without JavaScript where that is possible.
+   * @defaultValue true, unless the environment has `VDENS_LINE=0`
+   */
+  readonly line?: boolean;
 }
 
-/** Everything out of `from` into `to`; what `from` says about itself concerns how `to` is read. */
-function forward(from: Plug, to: Plug, events: CableEvents): void {
-  const plugEvents: PlugEvents = {
-    drain: () => {
-      to.resume();
-      return true;
-    },
-    down: (reason) => events.down?.(from, reason),
-    up: () => events.up?.(from),
+/** Joins two plugs from now on. Closing either plug ends it. */
+export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: CableOptions = {}): void {
+  const wantsLine = options.line ?? process.env['VDENS_LINE'] !== '0';
+  let line: Line | undefined;
+  const lay = (): void => {
+    if (wantsLine && a.lender !== undefined && b.lender !== undefined) line = layLine(a.lender, b.lender);
   };
-  from.start((batch) => {
-    to.send(batch);
-    if (to.busy) from.pause();
-    return true;
-  }, plugEvents);
+  const forward = (from: Plug, to: Plug): void => {
+    from.start(
+      (batch) => {
+        to.send(batch);
+        if (to.busy) from.pause();
+        return true;
+      },
+      {
+        drain: () => {
+          to.resume();
+          return true;
+        },
+        down: (reason) => {
+          line?.close();
+          events.down?.(from, reason);
+        },
+        up: () => {
+          lay();
+          events.up?.(from);
+        },
+      },
+    );
+  };
+  forward(a, b);
+  forward(b, a);
+  lay();
 }

@@ -1,45 +1,84 @@
 /**
- * What a plug counts, cheaply enough to be always on: plain number fields, read with a snapshot.
+ * What a plug counts, cheaply enough to be always on.
+ *
+ * The numbers lie in one array, which the thread that serves lines (native/io/line.c) counts in too. Its layout is
+ * part of that contract: received, then sent; each frames, bytes, and the drops in the order of
+ * {@link DROP_REASONS}.
  */
 
 import { type FrameBatch, SLOT_WORDS } from '../frames/batch.ts';
 
-/** Why a frame was dropped. */
-export type DropReason =
+/** Why a frame was dropped, in the order in which drops are counted. */
+export const DROP_REASONS = [
   /** The other side did not take it in the time a plug waits. */
-  | 'peer-slow'
+  'peer-slow',
   /** The plug's own queue was full. */
-  | 'queue-full'
+  'queue-full',
   /** Longer than the other side takes. */
-  | 'too-long'
+  'too-long',
   /** Shorter than an Ethernet header (14 bytes). */
-  | 'too-short'
+  'too-short',
   /** An offload header that does not fit its frame, or a length that does not fit the stream. */
-  | 'malformed'
+  'malformed',
   /** Nobody is at the other end. */
-  | 'down'
+  'down',
   /** The kernel refused it. */
-  | 'refused';
+  'refused',
+] as const;
+
+/** Why a frame was dropped. */
+export type DropReason = (typeof DROP_REASONS)[number];
+
+const FRAMES = 0;
+const BYTES = 1;
+const DROPS = 2;
+const PER_DIRECTION: number = DROPS + DROP_REASONS.length;
 
 /** One direction of a plug. */
-export interface DirectionCounters {
+export class DirectionCounters {
+  readonly #values: Float64Array;
+
+  constructor(values: Float64Array) {
+    this.#values = values;
+  }
+
   /** Frames; a super-frame counts as one where it stays whole. */
-  frames: number;
-  bytes: number;
+  get frames(): number {
+    return this.#values[FRAMES]!;
+  }
+
+  get bytes(): number {
+    return this.#values[BYTES]!;
+  }
+
   /** Frames dropped, by reason; absent reasons are zero. */
-  drops: Partial<Record<DropReason, number>>;
+  get drops(): Partial<Record<DropReason, number>> {
+    const entries = DROP_REASONS.map((reason, index) => [reason, this.#values[DROPS + index]!] as const);
+    return Object.fromEntries(entries.filter(([, frames]) => frames > 0));
+  }
+
+  /** Counts frames that passed. */
+  count(frames: number, bytes: number): void {
+    this.#values[FRAMES]! += frames;
+    this.#values[BYTES]! += bytes;
+  }
+
+  /** Counts frames that were dropped. */
+  drop(reason: DropReason, frames: number): void {
+    if (frames > 0) this.#values[DROPS + DROP_REASONS.indexOf(reason)]! += frames;
+  }
 }
 
 /** Both directions, seen from this process: `received` came out of the plug, `sent` went into it. */
 export class PlugCounters {
-  readonly received: DirectionCounters = { frames: 0, bytes: 0, drops: {} };
-  readonly sent: DirectionCounters = { frames: 0, bytes: 0, drops: {} };
+  /** All numbers, for those who count without JavaScript. */
+  readonly values: Float64Array = new Float64Array(2 * PER_DIRECTION);
+  readonly received: DirectionCounters = new DirectionCounters(this.values.subarray(0, PER_DIRECTION));
+  readonly sent: DirectionCounters = new DirectionCounters(this.values.subarray(PER_DIRECTION));
 
   /** Counts `frames` as dropped; a count of zero costs nothing. */
   drop(direction: 'received' | 'sent', reason: DropReason, frames: number): void {
-    if (frames === 0) return;
-    const drops = this[direction].drops;
-    drops[reason] = (drops[reason] ?? 0) + frames;
+    this[direction].drop(reason, frames);
   }
 }
 

@@ -51,10 +51,8 @@ export class MemoryPlug implements Plug {
       this.counters.drop('sent', 'queue-full', batch.count);
     } else {
       const bytes = batchBytes(batch);
-      this.counters.sent.frames += batch.count;
-      this.counters.sent.bytes += bytes;
-      peer.counters.received.frames += batch.count;
-      peer.counters.received.bytes += bytes;
+      this.counters.sent.count(batch.count, bytes);
+      peer.counters.received.count(batch.count, bytes);
       peer.#receiver(batch);
     }
   }

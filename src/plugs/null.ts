@@ -22,8 +22,7 @@ export class NullPlug implements Plug {
       this.counters.drop('sent', 'down', batch.count);
       return;
     }
-    this.counters.sent.frames += batch.count;
-    this.counters.sent.bytes += batchBytes(batch);
+    this.counters.sent.count(batch.count, batchBytes(batch));
   }
 
   pause(): void {}

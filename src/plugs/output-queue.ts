@@ -175,7 +175,6 @@ export class OutputQueue {
     const { slots } = this.batch;
     let bytes = 0;
     for (let i = this.#first; i < this.#first + count; i++) bytes += slots[i * SLOT_WORDS + 1]!;
-    this.#counters.sent.frames += count;
-    this.#counters.sent.bytes += bytes;
+    this.#counters.sent.count(count, bytes);
   }
 }

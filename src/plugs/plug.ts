@@ -6,6 +6,7 @@
  */
 import type { FrameBatch } from '../frames/batch.ts';
 import type { PlugCounters } from './counters.ts';
+import type { Lender } from './kernel-end.ts';
 
 /**
  * Takes the frames that a plug received. The batch is borrowed for the length of the call.
@@ -33,6 +34,8 @@ export interface Plug extends AsyncDisposable {
   readonly maxFrameBytes: number;
   /** Whether {@link send} takes super-frames as they are; otherwise the plug segments them itself. */
   readonly takesSuperFrames: boolean;
+  /** Present when frames can move in and out of it without JavaScript. */
+  readonly lender?: Lender;
   /** Frames, bytes and drops, both ways. */
   readonly counters: PlugCounters;
   /** True while frames that were given to {@link send} are still waiting to leave. Who can, stops reading then. */

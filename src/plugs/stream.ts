@@ -182,8 +182,7 @@ export class StreamPlug implements Plug {
   #hand(): boolean {
     const batch = this.#batch;
     if (batch.count === 0) return true;
-    this.counters.received.frames += batch.count;
-    this.counters.received.bytes += batchBytes(batch);
+    this.counters.received.count(batch.count, batchBytes(batch));
     const onlyFrames = this.#receiver(batch) === true;
     batch.count = 0;
     return onlyFrames;

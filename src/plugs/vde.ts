@@ -13,6 +13,7 @@ import { FrameBatch, MAX_FRAME_BYTES, SLOT_WORDS } from '../frames/batch.ts';
 import { errnoName, native } from '../system/native.ts';
 import { FAILED, HUNG_UP, READABLE, Watch, WRITABLE } from '../system/reactor.ts';
 import { batchBytes, type DropReason, PlugCounters } from './counters.ts';
+import type { KernelEnd, Lender } from './kernel-end.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 import { Sender } from './sender.ts';
 import { connectToSwitch, type VdeConnection, type VdeConnectionOptions } from './vde-connection.ts';
@@ -26,7 +27,7 @@ const NETNODE_FRAME_BYTES = 9234;
 
 const { ECONNREFUSED, ENOTCONN, EPIPE, EMSGSIZE, ENOENT } = constants.errno;
 
-export class VdePlug implements Plug {
+export class VdePlug implements Plug, Lender {
   readonly label: string;
   readonly maxFrameBytes: number;
   readonly takesSuperFrames: boolean = false;
@@ -40,6 +41,8 @@ export class VdePlug implements Plug {
   #receiver: FrameReceiver = () => undefined;
   #events: PlugEvents = {};
   #interest = READABLE;
+  #started = false;
+  #takeBack: (() => void) | undefined;
   #goneReason: string | undefined;
   #closed = false;
 
@@ -81,8 +84,9 @@ export class VdePlug implements Plug {
     this.#receiver = receiver;
     this.#events = events;
     if (this.#closed) return;
+    this.#started = true;
     if (this.#goneReason !== undefined) events.down?.(this.#goneReason);
-    else this.#dataWatch ??= new Watch(this.#connection.data, this.#interest, (ready) => this.#serve(ready));
+    else this.#watchData();
   }
 
   send(batch: FrameBatch): void {
@@ -98,18 +102,45 @@ export class VdePlug implements Plug {
     this.#setInterest(READABLE, true);
   }
 
+  get lender(): Lender {
+    return this;
+  }
+
+  lend(takeBack: () => void): KernelEnd | undefined {
+    if (this.#dataWatch === undefined || this.#sender.busy) return undefined;
+    this.#takeBack = takeBack;
+    this.#unwatchData();
+    const { maxFrameBytes, takesSuperFrames, counters } = this;
+    return { fd: this.#connection.data, kind: 'datagram', maxFrameBytes, takesSuperFrames, counters };
+  }
+
+  restore(): void {
+    this.#takeBack = undefined;
+    if (this.#started && !this.#closed && this.#goneReason === undefined) this.#watchData();
+  }
+
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#takeBack?.();
     this.#sender.abandon('down');
     this.#controlWatch.end();
-    this.#dataWatch?.end();
+    this.#unwatchData();
     native.closeDescriptor(this.#connection.data);
     native.closeDescriptor(this.#connection.control);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  #watchData(): void {
+    this.#dataWatch ??= new Watch(this.#connection.data, this.#interest, (ready) => this.#serve(ready));
+  }
+
+  #unwatchData(): void {
+    this.#dataWatch?.end();
+    this.#dataWatch = undefined;
   }
 
   #setInterest(event: number, want: boolean): void {
@@ -134,8 +165,7 @@ export class VdePlug implements Plug {
     if (count <= 0) return true; // ECONNREFUSED and the like belong to what we sent
     batch.count = count;
     this.#leaveOutBadFrames();
-    this.counters.received.frames += batch.count;
-    this.counters.received.bytes += batchBytes(batch);
+    this.counters.received.count(batch.count, batchBytes(batch));
     return batch.count === 0 || this.#receiver(batch) === true;
   }
 
@@ -167,9 +197,9 @@ export class VdePlug implements Plug {
   #gone(reason: string): void {
     if (this.#closed || this.#goneReason !== undefined) return;
     this.#goneReason = reason;
+    this.#takeBack?.();
     this.#controlWatch.end();
-    this.#dataWatch?.end();
-    this.#dataWatch = undefined;
+    this.#unwatchData();
     this.#sender.abandon('down');
     this.#events.down?.(reason);
   }

@@ -45,6 +45,18 @@ export interface Native {
     progress: Int32Array,
   ): number;
 
+  lineOpen(
+    fd: number,
+    flags: number,
+    maxFrameBytes: number,
+    counters: Float64Array,
+    otherFd: number,
+    otherFlags: number,
+    otherMaxFrameBytes: number,
+    otherCounters: Float64Array,
+  ): number;
+  lineClose(line: number): void;
+
   openSocket(domain: number, type: number, protocol: number): number;
   openSocketPair(type: number, ends: Int32Array): number;
   openPipe(ends: Int32Array): number;

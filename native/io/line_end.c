@@ -1,0 +1,189 @@
+#define _GNU_SOURCE
+#include "line_end.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "frame_io.h"
+#include "segment.h"
+
+#define TAP_ARENA_BYTES (512 * 1024)
+#define MAX_SLOTS 128
+#define QUEUE_BYTES (1024 * 1024)
+#define QUEUE_SLOTS 1024
+
+static size_t arena_size(const struct line_end *end)
+{
+	return end->is_tap ? TAP_ARENA_BYTES : (size_t)MAX_DATAGRAMS * MAX_FRAME_BYTES;
+}
+
+bool line_end_prepare(struct line_end *end)
+{
+	end->burst = 1;
+	/* calloc leaves pages that were never touched to the kernel's zero page. */
+	end->arena = calloc(1, arena_size(end));
+	end->slots = calloc(MAX_SLOTS, sizeof *end->slots);
+	end->queue = calloc(1, QUEUE_BYTES);
+	end->queue_slots = calloc(QUEUE_SLOTS, sizeof *end->queue_slots);
+	return end->arena != NULL && end->slots != NULL && end->queue != NULL && end->queue_slots != NULL;
+}
+
+void line_end_release(struct line_end *end)
+{
+	free(end->arena);
+	free(end->slots);
+	free(end->queue);
+	free(end->queue_slots);
+}
+
+int64_t line_now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void count_frames(double *counters, const struct frame_slot *slots, uint32_t count)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += slots[i].length;
+	counters[COUNT_FRAMES] += count;
+	counters[COUNT_BYTES] += (double)bytes;
+}
+
+/* Leaves out what is no frame; returns how many remain. */
+static uint32_t keep_good_frames(struct line_end *end, uint32_t count)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t length = end->slots[i].length;
+		if (length == FRAME_TOO_LONG)
+			end->received[DROP_TOO_LONG]++;
+		else if (length < MIN_FRAME_BYTES)
+			end->received[DROP_TOO_SHORT]++;
+		else
+			end->slots[kept++] = end->slots[i];
+	}
+	return kept;
+}
+
+/* Asking for more frames than come costs a system call that finds nothing, on the way of a lone frame. */
+static void adapt_burst(struct line_end *end, uint32_t count)
+{
+	if (count == end->burst)
+		end->burst = count < MAX_SLOTS / 2 ? 2 * count : MAX_SLOTS;
+	else
+		end->burst = count;
+}
+
+int line_end_receive(struct line_end *end)
+{
+	int count = end->is_tap ? tap_read(end->fd, end->arena, arena_size(end), end->slots, end->burst, MAX_FRAME_BYTES)
+				: datagrams_receive(end->fd, end->arena, arena_size(end), end->slots, end->burst,
+						    MAX_FRAME_BYTES);
+	if (count <= 0)
+		return count;
+	adapt_burst(end, (uint32_t)count);
+	uint32_t good = keep_good_frames(end, (uint32_t)count);
+	count_frames(end->received, end->slots, good);
+	return (int)good;
+}
+
+static void write_to_tap(struct line_end *end, const uint8_t *arena, size_t size, const struct frame_slot *slots,
+			 uint32_t count)
+{
+	struct tap_written written;
+
+	tap_write(end->fd, arena, size, slots, count, end->takes_super, &written);
+	count_frames(end->sent, slots, count);
+	end->sent[COUNT_FRAMES] -= written.refused + written.too_short;
+	end->sent[COUNT_BYTES] -= written.lost_bytes;
+	end->sent[DROP_TOO_SHORT] += written.too_short;
+	end->sent[written.last_errno == EIO ? DROP_DOWN : DROP_REFUSED] += written.refused;
+	/* Some kernels refuse correct super-frames: from now on they get ordinary ones. */
+	if (written.super_refused > 0)
+		end->takes_super = false;
+}
+
+static void clear_queue(struct line_end *end)
+{
+	end->first = 0;
+	end->count = 0;
+}
+
+/* Cuts frames into the empty queue; returns how many of them were dealt with. */
+static uint32_t fill_queue(struct line_end *end, const struct line_end *from, uint32_t first, uint32_t count)
+{
+	struct segment_result result;
+
+	segment_batch(from->arena, arena_size(from), from->slots, first, count, end->queue, QUEUE_BYTES,
+		      end->queue_slots, QUEUE_SLOTS, end->max_frame, &result);
+	end->first = 0;
+	end->count = result.produced;
+	end->sent[DROP_MALFORMED] += result.malformed;
+	end->sent[DROP_TOO_LONG] += result.too_long;
+	return result.consumed;
+}
+
+static enum counter reason_of(int error)
+{
+	if (error == EMSGSIZE)
+		return DROP_TOO_LONG;
+	return error == ECONNREFUSED || error == ENOTCONN || error == EPIPE || error == ENOENT ? DROP_DOWN : DROP_REFUSED;
+}
+
+bool line_end_flush(struct line_end *end)
+{
+	while (end->first < end->count) {
+		const struct frame_slot *slots = end->queue_slots + end->first;
+		uint32_t waiting = end->count - end->first;
+		if (end->is_tap) {
+			write_to_tap(end, end->queue, QUEUE_BYTES, slots, waiting);
+			break;
+		}
+		int sent = datagrams_send(end->fd, end->queue, slots, waiting);
+		if (sent == -EAGAIN)
+			return false;
+		if (sent < 0) {
+			/* This frame can never leave; those behind it perhaps can. */
+			end->sent[reason_of(-sent)]++;
+			end->first++;
+			continue;
+		}
+		count_frames(end->sent, slots, (uint32_t)sent);
+		end->first += (uint32_t)sent;
+		end->progress_ms = line_now_ms();
+	}
+	clear_queue(end);
+	return true;
+}
+
+void line_end_send(struct line_end *end, const struct line_end *from, uint32_t count)
+{
+	uint32_t done = 0;
+
+	end->progress_ms = line_now_ms();
+	if (end->is_tap && end->takes_super) {
+		write_to_tap(end, from->arena, arena_size(from), from->slots, count);
+		return;
+	}
+	do {
+		done += fill_queue(end, from, done, count - done);
+	} while (line_end_flush(end) && done < count);
+	end->sent[DROP_QUEUE_FULL] += count - done;
+}
+
+bool line_end_is_busy(const struct line_end *end)
+{
+	return end->first < end->count;
+}
+
+void line_end_drop(struct line_end *end)
+{
+	end->sent[DROP_PEER_SLOW] += end->count - end->first;
+	clear_queue(end);
+}

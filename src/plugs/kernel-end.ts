@@ -1,0 +1,29 @@
+/**
+ * What a plug lends to a line: the kernel object behind it, so that frames can move without JavaScript
+ * (native/io/line.c).
+ */
+import type { PlugCounters } from './counters.ts';
+
+/** A TAP interface or a connected datagram socket. */
+export interface KernelEnd {
+  /** Stays open until the loan ends. */
+  readonly fd: number;
+  readonly kind: 'tap' | 'datagram';
+  /** The longest ordinary frame that may leave through it. */
+  readonly maxFrameBytes: number;
+  readonly takesSuperFrames: boolean;
+  readonly counters: PlugCounters;
+}
+
+/** A plug that can lend its kernel object. */
+export interface Lender {
+  /**
+   * Lends it: from now on the plug neither reads nor writes, until {@link restore}. `takeBack` is called, once, when
+   * the plug needs it earlier (it is closed, its other end is gone); the borrower has let go when that returns.
+   *
+   * @returns `undefined` when there is nothing to lend at present
+   */
+  lend(takeBack: () => void): KernelEnd | undefined;
+  /** Ends the loan: the plug reads again, unless paused. */
+  restore(): void;
+}
