@@ -29,6 +29,7 @@ struct line {
 /* Of the whole process, as the thread is: guarded by the lock, except that the thread waits without it. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct line *lines[MAX_LINES];
+static uint32_t line_places; /* how many places of `lines` were ever in use */
 static uint32_t generations;
 static int epoll = -1;
 
@@ -84,7 +85,7 @@ static int drop_stalled(void)
 	int64_t now = line_now_ms();
 	int timeout_ms = -1;
 
-	for (uint32_t index = 0; index < MAX_LINES; index++) {
+	for (uint32_t index = 0; index < line_places; index++) {
 		for (uint32_t end = 0; lines[index] != NULL && end < 2; end++) {
 			struct line_end *here = &lines[index]->ends[end];
 			if (!line_end_is_busy(here))
@@ -205,9 +206,12 @@ static int add_line(struct line *line, uint32_t *index)
 				epoll_ctl(epoll, EPOLL_CTL_DEL, line->ends[0].fd, NULL);
 		}
 	}
-	if (error == 0)
-		lines[*index] = line;
-	return error;
+	if (error != 0)
+		return error;
+	lines[*index] = line;
+	if (line_places <= *index)
+		line_places = *index + 1;
+	return 0;
 }
 
 /*
