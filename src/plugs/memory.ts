@@ -33,7 +33,8 @@ export class MemoryPlug implements Plug {
 
   get busy(): boolean {
     const peer = this.#peer;
-    return peer !== undefined && peer.#paused && !peer.#closed;
+    if (peer === undefined) return false;
+    return peer.#paused && !peer.#closed;
   }
 
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
