@@ -3,9 +3,9 @@
  *
  * An overlay (since Linux 5.11 a user namespace may mount one) serves every case the same way:
  * /etc/resolv.conf as a file, as a symbolic link, or missing, and the host renaming a new one into
- * place, which would silently undo a bind mount. Where there is no overlay, existing files are
- * covered one by one. The files themselves live in a tmpfs that is mounted over SCRATCH only for
- * as long as it takes, so that nothing is left on any disk.
+ * place, which would silently undo a bind mount. Where there is no overlay, mirror.c has the next
+ * best. The files themselves live in a tmpfs that is mounted over SCRATCH only for as long as it
+ * takes, so that nothing is left on any disk.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -109,16 +109,14 @@ void make_private_etc(const struct launch_options *options)
 	for (size_t i = 0; i < options->etc_count; i++)
 		prepare_file(&options->etc[i]);
 
-	bool overlaid = mount_overlay();
+	if (!mount_overlay() && !mirror_etc(UPPER))
+		fail("etc", "/etc");
 	for (size_t i = 0; i < options->etc_count; i++) {
 		const struct etc_file *file = &options->etc[i];
 		if (file->source == ETC_BIND) {
 			snprintf(path, sizeof path, "/proc/self/fd/%d", sources[i]);
 			bind_over(path, file->name);
 			close(sources[i]);
-		} else if (!overlaid) {
-			snprintf(path, sizeof path, UPPER "/%s", file->name);
-			bind_over(path, file->name);
 		}
 		if (strcmp(file->name, "resolv.conf") == 0) {
 			for (size_t j = 0; j < sizeof host_resolvers / sizeof *host_resolvers; j++)

@@ -60,6 +60,10 @@ void join_namespaces(pid_t pid);
 /* etc.c */
 void make_private_etc(const struct launch_options *options);
 
+/* mirror.c */
+/* Puts `folder` in the place of /etc, completed by what is in there; false when that cannot be. */
+bool mirror_etc(const char *folder);
+
 /* capabilities.c */
 void set_ambient_capabilities(uint64_t mask);
 

@@ -26,7 +26,7 @@ export async function main(args: readonly string[]): Promise<number> {
       case 'version':
         return await printVersion();
       case 'run':
-        return action.networks.length === 0 && !action.up ? becomeCommand(action) : await runWithNetworks(action);
+        return action.networks.length === 0 && !action.up ? await becomeCommand(action) : await runWithNetworks(action);
     }
   } catch (error) {
     return await report(error);

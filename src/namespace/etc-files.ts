@@ -1,4 +1,6 @@
 /** Which files of /etc a namespace has of its own: who resolves names, and its own name. */
+import { closeSync, fstatSync, openSync } from 'node:fs';
+import { VdensError } from '../errors.ts';
 import type { EtcFile } from '../system/launch-arguments.ts';
 
 /** What concerns names; see the namespace's options of the same names. */
@@ -8,7 +10,11 @@ export interface NameOptions {
   readonly resolvConf?: string | undefined;
 }
 
-/** The files that a namespace needs for its names; none when it needs none. */
+/**
+ * The files that a namespace needs for its names; none when it needs none.
+ *
+ * @throws VdensError `ERR_NAMESPACE` when the file to see as resolv.conf cannot be read
+ */
 export function etcFiles({ hostname, nameServers, resolvConf }: NameOptions): EtcFile[] {
   const files: EtcFile[] = [];
   if (nameServers !== undefined) {
@@ -16,6 +22,7 @@ export function etcFiles({ hostname, nameServers, resolvConf }: NameOptions): Et
   } else if (resolvConf === '') {
     files.push({ name: 'resolv.conf', text: '' });
   } else if (resolvConf !== undefined) {
+    checkReadable(resolvConf);
     files.push({ name: 'resolv.conf', path: resolvConf });
   }
   if (hostname !== undefined) files.push({ name: 'hosts', append: hostsLine(hostname) });
@@ -26,4 +33,19 @@ export function etcFiles({ hostname, nameServers, resolvConf }: NameOptions): Et
 function hostsLine(hostname: string): string {
   const [first] = hostname.split('.');
   return `127.0.1.1\t${hostname}${first === hostname ? '' : ` ${first}`}\n`;
+}
+
+/** Mounted it would be even if nobody can read it, and names would then silently not resolve. */
+function checkReadable(path: string): void {
+  let problem: string | undefined;
+  try {
+    const fd = openSync(path, 'r');
+    if (fstatSync(fd).isDirectory()) problem = 'EISDIR';
+    closeSync(fd);
+  } catch (error) {
+    problem = (error as NodeJS.ErrnoException).code ?? 'unknown error';
+  }
+  if (problem === undefined) return;
+  const message = `resolv.conf: cannot read "${path}" (${problem}). Name a file that you can read, or name servers: -R 9.9.9.9`;
+  throw new VdensError('ERR_NAMESPACE', message, { value: path, errno: problem });
 }
