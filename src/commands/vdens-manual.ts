@@ -119,6 +119,12 @@ export const VDENS_MANUAL: Manual = {
       ],
     },
     {
+      term: '`$VDENS_LINE`',
+      text: [
+        'When it is 0, frames between an interface and a switch do not move on a thread of their own. This is slower, and a help in looking for faults.',
+      ],
+    },
+    {
       term: '`$VDENS_DEBUG`',
       text: ['When it is set, an error is printed with the place in the program where it arose.'],
     },

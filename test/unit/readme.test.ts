@@ -81,7 +81,7 @@ function numberOf(limit: string): number {
 function constantOf(name: string, path: string): number {
   const isFolder = statSync(join(checkout, path)).isDirectory();
   const texts = isFolder ? readdirSync(join(checkout, path)).map((file) => read(join(path, file))) : [read(path)];
-  const pattern = new RegExp(`(?:const ${name}(?:: number)? = ([\\d_* ]+);|#define ${name} (\\d+))`);
+  const pattern = new RegExp(`(?:const ${name}(?:: number)? = ([\\d_* ]+);|#define ${name} \\(?([\\d* ]+))`);
   const [, typescript, c] = texts.map((text) => pattern.exec(text)).find((match) => match !== null) ?? [];
   const factors = (typescript ?? c ?? 'missing').replaceAll('_', '').split('*');
   return factors.reduce((product, factor) => product * Number(factor), 1);
