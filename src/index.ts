@@ -32,7 +32,7 @@ export {
   type NamespaceOptions,
   openNamespace,
 } from './namespace/namespace.ts';
-export { type CableEvents, cable } from './plugs/cable.ts';
+export { type CableEvents, type CableOptions, cable } from './plugs/cable.ts';
 export { type DirectionCounters, type DropReason, formatCounters, PlugCounters } from './plugs/counters.ts';
 export { MemoryPlug } from './plugs/memory.ts';
 export { NullPlug } from './plugs/null.ts';
