@@ -38,6 +38,11 @@ int tap_read(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *slots
 static void write_parts(int fd, const struct iovec *parts, uint32_t part_count, uint32_t pieces, uint8_t gso_type,
 			struct tap_written *written)
 {
+	if (pieces == 1 && parts[1].iov_len > MAX_FRAME_BYTES) {
+		written->too_long++;
+		written->lost_bytes += (uint32_t)parts[1].iov_len;
+		return;
+	}
 	if (writev(fd, parts, (int)part_count) >= 0)
 		return;
 	/* Joined segments had a copy of the headers each. */

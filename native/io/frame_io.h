@@ -28,6 +28,8 @@ struct tap_written {
 	uint32_t super_refused;
 	/* Frames shorter than an Ethernet header, not among those refused. */
 	uint32_t too_short;
+	/* Frames longer than any frame is; the kernel would take them. */
+	uint32_t too_long;
 	/* Bytes of everything that was not written. */
 	uint32_t lost_bytes;
 };

@@ -100,9 +100,10 @@ static void write_to_tap(struct line_end *end, const uint8_t *arena, size_t size
 
 	tap_write(end->fd, arena, size, slots, count, end->takes_super, &written);
 	count_frames(end->sent, slots, count);
-	end->sent[COUNT_FRAMES] -= written.refused + written.too_short;
+	end->sent[COUNT_FRAMES] -= written.refused + written.too_short + written.too_long;
 	end->sent[COUNT_BYTES] -= written.lost_bytes;
 	end->sent[DROP_TOO_SHORT] += written.too_short;
+	end->sent[DROP_TOO_LONG] += written.too_long;
 	end->sent[written.last_errno == EIO ? DROP_DOWN : DROP_REFUSED] += written.refused;
 	/* Some kernels refuse correct super-frames: from now on they get ordinary ones. */
 	if (written.super_refused > 0)

@@ -73,7 +73,7 @@ static napi_value tap_read_batch(napi_env env, napi_callback_info info)
 /*
  * tapWriteBatch(fd, arena, slots, count, join, results): see tap_write(). results: frames refused, the last
  * errno, how many of them were in super-frames refused with EINVAL, frames too short, bytes of what did not
- * leave.
+ * leave, frames too long.
  */
 static napi_value tap_write_batch(napi_env env, napi_callback_info info)
 {
@@ -85,7 +85,7 @@ static napi_value tap_write_batch(napi_env env, napi_callback_info info)
 
 	if (!get_arguments(env, info, 6, &arguments) || !get_int(&arguments, 0, &fd) ||
 	    !get_batch(&arguments, 1, &batch) || !get_int(&arguments, 3, &count) || !get_int(&arguments, 4, &join) ||
-	    !get_words(&arguments, 5, 5, &results, &length) || !check_slots(env, &batch, 0, count))
+	    !get_words(&arguments, 5, 6, &results, &length) || !check_slots(env, &batch, 0, count))
 		return NULL;
 	tap_write(fd, batch.arena.data, batch.arena.length, batch.slots, (uint32_t)count, join, &written);
 	results[0] = (int32_t)written.refused;
@@ -93,6 +93,7 @@ static napi_value tap_write_batch(napi_env env, napi_callback_info info)
 	results[2] = (int32_t)written.super_refused;
 	results[3] = (int32_t)written.too_short;
 	results[4] = (int32_t)written.lost_bytes;
+	results[5] = (int32_t)written.too_long;
 	return number(env, count);
 }
 

@@ -186,9 +186,10 @@ export class HealingPlug implements Plug, Lender {
     if (this.#closed) return;
     this.#up = true;
     this.#upSince = performance.now();
-    if (this.#settleMs === 0) this.#settle();
-    else this.#timer = setTimeout(() => this.#settle(), this.#settleMs);
+    if (this.#settleMs > 0) this.#timer = setTimeout(() => this.#settle(), this.#settleMs);
     if (this.#receiver !== undefined) this.#startInner();
+    // Starting may have shown that it is gone again already.
+    if (this.#settleMs === 0 && this.#up) this.#settle();
   }
 
   /** The network is back. */

@@ -34,7 +34,8 @@ const ERRNO = 1;
 const SUPER_REFUSED = 2;
 const TOO_SHORT = 3;
 const LOST_BYTES = 4;
-const RESULTS = 5;
+const TOO_LONG = 5;
+const RESULTS = 6;
 
 /** How to make a TAP plug. */
 export interface TapPlugOptions {
@@ -63,6 +64,8 @@ export class TapPlug implements Plug, Lender {
   #takeBack: (() => void) | undefined;
   #receiver: FrameReceiver = () => undefined;
   #events: PlugEvents = {};
+  /** The interface was deleted. */
+  #gone = false;
   #closed = false;
 
   /** Takes over a descriptor of /dev/net/tun that is attached to interface `name` with a virtio-net header. */
@@ -81,12 +84,12 @@ export class TapPlug implements Plug, Lender {
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;
-    if (!this.#closed) this.#watch ??= new Watch(this.#fd, 0, () => this.#read());
+    if (!this.#closed && !this.#gone) this.#watch ??= new Watch(this.#fd, 0, () => this.#read());
     this.#updateWatch();
   }
 
   send(batch: FrameBatch): void {
-    if (this.#closed) {
+    if (this.#closed || this.#gone) {
       this.counters.drop('sent', 'down', batch.count);
       return;
     }
@@ -153,6 +156,7 @@ export class TapPlug implements Plug, Lender {
       return this.#receiver(batch) === true;
     }
     if (count < 0) {
+      this.#gone = true;
       this.#takeBack?.();
       this.#watch?.end();
       this.#watch = undefined;
@@ -166,7 +170,7 @@ export class TapPlug implements Plug, Lender {
     const results = this.#results;
     const join = this.#takesSuperFrames ? 1 : 0;
     native.tapWriteBatch(this.#fd, batch.arena, batch.slots, batch.count, join, results);
-    const lost = results[REFUSED]! + results[TOO_SHORT]!;
+    const lost = results[REFUSED]! + results[TOO_SHORT]! + results[TOO_LONG]!;
     this.counters.sent.count(batch.count - lost, batchBytes(batch) - results[LOST_BYTES]!);
     if (lost > 0) this.#explainLoss(batch);
   }
@@ -175,6 +179,7 @@ export class TapPlug implements Plug, Lender {
     const results = this.#results;
     const errno = results[ERRNO];
     this.counters.drop('sent', 'too-short', results[TOO_SHORT]!);
+    this.counters.drop('sent', 'too-long', results[TOO_LONG]!);
     const refused = results[REFUSED]!;
     const malformed = errno === EINVAL ? Math.min(refused, countMalformed(batch)) : 0;
     this.counters.drop('sent', 'malformed', malformed);

@@ -52,6 +52,8 @@ export interface PlugKind {
   readonly longestBytes?: number;
   /** Whether hosts on the line send frames of their own, so that only lower bounds of counters can be told. */
   readonly hasOtherTraffic?: boolean;
+  /** Whether what left the plug may still be lost on the line. */
+  readonly isLossy?: boolean;
   /** How often the line is opened and closed when descriptors are counted. @defaultValue 20 */
   readonly cycles?: number;
   /** Cases that make no sense for this kind, and why. They are left out, not counted as skipped. */

@@ -196,7 +196,7 @@ const cases: Readonly<Record<CaseName, Case>> = {
       assert.ok(await until(look), 'it goes on');
       const { sent } = plug.counters;
       assert.equal(sent.frames + dropped(sent), frames.length + 1);
-      assert.equal(inbox.frames.length, sent.frames);
+      if (kind.isLossy !== true) assert.equal(inbox.frames.length, sent.frames);
       assertOrdered(inbox.frames);
     },
   },
@@ -240,17 +240,19 @@ const cases: Readonly<Record<CaseName, Case>> = {
       plug.send(batchWith([]));
       plug.send(batchWith([good[1]!]));
       const inbox = new Inbox();
-      await inbox.has(2, () => inbox.add(far.take()));
+      const isGood = (frame: Uint8Array): boolean => new DataView(frame.buffer).getUint32(14) === 7;
+      await inbox.has(2, () => inbox.add(far.take().filter(isGood)));
       assert.deepEqual(
         inbox.frames,
         good.map(({ frame }) => frame),
       );
       const { sent } = plug.counters;
       assert.equal(sent.drops['too-short'], 2 * short.length);
-      assert.equal(sent.drops.malformed, 2 * wrong.length);
-      if (long.length > 0) assert.equal((sent.drops['too-long'] ?? 0) + (sent.drops.refused ?? 0), 2 * long.length);
-      assert.equal(sent.frames, 2);
-      assert.equal(sent.bytes, 160);
+      assert.equal(sent.drops['too-long'], 2 * long.length);
+      // Who hands super-frames on leaves it to the kernel to judge their headers; it corrects some.
+      if (!plug.takesSuperFrames) assert.equal(sent.drops.malformed, 2 * wrong.length);
+      else assert.ok((sent.drops.malformed ?? 0) > 0);
+      assert.equal(sent.frames + dropped(sent), 2 * (short.length + long.length + wrong.length) + 2);
     },
   },
 
