@@ -4,8 +4,8 @@
  * The name is `.PID-N` in the directory of the switch, or, when that cannot be written, `vde.PID-N` in one of the
  * directories where the original clients make theirs. It lives for a moment: until both sockets are connected.
  *
- * bind(2) takes the permissions from those of the unbound socket (unix(7): fchmod works before), so there is no
- * moment in which the name is open to more users than it shall be.
+ * bind(2) takes the permissions from those of the unbound socket, less what the umask says, so there is no moment
+ * in which the name is open to more users than it shall be.
  */
 import { chmodSync, chownSync, fchmodSync, statSync, unlinkSync } from 'node:fs';
 import { VdensError } from '../errors.ts';
@@ -46,8 +46,9 @@ export function bindDataSocket(
   fchmodSync(socket, options.group === undefined ? mode : mode & OWNER_BITS);
   const name = bindToFreeName(label, socket, directory);
   try {
-    if (options.group !== undefined) giveToGroup(label, name, options.group, mode);
-    else if ((mode & ~OWNER_BITS) === 0) shareWithSwitch(name, server, mode);
+    if (options.group !== undefined) giveToGroup(label, name, options.group);
+    const isPrivate = options.group === undefined && (mode & ~OWNER_BITS) === 0;
+    chmodSync(name, isPrivate ? mode | bitsForSwitch(name, server) : mode);
     return name;
   } catch (cause) {
     removeDataSocket(name);
@@ -94,7 +95,7 @@ function bindBehind(label: string, socket: number, prefix: string): string {
   throw new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno, syscall: 'bind' });
 }
 
-function giveToGroup(label: string, name: string, group: number, mode: number): void {
+function giveToGroup(label: string, name: string, group: number): void {
   try {
     chownSync(name, -1 >>> 0, group);
   } catch (cause) {
@@ -102,20 +103,18 @@ function giveToGroup(label: string, name: string, group: number, mode: number): 
     const message = `${label}: cannot give the socket to group ${group} (chown: ${errno}). Name a group that you are in`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { value: String(group), errno, syscall: 'chown', cause });
   }
-  chmodSync(name, mode);
 }
 
 /** A switch of another user reaches the socket by the group of its control socket, else as everybody. */
-function shareWithSwitch(name: string, server: string, mode: number): void {
+function bitsForSwitch(name: string, server: string): number {
   const { uid, gid } = statSync(server);
-  if (uid === 0 || uid === process.geteuid?.()) return;
-  let added = 0o070;
+  if (uid === 0 || uid === process.geteuid?.()) return 0;
   try {
     chownSync(name, -1 >>> 0, gid);
+    return 0o070;
   } catch {
-    added = 0o077; // not in that group: then there is no other way
+    return 0o077; // not in that group: then there is no other way
   }
-  chmodSync(name, mode | added);
 }
 
 function pad(number: number): string {
