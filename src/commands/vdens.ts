@@ -10,7 +10,6 @@
 import { realpathSync } from 'node:fs';
 import { commandCapabilities } from '../namespace/capabilities.ts';
 import { commandArguments, type EtcFile, namespaceArguments } from '../system/launch-arguments.ts';
-import { launchPath, native } from '../system/native.ts';
 import { interpretVdensArguments, type VdensRequest } from './vdens-options.ts';
 
 const NAME = 'vdens';
@@ -52,6 +51,8 @@ async function commandOf(request: VdensRequest): Promise<readonly string[]> {
 
 /** Never returns, unless it fails. */
 async function becomeCommand(request: VdensRequest): Promise<number> {
+  // Here, because it fails where there is no native build, and that is to be reported.
+  const { errnoName, launchPath, native } = await import('../system/native.ts');
   const args = [
     launchPath,
     '-g',
@@ -67,8 +68,8 @@ async function becomeCommand(request: VdensRequest): Promise<number> {
     ...commandArguments(commandCapabilities(request.sysAdmin), 0n, await commandOf(request)),
   ];
   const result = native.becomeProgram(launchPath, args);
-  const { launchError } = await import('../system/launch-error.ts');
-  throw launchError('exec', -result, launchPath);
+  const { helperError } = await import('../system/launch-error.ts');
+  throw helperError(launchPath, errnoName(result));
 }
 
 async function etcFilesOf(request: VdensRequest): Promise<readonly EtcFile[]> {

@@ -181,11 +181,21 @@ export function openNamespace(options: NamespaceOptions = {}): Promise<Namespace
   return Namespace.open(options);
 }
 
+/** IFNAMSIZ without the final NUL. */
+const MAX_NAME_BYTES = 15;
+
+/** The kernel would take '%' for a number of its own choice, and we would cut what is too long. */
+function checkName(name: string): string {
+  if (/^[^\s/:%\0]+$/.test(name) && Buffer.byteLength(name) <= MAX_NAME_BYTES && !/^\.\.?$/.test(name)) return name;
+  const message = `"${name}" is no name for an interface: 1 to ${MAX_NAME_BYTES} bytes, none of them a space, "/", ":" or "%". Write, for example, eth0`;
+  throw new VdensError('ERR_TAP', message, { value: name });
+}
+
 type Configuration = Parameters<typeof configureInterfaces>[1];
 
 function readConfiguration(options: NamespaceOptions): Configuration {
   const interfaces = (options.interfaces ?? []).map((request) => ({
-    name: request.name,
+    name: checkName(request.name),
     mac: typeof request.mac === 'string' ? parseMac(request.mac) : request.mac,
     mtu: request.mtu,
     addresses: (request.addresses ?? []).map((text) => (typeof text === 'string' ? parsePrefix(text) : text)),

@@ -19,7 +19,6 @@ const STEPS: Readonly<Record<string, string>> = {
   join: 'cannot join the namespaces',
   capabilities: 'cannot set the capabilities',
   fork: 'cannot start the command',
-  exec: 'cannot run the helper',
 };
 
 /** The error for a step of `launch` that failed with `errno` (positive) on `subject`. */
@@ -28,4 +27,10 @@ export function launchError(step: string, errno: number, subject: string): Vdens
   const text = `${STEPS[step] ?? step} (${subject}: ${name}). To see what this machine lacks, run: vde doctor`;
   const code = step.startsWith('tun') ? 'ERR_TAP' : 'ERR_NAMESPACE';
   return new VdensError(code, text, { errno: name, syscall: step, value: subject });
+}
+
+/** The error for a helper that cannot be started at all. */
+export function helperError(path: string, errno: string, cause?: unknown): VdensError {
+  const remedy = errno === 'ENOENT' ? 'In a checkout, run: npm run build' : 'See: vde doctor';
+  return new VdensError('ERR_NATIVE', `cannot run the helper ${path} (${errno}). ${remedy}`, { errno, cause });
 }

@@ -14,7 +14,7 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { VdensError } from '../errors.ts';
 import { ignoredSignals } from './ignored-signals.ts';
 import { commandArguments, type LaunchOptions, namespaceArguments } from './launch-arguments.ts';
-import { launchError } from './launch-error.ts';
+import { helperError, launchError } from './launch-error.ts';
 import { launchPath, native } from './native.ts';
 import { HUNG_UP, READABLE, Watch } from './reactor.ts';
 
@@ -62,7 +62,7 @@ export class NamespaceHolder {
     this.#exited = new Promise((resolve) => {
       this.#process.on('exit', () => resolve());
       this.#process.on('error', (cause) => {
-        this.#fail(notStartable(cause));
+        this.#fail(helperError(launchPath, (cause as NodeJS.ErrnoException).code ?? 'unknown error', cause));
         resolve();
       });
     });
@@ -149,10 +149,4 @@ export function runInside(
   options: SpawnOptions,
 ): ChildProcess {
   return spawn(launchPath, ['-j', String(pid), ...commandArguments(capabilities, ignoredSignals(), command)], options);
-}
-
-function notStartable(cause: Error): VdensError {
-  const errno = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
-  const remedy = errno === 'ENOENT' ? 'In a checkout, run: npm run build' : 'See: vde doctor';
-  return new VdensError('ERR_NATIVE', `cannot run the helper ${launchPath} (${errno}). ${remedy}`, { errno, cause });
 }
