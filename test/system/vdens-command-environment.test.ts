@@ -12,8 +12,8 @@ import {
   runCommand,
 } from '../interop/harness.ts';
 
-/** The network words that the tests below are run with: one of each way to run. */
-const WAYS: readonly string[] = ['no', 'null://'];
+/** Options and networks that the tests below are run with: one of each way to run. `no` alone takes a short cut. */
+const WAYS: readonly string[] = ['no', '-u no', 'null://'];
 
 async function outputOf(args: readonly string[], options: CommandOptions = {}): Promise<string> {
   const { status, signal, stdout, stderr } = await runCommand([ours('vdens'), ...args], options);
@@ -30,8 +30,12 @@ async function statusOf(options: readonly string[], ...names: readonly string[])
 test('has exactly the four network capabilities, and cap_sys_admin with -s', async () => {
   const sets = ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'];
   for (const network of WAYS) {
-    assert.deepEqual(await statusOf([network], ...sets), Array(4).fill('0000000000003c00'), network);
-    assert.deepEqual(await statusOf(['-s', network], ...sets), Array(4).fill('0000000000203c00'), network);
+    assert.deepEqual(await statusOf(network.split(' '), ...sets), Array(4).fill('0000000000003c00'), network);
+    assert.deepEqual(
+      await statusOf(['-s', ...network.split(' ')], ...sets),
+      Array(4).fill('0000000000203c00'),
+      network,
+    );
   }
 });
 
@@ -39,14 +43,20 @@ test('has the ambient capabilities that caprint of the originals prints in the o
   if (!requireCommands(t, 'vdens', 'caprint')) return;
   const theirs = await runCommand([original('vdens')!, 'no', 'caprint', '-l']);
   assert.match(theirs.stdout, /0000000000003c00/);
-  for (const network of WAYS) assert.equal(await outputOf([network, 'caprint', '-l']), theirs.stdout);
+  for (const network of WAYS) assert.equal(await outputOf([...network.split(' '), 'caprint', '-l']), theirs.stdout);
 });
 
 test("keeps the user's own uid and gid", async () => {
   const ids = `${process.getuid?.()} ${process.getgid?.()}\n`;
   for (const network of WAYS) {
-    assert.equal(await outputOf([network, 'sh', '-c', 'echo $(id -u) $(id -g)']), ids);
-    const map = await outputOf([network, 'cat', '/proc/self/uid_map', '/proc/self/gid_map', '/proc/self/setgroups']);
+    assert.equal(await outputOf([...network.split(' '), 'sh', '-c', 'echo $(id -u) $(id -g)']), ids);
+    const map = await outputOf([
+      ...network.split(' '),
+      'cat',
+      '/proc/self/uid_map',
+      '/proc/self/gid_map',
+      '/proc/self/setgroups',
+    ]);
     const [uid, gid] = ids.trim().split(' ');
     assert.equal(map.replace(/ +/g, ' '), ` ${uid} ${uid} 1\n ${gid} ${gid} 1\ndeny\n`);
   }
@@ -54,8 +64,8 @@ test("keeps the user's own uid and gid", async () => {
 
 test('is uid 0 with --root, and may then do what root may with a network', async () => {
   for (const network of WAYS) {
-    assert.equal(await outputOf(['--root', network, 'sh', '-c', 'echo $(id -u) $(id -g)']), '0 0\n');
-    const [setgroups, effective] = await statusOf(['--root', network], 'Groups', 'CapEff');
+    assert.equal(await outputOf(['--root', ...network.split(' '), 'sh', '-c', 'echo $(id -u) $(id -g)']), '0 0\n');
+    const [setgroups, effective] = await statusOf(['--root', ...network.split(' ')], 'Groups', 'CapEff');
     assert.notEqual(setgroups, undefined);
     assert.equal(BigInt(`0x${effective}`) & 0x3c00n, 0x3c00n);
   }
@@ -67,12 +77,12 @@ test('is in user, network and UTS namespaces of its own, and in a mount namespac
   const host = kinds.map((kind) => readlinkSync(`/proc/self/ns/${kind}`));
   for (const network of WAYS) {
     const links = kinds.map((kind) => `/proc/self/ns/${kind}`);
-    const own = of(await outputOf([network, 'readlink', ...links]));
+    const own = of(await outputOf([...network.split(' '), 'readlink', ...links]));
     assert.deepEqual(
       own.map((link, index) => link !== host[index]),
       [true, true, true, false, false, false],
     );
-    const withMounts = of(await outputOf(['-s', network, 'readlink', ...links]));
+    const withMounts = of(await outputOf(['-s', ...network.split(' '), 'readlink', ...links]));
     assert.notEqual(withMounts[3], host[3]);
   }
 });
@@ -80,14 +90,20 @@ test('is in user, network and UTS namespaces of its own, and in a mount namespac
 test('has no descriptor but the three standard ones and those of the caller', async () => {
   // One more is the one with which ls reads the folder. Whoever runs the tests may have left some open, too.
   const { stdout: bare } = await runCommand(['ls', '/proc/self/fd']);
-  for (const options of [['no'], ['null://'], ['-m', 'null://', 'null://', '--'], ['-R', '1.1.1.1', '-H', 'a', 'no']]) {
+  for (const options of [
+    ['no'],
+    ['-u', 'no'],
+    ['null://'],
+    ['-m', 'null://', 'null://', '--'],
+    ['-R', '1.1.1.1', '-H', 'a', 'no'],
+  ]) {
     assert.equal(await outputOf([...options, 'ls', '/proc/self/fd']), bare, options.join(' '));
   }
 });
 
 test('passes on the descriptors of a process substitution', async () => {
   for (const network of WAYS) {
-    const script = `"$0" "$1" cat <(echo one) <(echo two)`;
+    const script = `"$0" $1 cat <(echo one) <(echo two)`;
     const result = await runCommand(['bash', '-c', script, ours('vdens'), network]);
     assert.deepEqual([result.status, result.stdout, result.stderr], [0, 'one\ntwo\n', ''], network);
   }
@@ -97,7 +113,7 @@ test('passes standard input and both outputs through, byte for byte', async () =
   const bytes = Uint8Array.from({ length: 300_000 }, (_, index) => (index * 7919) % 127);
   for (const network of WAYS) {
     const script = 'cat; echo wrong >&2';
-    const result = await runCommand([ours('vdens'), network, 'sh', '-c', script], { input: bytes });
+    const result = await runCommand([ours('vdens'), ...network.split(' '), 'sh', '-c', script], { input: bytes });
     assert.equal(result.stdout, Buffer.from(bytes).toString());
     assert.equal(result.stderr, 'wrong\n');
   }
@@ -105,21 +121,21 @@ test('passes standard input and both outputs through, byte for byte', async () =
 
 test('works with its standard descriptors closed', async () => {
   for (const network of WAYS) {
-    const script = `"$0" "$1" sh -c 'exit 9' <&- >&- 2>&-`;
+    const script = `"$0" $1 sh -c 'exit 9' <&- >&- 2>&-`;
     assert.equal((await runCommand(['bash', '-c', script, ours('vdens'), network])).status, 9, network);
   }
 });
 
 test('changes neither the environment nor the working directory', async (t) => {
   const cwd = makeTemporaryDirectory(t);
-  const env = { ODD: 'two\nlines and = signs', EMPTY: '' };
+  const env = { ODD: 'two\nlines and = signs', EMPTY: '', name: 'n', launch: 'l' };
   const bare = await runCommand(['env', '-0'], { env, cwd });
   const sorted = (text: string): string[] =>
     text
       .split('\0')
       .filter((entry) => !/^(_|PWD|OLDPWD)=/.test(entry))
       .sort();
-  for (const options of [['no'], ['null://'], ['-s', '-R', '1.1.1.1', 'null://']]) {
+  for (const options of [['no'], ['-u', 'no'], ['null://'], ['-s', '-R', '1.1.1.1', 'null://']]) {
     assert.deepEqual(sorted(await outputOf([...options, 'env', '-0'], { env, cwd })), sorted(bare.stdout));
     assert.equal(await outputOf([...options, 'pwd', '-P'], { env, cwd }), `${cwd}\n`);
   }

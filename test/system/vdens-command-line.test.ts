@@ -63,22 +63,34 @@ test('several networks need no command after --', async () => {
 test('passes every word after the network to the command, and those that look like options too', async (t) => {
   assert.equal(await outputOf(['null://', 'echo', '-i', '-m', '--', '-h', '']), '-i -m -- -h \n');
   assert.equal(await outputOf(['--', 'no', 'echo', '--mtu']), '--mtu\n');
-  assert.equal(await outputOf(['no', '--', 'echo', '-V', '--']), '-V --\n');
+  for (const option of [[], ['-u']]) {
+    assert.equal(await outputOf([...option, 'no', '--', 'echo', '-V', '--']), '-V --\n');
+    assert.equal(await outputOf([...option, 'no', 'echo', 'two  spaces', '*', '$HOME']), 'two  spaces * $HOME\n');
+  }
   assert.equal(await outputOf(['-m', 'null://', '--', 'echo', '--', '-m']), '-- -m\n');
   if (!requireCommands(t, 'ip')) return;
   assert.match(await outputOf(['-i', 'eth', 'null://', 'ip', '-br', 'addr']), /^lo +DOWN.*\neth0 +DOWN/);
 });
 
 test('runs $SHELL when there is no command', async () => {
-  for (const network of [[], ['no'], ['null://'], ['-m', 'null://'], ['-m', 'null://', '--']]) {
+  for (const network of [
+    [],
+    ['no'],
+    ['no', '--'],
+    ['-u'],
+    ['-u', 'no'],
+    ['null://'],
+    ['-m', 'null://'],
+    ['-m', 'null://', '--'],
+  ]) {
     const options = { env: { SHELL: '/bin/sh' }, input: 'echo "$0 $#"; exit 0' };
     assert.equal(await outputOf(network, options), '/bin/sh 0\n', network.join(' '));
   }
 });
 
 test("runs the user's shell, or sh, when there is no $SHELL", async () => {
-  for (const SHELL of [undefined, '']) {
-    const said = await outputOf(['no'], { env: { SHELL }, input: 'readlink /proc/$$/exe; exit 0' });
+  for (const [SHELL, ...args] of [[undefined], [''], [undefined, 'no'], ['', 'no', '--'], [undefined, '-u', 'no']]) {
+    const said = await outputOf(args as string[], { env: { SHELL }, input: 'readlink /proc/$$/exe; exit 0' });
     const expected = statSync(userInfo().shell || '/bin/sh').ino;
     assert.equal(statSync(said.trim()).ino, expected);
   }
@@ -104,7 +116,7 @@ test('runs from anywhere, by a symbolic link, as npm installs it', async (t) => 
   const folder = makeTemporaryDirectory(t);
   const link = join(folder, 'my vdens');
   symlinkSync(ours('vdens'), link);
-  for (const network of ['no', 'null://']) {
+  for (const network of ['no', '-', 'null://']) {
     const { status, stdout } = await runCommand([link, network, 'pwd'], { cwd: folder });
     assert.deepEqual([status, stdout], [0, `${folder}\n`]);
   }

@@ -5,8 +5,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { makeTemporaryDirectory, ours, runCommand } from '../interop/harness.ts';
 
-/** What comes before the command: without a network, with one, with two, with a stream. */
-const WAYS: readonly (readonly string[])[] = [['no'], ['null://'], ['-m', 'null://', 'null://', '--'], ['=cat']];
+/** What comes before the command: without a network (the short cut and the way of all options), with one, two, a stream. */
+const WAYS: readonly (readonly string[])[] = [
+  ['no'],
+  ['-u', 'no'],
+  ['null://'],
+  ['-m', 'null://', 'null://', '--'],
+  ['=cat'],
+];
 
 async function run(...args: readonly string[]): Promise<{ status: number | null; stderr: string }> {
   const { status, stderr, isTimedOut } = await runCommand([ours('vdens'), ...args]);

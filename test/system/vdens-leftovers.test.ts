@@ -24,8 +24,8 @@ import {
 } from '../interop/harness.ts';
 import { startSwitch } from '../interop/original-switch.ts';
 
-/** The network words that the tests below are run with: one of each way to run. */
-const WAYS: readonly string[] = ['no', 'null://'];
+/** Options and networks that the tests below are run with: one of each way to run. `no` alone takes a short cut. */
+const WAYS: readonly string[] = ['no', '-u no', 'null://'];
 
 /** A child of its own, one in a session of its own, one that ignores SIGTERM: the worst that commands leave behind. */
 const LEAVE_CHILDREN = `sleep 61 & setsid sleep 62 & (trap '' TERM; echo ready; sleep 63; sleep 64) & wait`;
@@ -34,7 +34,7 @@ test('ends what the command left in the background when the command ends', async
   for (const network of WAYS) {
     const mark = new Mark();
     const script = `sleep 61 >/dev/null & setsid sleep 62 >/dev/null & exit 4`;
-    const result = await runCommand([ours('vdens'), network, 'sh', '-c', script], { env: mark.env });
+    const result = await runCommand([ours('vdens'), ...network.split(' '), 'sh', '-c', script], { env: mark.env });
     assert.deepEqual([result.status, result.stderr], [4, ''], network);
     await mark.waitForNone();
   }
@@ -44,11 +44,13 @@ test('asks what the command left behind to end, before it insists', async (t) =>
   const folder = makeTemporaryDirectory(t);
   for (const network of WAYS) {
     const mark = new Mark();
-    const file = join(folder, network.replaceAll('/', ''));
+    const file = join(folder, network.replaceAll(/[ /]/g, ''));
     const child = `trap 'echo asked >"$0"; exit' TERM; echo ready >"$0"; while :; do sleep 0.02; done`;
     const script = `sh -c '${child.replaceAll("'", `'\\''`)}' "$0" & until grep -q ready "$0"; do sleep 0.02; done`;
     writeFileSync(file, '');
-    const result = await runCommand([ours('vdens'), network, 'sh', '-c', script, file], { env: mark.env });
+    const result = await runCommand([ours('vdens'), ...network.split(' '), 'sh', '-c', script, file], {
+      env: mark.env,
+    });
     assert.equal(result.status, 0, result.stderr);
     assert.equal(readFileSync(file, 'utf8'), 'asked\n', network);
     await mark.waitForNone();
@@ -59,7 +61,7 @@ test('kills after half a second what the command left behind and does not end wh
   for (const network of WAYS) {
     const mark = new Mark();
     const script = `(trap '' TERM; echo ready; while :; do sleep 0.1; done) & read -r line; date +%s%N; exit 5`;
-    const begin = [ours('vdens'), network, 'bash', '-c', `${script} < <(sleep 0.2; echo go)`];
+    const begin = [ours('vdens'), ...network.split(' '), 'bash', '-c', `${script} < <(sleep 0.2; echo go)`];
     const result = await runCommand(begin, { env: mark.env });
     assert.equal(result.status, 5, result.stderr);
     const endedAt = Number(/\d{15,}/.exec(result.stdout)?.[0]) / 1e6;
@@ -83,6 +85,7 @@ const VICTIMS: readonly Victim[] = [
   { name: 'vdens itself', network: 'null://', find: ({ pid }) => pid },
   { name: 'the supervisor', network: 'null://', find: (_, mark) => mark.waitForProcess(/launch -j/), status: 137 },
   { name: 'the command', network: 'null://', find: (_, mark) => mark.waitForProcess(/^sh -c/), status: 137 },
+  { name: 'the guard', network: '-u no', find: ({ pid }) => pid },
   { name: 'the guard', network: 'no', find: ({ pid }) => pid },
   { name: 'the supervisor', network: 'no', find: ({ pid }) => childOf(pid), status: 137 },
   { name: 'the command', network: 'no', find: (_, mark) => mark.waitForProcess(/^sh -c/), status: 137 },
@@ -144,7 +147,7 @@ test('a stream command is ended, whoever dies first', async (t) => {
 test('keeps the command when the shell that started vdens in the background ends', async (t) => {
   for (const network of WAYS) {
     const mark = new Mark();
-    const script = `"$0" "$1" sleep 60 & sleep 0.4`;
+    const script = `"$0" $1 sleep 60 & sleep 0.4`;
     await runInSession(t, ['sh', '-c', script, ours('vdens'), network], mark);
     const pid = await mark.waitForProcess(/^sleep 60$/);
     await new Promise((resolve) => setTimeout(resolve, 700));
@@ -158,7 +161,9 @@ test('keeps the command when the shell that started vdens in the background ends
 });
 
 async function startWithChildren(t: TestContext, network: string, mark: Mark): Promise<BackgroundCommand> {
-  const running = await spawnBackground(t, [ours('vdens'), network, 'sh', '-c', LEAVE_CHILDREN], { env: mark.env });
+  const running = await spawnBackground(t, [ours('vdens'), ...network.split(' '), 'sh', '-c', LEAVE_CHILDREN], {
+    env: mark.env,
+  });
   await running.waitForOutput(/ready/);
   await mark.waitForProcess(/^sleep 62$/);
   return running;

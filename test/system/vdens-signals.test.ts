@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Mark } from '../fixtures/marked.ts';
 import { makeTemporaryDirectory, ours, requireCommands, runCommand, spawnBackground } from '../interop/harness.ts';
 
-/** The network words that the tests below are run with: one of each way to run. */
-const WAYS: readonly string[] = ['no', 'null://'];
+/** Options and networks that the tests below are run with: one of each way to run. `no` alone takes a short cut. */
+const WAYS: readonly string[] = ['no', '-u no', 'null://'];
 
 /** A command that says which signals it gets, and ends by itself at the third. */
 const LISTENER = `
@@ -22,7 +22,9 @@ exit 6`;
 test('SIGINT and SIGQUIT of the terminal are for the command alone: vdens goes on until that ends', async (t) => {
   for (const network of WAYS) {
     const mark = new Mark();
-    const running = await spawnBackground(t, [ours('vdens'), network, 'sh', '-c', LISTENER], { env: mark.env });
+    const running = await spawnBackground(t, [ours('vdens'), ...network.split(' '), 'sh', '-c', LISTENER], {
+      env: mark.env,
+    });
     await running.waitForOutput(/ready/);
     for (const signal of ['SIGINT', 'SIGQUIT', 'SIGINT'] as const) {
       const count = running.output().split('got ').length;
@@ -38,7 +40,13 @@ test('SIGINT and SIGQUIT of the terminal are for the command alone: vdens goes o
 
 test('SIGINT and SIGQUIT to vdens alone change nothing', async (t) => {
   for (const network of WAYS) {
-    const running = await spawnBackground(t, [ours('vdens'), network, 'sh', '-c', 'echo ready; sleep 0.5; exit 6']);
+    const running = await spawnBackground(t, [
+      ours('vdens'),
+      ...network.split(' '),
+      'sh',
+      '-c',
+      'echo ready; sleep 0.5; exit 6',
+    ]);
     await running.waitForOutput(/ready/);
     running.kill('SIGINT');
     running.kill('SIGQUIT');
@@ -48,7 +56,7 @@ test('SIGINT and SIGQUIT to vdens alone change nothing', async (t) => {
 
 test('SIGTERM and SIGHUP to vdens are passed on to the command', async (t) => {
   for (const network of WAYS) {
-    const running = await spawnBackground(t, [ours('vdens'), network, 'sh', '-c', LISTENER]);
+    const running = await spawnBackground(t, [ours('vdens'), ...network.split(' '), 'sh', '-c', LISTENER]);
     await running.waitForOutput(/ready/);
     for (const signal of ['SIGTERM', 'SIGHUP', 'SIGTERM'] as const) {
       const count = running.output().split('got ').length;
@@ -67,7 +75,9 @@ test('ends with 128+n when the command does so for a signal that was passed on',
       ['SIGHUP', 129],
     ] as const) {
       const mark = new Mark();
-      const running = await spawnBackground(t, [ours('vdens'), network, 'sleep', '60'], { env: mark.env });
+      const running = await spawnBackground(t, [ours('vdens'), ...network.split(' '), 'sleep', '60'], {
+        env: mark.env,
+      });
       await mark.waitForProcess(/^sleep/);
       running.kill(signal);
       assert.deepEqual(await running.waitForExit(), { status, signal: null }, `${network} ${signal}`);
@@ -79,7 +89,7 @@ test('ends with 128+n when the command does so for a signal that was passed on',
 test('^C to a group with a command that ends by it gives 130', async (t) => {
   for (const network of [...WAYS, '=cat']) {
     const mark = new Mark();
-    const running = await spawnBackground(t, [ours('vdens'), network, 'sleep', '60'], { env: mark.env });
+    const running = await spawnBackground(t, [ours('vdens'), ...network.split(' '), 'sleep', '60'], { env: mark.env });
     await mark.waitForProcess(/^sleep/);
     process.kill(-running.pid, 'SIGINT');
     assert.deepEqual(await running.waitForExit(), { status: 130, signal: null }, network);
@@ -95,10 +105,14 @@ test('what the caller ignores, the command ignores; everything else is as by def
   };
   const none = 'SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n';
   for (const network of WAYS) {
-    assert.equal(await ignored(ours('vdens'), network), none, network);
-    assert.equal(await ignored('nohup', ours('vdens'), network), none.replace(/0\n$/, '1\n'), network);
+    assert.equal(await ignored(ours('vdens'), ...network.split(' ')), none, network);
+    assert.equal(await ignored('nohup', ours('vdens'), ...network.split(' ')), none.replace(/0\n$/, '1\n'), network);
     const trap = ['sh', '-c', `trap '' PIPE QUIT; exec "$@"`, 'sh'];
-    assert.equal(await ignored(...trap, ours('vdens'), network), none.replace(/0{4}\n$/, '1004\n'), network);
+    assert.equal(
+      await ignored(...trap, ours('vdens'), ...network.split(' ')),
+      none.replace(/0{4}\n$/, '1004\n'),
+      network,
+    );
   }
 });
 
@@ -106,7 +120,7 @@ test('under nohup, a hang-up ends neither vdens nor the command', async (t) => {
   if (!requireCommands(t, 'nohup')) return;
   for (const network of WAYS) {
     const mark = new Mark();
-    const argv = ['nohup', ours('vdens'), network, 'sh', '-c', 'echo ready; sleep 0.5; exit 6'];
+    const argv = ['nohup', ours('vdens'), ...network.split(' '), 'sh', '-c', 'echo ready; sleep 0.5; exit 6'];
     const running = await spawnBackground(t, argv, { env: mark.env });
     await running.waitForOutput(/ready/);
     process.kill(-running.pid, 'SIGHUP');

@@ -22,8 +22,14 @@ async function modulesOf(t: TestContext, ...args: readonly string[]): Promise<{ 
   };
 }
 
-test('vdens no true loads at most 12 modules of ours, and nothing that starts processes or speaks to a network', async (t) => {
-  const { own, others } = await modulesOf(t, 'no', 'true');
+test('vdens no true starts no Node.js at all', async () => {
+  // It would fail there, with the message of Node.js and the status 9.
+  const { status, stderr } = await runCommand([ours('vdens'), 'no', 'true'], { env: { NODE_OPTIONS: '--no-such' } });
+  assert.deepEqual([status, stderr], [0, '']);
+});
+
+test('with an option it loads at most 12 modules of ours, and nothing that starts processes or speaks to a network', async (t) => {
+  const { own, others } = await modulesOf(t, '--sysadm', 'no', 'true');
   assert.ok(own.length <= 12, `${own.length}:\n${own.join('\n')}`);
   assert.ok(own.includes('dist/src/commands/vdens.js'), own.join('\n'));
   for (const heavy of ['node:child_process', 'node:net', 'node:dns', 'node:http']) {
