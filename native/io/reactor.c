@@ -57,6 +57,7 @@ struct reactor {
 	/* Keeps the loop from waiting itself: its poll phase just looks. */
 	uv_handle_t *idle;
 	int epoll;
+	bool held; /* something is watched */
 };
 
 static void call_javascript(struct reactor *reactor)
@@ -89,7 +90,9 @@ static void on_prepare(uv_handle_t *prepare)
 	/* An active idle handle would make every wait end at once. */
 	uv_idle_stop(reactor->idle);
 	call_javascript(reactor);
-	uv_idle_start(reactor->idle, do_nothing);
+	/* The last watch may have ended meanwhile; then the loop waits for itself again. */
+	if (reactor->held)
+		uv_idle_start(reactor->idle, do_nothing);
 }
 
 static void close_handles(void *data)
@@ -156,6 +159,7 @@ static napi_value reactor_hold(napi_env env, napi_callback_info info)
 
 	if (reactor == NULL || !get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &hold))
 		return NULL;
+	reactor->held = hold != 0;
 	if (hold) {
 		uv_prepare_start(reactor->prepare, on_prepare);
 	} else {
