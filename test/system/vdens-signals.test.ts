@@ -6,7 +6,14 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Mark } from '../fixtures/marked.ts';
-import { makeTemporaryDirectory, ours, requireCommands, runCommand, spawnBackground } from '../interop/harness.ts';
+import {
+  makeTemporaryDirectory,
+  ours,
+  requireCommands,
+  runCommand,
+  spawnBackground,
+  waitFor,
+} from '../interop/harness.ts';
 
 /** Options and networks that the tests below are run with: one of each way to run. `no` alone takes a short cut. */
 const WAYS: readonly string[] = ['no', '-u no', 'null://'];
@@ -173,7 +180,7 @@ test('a stopped command is continued when vdens ends it', async (t) => {
   });
   const stopped = await mark.waitForProcess(/^sleep 60/);
   process.kill(stopped, 'SIGSTOP');
-  assert.match(readFileSync(`/proc/${stopped}/stat`, 'utf8'), /\) [T]/);
+  await waitFor(() => /\) T/.test(readFileSync(`/proc/${stopped}/stat`, 'utf8')), 2000, 'the stop');
   process.kill(await mark.waitForProcess(/^sh -c/), 'SIGTERM');
   assert.deepEqual(await running.waitForExit(), { status: 143, signal: null });
   await mark.waitForNone();
