@@ -21,19 +21,19 @@ static size_t arena_size(const struct line_end *end)
 bool line_end_prepare(struct line_end *end)
 {
 	end->burst = 1;
-	/* calloc leaves pages that were never touched to the kernel's zero page. */
-	end->arena = calloc(1, arena_size(end));
-	end->slots = calloc(MAX_SLOTS, sizeof *end->slots);
-	end->queue = calloc(1, QUEUE_BYTES);
-	end->queue_slots = calloc(QUEUE_SLOTS, sizeof *end->queue_slots);
-	return end->arena != NULL && end->slots != NULL && end->queue != NULL && end->queue_slots != NULL;
+	/* Side by side: a lone frame then touches one page. Pages that were never touched take no memory. */
+	end->slots = calloc(1, MAX_SLOTS * sizeof *end->slots + arena_size(end));
+	end->queue_slots = calloc(1, QUEUE_SLOTS * sizeof *end->queue_slots + QUEUE_BYTES);
+	if (end->slots == NULL || end->queue_slots == NULL)
+		return false;
+	end->arena = (uint8_t *)(end->slots + MAX_SLOTS);
+	end->queue = (uint8_t *)(end->queue_slots + QUEUE_SLOTS);
+	return true;
 }
 
 void line_end_release(struct line_end *end)
 {
-	free(end->arena);
 	free(end->slots);
-	free(end->queue);
 	free(end->queue_slots);
 }
 
@@ -139,6 +139,8 @@ static enum counter reason_of(int error)
 
 bool line_end_flush(struct line_end *end)
 {
+	uint32_t first = end->first;
+
 	while (end->first < end->count) {
 		const struct frame_slot *slots = end->queue_slots + end->first;
 		uint32_t waiting = end->count - end->first;
@@ -147,8 +149,11 @@ bool line_end_flush(struct line_end *end)
 			break;
 		}
 		int sent = datagrams_send(end->fd, end->queue, slots, waiting);
-		if (sent == -EAGAIN)
+		if (sent == -EAGAIN) {
+			if (end->first > first)
+				end->progress_ms = line_now_ms();
 			return false;
+		}
 		if (sent < 0) {
 			/* This frame can never leave; those behind it perhaps can. */
 			end->sent[reason_of(-sent)]++;
@@ -157,24 +162,47 @@ bool line_end_flush(struct line_end *end)
 		}
 		count_frames(end->sent, slots, (uint32_t)sent);
 		end->first += (uint32_t)sent;
-		end->progress_ms = line_now_ms();
 	}
 	clear_queue(end);
 	return true;
 }
 
+/* Whether frames can leave as they are. */
+static bool are_plain(const struct frame_slot *slots, uint32_t count, uint32_t max_frame)
+{
+	bool plain = true;
+
+	for (uint32_t i = 0; plain && i < count; i++)
+		plain = slots[i].offload.flags == 0 && slots[i].offload.gso_type == 0 && slots[i].length <= max_frame;
+	return plain;
+}
+
+/* Sends what it can of frames that are plain, from where they are; returns how many left. */
+static uint32_t send_plain(struct line_end *end, const struct line_end *from, uint32_t count)
+{
+	if (end->is_tap || !are_plain(from->slots, count, end->max_frame))
+		return 0;
+	int sent = datagrams_send(end->fd, from->arena, from->slots, count);
+	if (sent <= 0)
+		return 0;
+	count_frames(end->sent, from->slots, (uint32_t)sent);
+	return (uint32_t)sent;
+}
+
 void line_end_send(struct line_end *end, const struct line_end *from, uint32_t count)
 {
-	uint32_t done = 0;
-
-	end->progress_ms = line_now_ms();
 	if (end->is_tap && end->takes_super) {
 		write_to_tap(end, from->arena, arena_size(from), from->slots, count);
 		return;
 	}
-	do {
+	uint32_t done = send_plain(end, from, count);
+	while (done < count) {
 		done += fill_queue(end, from, done, count - done);
-	} while (line_end_flush(end) && done < count);
+		if (line_end_flush(end))
+			continue;
+		end->progress_ms = line_now_ms();
+		break;
+	}
 	end->sent[DROP_QUEUE_FULL] += count - done;
 }
 
