@@ -42,7 +42,11 @@ export async function startStreamClient(t: Owner, argv: readonly string[]): Prom
     isOver = true;
   });
   t.after(async () => {
-    if (!isOver) process.kill(-child.pid!, 'SIGKILL');
+    try {
+      process.kill(-child.pid!, 'SIGKILL');
+    } catch {
+      // It ended by itself.
+    }
     for (let waited = 0; !isOver && waited < 2000; waited += 20) await sleep(20);
     for (const stream of child.stdio) stream?.destroy();
   });
