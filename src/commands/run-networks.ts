@@ -34,12 +34,24 @@ export async function runNetworks(
     const running = { command: undefined as NamespaceCommand | undefined };
     const lines = namespace.interfaces.map(({ plug }, index) => ({ tap: plug, network: plugs[index]! }));
     for (const { tap, network } of lines) join(tap, network, reconnect, () => running.command?.process.kill('SIGTERM'));
+    for (const [index, { mtu }] of (options.interfaces ?? []).entries()) warnOfMtu(lines[index]!, mtu ?? 0);
     passSignals(lines, (signal) => running.command?.process.kill(signal));
     running.command = namespace.run(command, { stdio: 'inherit' });
     return await running.command.exit;
   } finally {
     await closeAll(namespace, plugs);
   }
+}
+
+/** An Ethernet header, and a VLAN tag that may be in it. */
+const FRAME_OVERHEAD_BYTES = 18;
+
+/** Says so when the network would drop what the interface may send. */
+function warnOfMtu({ tap, network }: Line, mtu: number): void {
+  const largest = network.maxFrameBytes - FRAME_OVERHEAD_BYTES;
+  if (mtu <= largest) return;
+  const lost = `${network.label} takes frames of up to ${network.maxFrameBytes} bytes and larger ones are dropped`;
+  say(`${tap.label}: with an MTU of ${mtu}, ${lost}. Use --mtu ${largest} or less`);
 }
 
 interface Line {

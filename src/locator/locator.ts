@@ -13,7 +13,7 @@
  */
 import { VdensError } from '../errors.ts';
 import { nearest } from './nearest.ts';
-import { SCHEMES, type Scheme } from './schemes.ts';
+import { OPENABLE_SCHEMES, SCHEMES, type Scheme } from './schemes.ts';
 import { indexOfBare, isBare, lastIndexOfBare, plainText, splitAtBare, type Unit, unitsOf } from './units.ts';
 
 /** A network's name, taken apart. */
@@ -138,7 +138,7 @@ function unknownScheme(name: string, text: string): VdensError {
   const meant = SCHEMES.has(lower) ? lower : nearest(lower, known);
   const remedy =
     meant === undefined
-      ? `Known are ${known.join(', ')}`
+      ? `Write one of ${OPENABLE_SCHEMES.map((scheme) => `${scheme}://`).join(', ')}, or the path of a switch`
       : `${meant === lower ? 'Schemes are in lower case: write' : 'Did you mean'} ${meant}://${meant === lower ? '' : '?'}`;
   return new VdensError('ERR_LOCATOR', `${text}: there is no kind of network called "${name}". ${remedy}`, {
     value: name,

@@ -8,6 +8,7 @@ import type { Plug } from '../plugs/plug.ts';
 import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
 import { defaultSwitchDirectories, resolveLocator } from './resolve.ts';
+import { OPENABLE_SCHEMES } from './schemes.ts';
 import { vdeAccessOptions, vdePortOption } from './vde-options.ts';
 
 /** A command always starts; one that speaks the stream is still there after so long, in milliseconds. */
@@ -50,7 +51,7 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
       return new NullPlug(label);
     }
     default: {
-      const message = `${label}: this version cannot open ${locator.scheme}:// yet. It can open vde://, tap://, cmd:// and null://`;
+      const message = `${label}: this version cannot open ${locator.scheme}:// yet. It can open ${OPENABLE_SCHEMES.map((scheme) => `${scheme}://`).join(', ')}`;
       throw new VdensError('ERR_LOCATOR', message, { value: locator.scheme });
     }
   }

@@ -6,7 +6,7 @@
  * switch directory answers. The two files may be a switch's directory, a link to one, or an alias file.
  */
 import { closeSync, lstatSync, openSync, readSync, statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { isAbsolute, join, resolve } from 'node:path';
 import { VdensError } from '../errors.ts';
 import { type Locator, parseLocator } from './locator.ts';
 import { SCHEMES } from './schemes.ts';
@@ -44,11 +44,10 @@ export function defaultSwitchDirectories(): string[] {
 export function resolveLocator(text: string, options: ResolveLocatorOptions = {}): ResolvedLocator {
   const { HOME = '' } = process.env;
   const home = options.home ?? HOME;
-  const cwd = options.cwd ?? process.cwd();
   const aliases: string[] = [];
   let word = text === '' ? (defaultNetwork(home) ?? 'vde://') : text;
   for (;;) {
-    const file = word.includes('://') ? undefined : resolve(cwd, expandHome(word, home));
+    const file = word.includes('://') ? undefined : absolutePath(expandHome(word, home), options.cwd);
     if (file === undefined || !isFile(file)) break;
     if (aliases.includes(file) || aliases.length === MAX_ALIASES) throw aliasLoop(file, aliases);
     aliases.push(file);
@@ -60,7 +59,18 @@ export function resolveLocator(text: string, options: ResolveLocatorOptions = {}
       ? { scheme: 'vde', address: word, options: new Map<string, string>(), text: word }
       : parse(word, home, aliases.at(-1));
   const isPath = SCHEMES.get(locator.scheme)?.isPath === true && locator.address !== '';
-  return { ...locator, address: isPath ? resolve(cwd, locator.address) : locator.address, aliases };
+  return { ...locator, address: isPath ? absolutePath(locator.address, options.cwd) : locator.address, aliases };
+}
+
+/** The working directory is asked for only when it matters: it may have been removed. */
+function absolutePath(path: string, cwd: string | undefined): string {
+  if (isAbsolute(path)) return path;
+  try {
+    return resolve(cwd ?? process.cwd(), path);
+  } catch (cause) {
+    const message = `${path}: the working directory is gone. Name the network by its absolute path, or cd to another directory`;
+    throw new VdensError('ERR_LOCATOR', message, { value: path, errno: 'ENOENT', cause });
+  }
 }
 
 function defaultNetwork(home: string): string | undefined {

@@ -40,6 +40,9 @@ const WIREFILTER_KEYS = [
   ...['blinkid', 'mgmt', 'mgmtmode', 'rc', 'pidfile'],
 ];
 
+/** The schemes that this version can open; the others are only understood. */
+export const OPENABLE_SCHEMES: readonly string[] = ['vde', 'tap', 'cmd', 'null'];
+
 /** Every scheme, by its name. */
 export const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   [

@@ -6,6 +6,8 @@
  * it, and it does not outlive us.
  */
 import type { ChildProcess } from 'node:child_process';
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import { runSupervised } from '../system/launcher.ts';
@@ -47,9 +49,10 @@ export class CommandPlug implements Plug {
   /**
    * Starts the command.
    *
-   * @throws VdensError `ERR_NETWORK_OPEN` when there are no descriptors left for the pipes
+   * @throws VdensError `ERR_NETWORK_OPEN` when there is no such command, or no descriptors are left for the pipes
    */
   static open(label: string, command: readonly string[], counters?: PlugCounters): CommandPlug {
+    requireProgram(label, command[0]!);
     const [toCommand, fromCommand] = openPipes(label);
     const child = runSupervised(command, { stdio: [toCommand.read, fromCommand.write, 'inherit'] });
     native.closeDescriptor(toCommand.read);
@@ -109,6 +112,24 @@ export class CommandPlug implements Plug {
     await this.#exited;
     clearTimeout(timer);
   }
+}
+
+/** Whoever runs the command can tell us only that it ended; a wrong name is better said at once. */
+function requireProgram(label: string, program: string): void {
+  const { PATH = '/usr/bin:/bin' } = process.env;
+  const places = program.includes('/') ? [program] : PATH.split(':').map((folder) => join(folder, program));
+  const isExecutable = (path: string): boolean => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  if (places.some(isExecutable)) return;
+  const where = program.includes('/') ? 'is not a program that can be run' : 'is not in PATH';
+  const message = `${label}: the command "${program}" ${where}. Name one that speaks the VDE stream, such as vde_plug or ssh`;
+  throw new VdensError('ERR_NETWORK_OPEN', message, { value: program, errno: 'ENOENT' });
 }
 
 interface Pipe {
