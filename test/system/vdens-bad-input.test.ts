@@ -100,8 +100,9 @@ test('names the network that cannot be opened, and why', async (t) => {
   mkdirSync(dead);
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(join(dead, 'ctl'), resolve));
+  server.unref();
   const socket = join(dead, 'ctl');
-  await refuses(['bogus:///x', 'true'], /^vdens: bogus:\/\/\/x: .*"bogus".* vde,/);
+  await refuses(['bogus:///x', 'true'], /^vdens: bogus:\/\/\/x: .*"bogus".* vde:\/\/,/);
   await refuses(['vde:///run/sw[prot=3]', 'true'], /"prot".* port,/);
   await refuses(['vde:///run/sw[mode=9]', 'true'], /"9".*\[mode=660\]/);
   await refuses([`vde://${folder}/none`, 'true'], new RegExp(`${folder}/none: .*ENOENT.*vde_switch -s ${folder}/none`));
