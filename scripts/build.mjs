@@ -18,7 +18,12 @@ const flags = ['-O2', '-g1', ...warnings, ...(process.env.CFLAGS ?? '').split(' 
 mkdirSync(out, { recursive: true });
 const nodeHeaders = createRequire(import.meta.url)('node-api-headers').include_dir;
 compile('launch', ['launch'], []);
-compile('io.node', ['io'], ['-shared', '-fPIC', '-pthread', '-fvisibility=hidden', `-I${nodeHeaders}`]);
+// The thread of the lines outlives the last environment that uses the addon: it must never be unloaded.
+compile(
+  'io.node',
+  ['io'],
+  ['-shared', '-fPIC', '-pthread', '-Wl,-z,nodelete', '-fvisibility=hidden', `-I${nodeHeaders}`],
+);
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
 
 /** Compiles every C file of the folders into one object, unless it is newer than all of them. */
