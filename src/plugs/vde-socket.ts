@@ -6,8 +6,22 @@
  *
  * bind(2) takes the permissions from those of the unbound socket, less what the umask says, so there is no moment
  * in which the name is open to more users than it shall be.
+ *
+ * The directory belongs to the owner of the switch, who may put a link in place of the name at any time. So nothing
+ * is changed by name: the name is opened once without following links (O_PATH, open(2)), and what is changed is
+ * what was found there, if it is a socket of ours.
  */
-import { chmodSync, chownSync, fchmodSync, statSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fchmodSync,
+  constants as fs,
+  fstatSync,
+  openSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs';
 import { VdensError } from '../errors.ts';
 import { errnoName, native } from '../system/native.ts';
 import { unixAddress } from '../system/unix-address.ts';
@@ -17,6 +31,8 @@ const FALLBACK_PREFIXES = ['/var/run/vde', '/var/tmp/vde', '/tmp/vde'];
 const DEFAULT_MODE = 0o700;
 const OWNER_BITS = 0o700;
 const MAX_NAME_TRIES = 10_000;
+/** asm-generic/fcntl.h; Node.js has no name for it. */
+const O_PATH = 0o10000000;
 
 /** Who may use the socket. */
 export interface VdeSocketOptions {
@@ -45,10 +61,16 @@ export function bindDataSocket(
   // Another group than ours comes before the bits that are for it.
   fchmodSync(socket, options.group === undefined ? mode : mode & OWNER_BITS);
   const name = bindToFreeName(label, socket, directory);
+  let pinned = -1;
   try {
-    if (options.group !== undefined) giveToGroup(label, name, options.group);
+    pinned = openSync(name, O_PATH | fs.O_NOFOLLOW);
+    const found = fstatSync(pinned);
+    if (!found.isSocket() || found.uid !== process.geteuid?.() || found.nlink > 1) throw replaced(label, name);
+    // Leads to what was opened, whatever bears the name by now (proc_pid_fd(5)).
+    const socketFile = `/proc/self/fd/${pinned}`;
+    if (options.group !== undefined) giveToGroup(label, socketFile, options.group);
     const isPrivate = options.group === undefined && (mode & ~OWNER_BITS) === 0;
-    chmodSync(name, isPrivate ? mode | bitsForSwitch(name, server) : mode);
+    chmodSync(socketFile, isPrivate ? mode | bitsForSwitch(socketFile, server) : mode);
     return name;
   } catch (cause) {
     removeDataSocket(name);
@@ -56,7 +78,14 @@ export function bindDataSocket(
     const { code: errno = '', syscall = '' } = cause as NodeJS.ErrnoException;
     const message = `${label}: cannot let the switch use the socket ${name} (${syscall}: ${errno}). Did the switch go away just now? Try again`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { errno, syscall, cause });
+  } finally {
+    if (pinned >= 0) closeSync(pinned);
   }
+}
+
+function replaced(label: string, name: string): VdensError {
+  const message = `${label}: somebody put another file in place of our socket ${name}. Do not use this switch: its directory is not to be trusted`;
+  return new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno: 'EEXIST' });
 }
 
 /** Removes the name. That somebody else did so already is fine. */
@@ -95,9 +124,9 @@ function bindBehind(label: string, socket: number, prefix: string): string {
   throw new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno, syscall: 'bind' });
 }
 
-function giveToGroup(label: string, name: string, group: number): void {
+function giveToGroup(label: string, file: string, group: number): void {
   try {
-    chownSync(name, -1 >>> 0, group);
+    chownSync(file, -1 >>> 0, group);
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? '';
     const message = `${label}: cannot give the socket to group ${group} (chown: ${errno}). Name a group that you are in`;
@@ -106,11 +135,11 @@ function giveToGroup(label: string, name: string, group: number): void {
 }
 
 /** A switch of another user reaches the socket by the group of its control socket, else as everybody. */
-function bitsForSwitch(name: string, server: string): number {
+function bitsForSwitch(file: string, server: string): number {
   const { uid, gid } = statSync(server);
   if (uid === 0 || uid === process.geteuid?.()) return 0;
   try {
-    chownSync(name, -1 >>> 0, gid);
+    chownSync(file, -1 >>> 0, gid);
     return 0o070;
   } catch {
     return 0o077; // not in that group: then there is no other way
