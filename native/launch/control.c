@@ -37,14 +37,17 @@ static int open_tap(const char *name)
 
 static void send_descriptors(int control, const int *fds, size_t count)
 {
-	char space[CMSG_SPACE(sizeof(int) * (MAX_TAPS + 1))];
+	union {
+		struct cmsghdr alignment;
+		char space[CMSG_SPACE(sizeof(int) * (MAX_TAPS + 1))];
+	} control_data;
 	struct iovec data = { .iov_base = "R", .iov_len = 1 };
 	struct msghdr message = { .msg_iov = &data,
 				  .msg_iovlen = 1,
-				  .msg_control = space,
+				  .msg_control = control_data.space,
 				  .msg_controllen = CMSG_SPACE(sizeof(int) * count) };
 
-	memset(space, 0, sizeof space);
+	memset(&control_data, 0, sizeof control_data);
 	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
 	header->cmsg_level = SOL_SOCKET;
 	header->cmsg_type = SCM_RIGHTS;
