@@ -22,7 +22,7 @@ compile('launch', ['launch'], []);
 compile(
   'io.node',
   ['io'],
-  ['-shared', '-fPIC', '-pthread', '-Wl,-z,nodelete', '-fvisibility=hidden', `-I${nodeHeaders}`],
+  ['-shared', '-fPIC', '-fno-plt', '-pthread', '-Wl,-z,nodelete', '-fvisibility=hidden', `-I${nodeHeaders}`],
 );
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
 

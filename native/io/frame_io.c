@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "join.h"
+#include "hot.h"
 
-int tap_read(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *slots, size_t capacity, size_t largest)
+HOT int tap_read(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *slots, size_t capacity, size_t largest)
 {
 	size_t used = 0;
 	size_t count = 0;
@@ -35,7 +36,7 @@ int tap_read(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *slots
 	return (int)count;
 }
 
-static void write_parts(int fd, const struct iovec *parts, uint32_t part_count, uint32_t pieces, uint8_t gso_type,
+HOT static void write_parts(int fd, const struct iovec *parts, uint32_t part_count, uint32_t pieces, uint8_t gso_type,
 			struct tap_written *written)
 {
 	if (pieces == 1 && parts[1].iov_len > MAX_FRAME_BYTES) {
@@ -77,7 +78,7 @@ static void write_joined(int fd, const uint8_t *arena, size_t arena_size, const 
 	}
 }
 
-void tap_write(int fd, const uint8_t *arena, size_t arena_size, const struct frame_slot *slots, uint32_t count,
+HOT void tap_write(int fd, const uint8_t *arena, size_t arena_size, const struct frame_slot *slots, uint32_t count,
 	       int join, struct tap_written *written)
 {
 	*written = (struct tap_written){ 0 };
@@ -95,7 +96,7 @@ void tap_write(int fd, const uint8_t *arena, size_t arena_size, const struct fra
 	}
 }
 
-int datagrams_receive(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *slots, size_t capacity,
+HOT int datagrams_receive(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *slots, size_t capacity,
 		      size_t stride)
 {
 	struct mmsghdr messages[MAX_DATAGRAMS];
@@ -104,6 +105,13 @@ int datagrams_receive(int fd, uint8_t *arena, size_t arena_size, struct frame_sl
 
 	if (room > capacity)
 		room = capacity;
+	if (room == 1) {
+		ssize_t length = recv(fd, arena, stride, MSG_DONTWAIT | MSG_TRUNC);
+		if (length < 0)
+			return errno == EAGAIN ? 0 : -errno;
+		slots[0] = (struct frame_slot){ .length = (size_t)length > stride ? FRAME_TOO_LONG : (uint32_t)length };
+		return 1;
+	}
 	if (room > MAX_DATAGRAMS)
 		room = MAX_DATAGRAMS;
 	memset(messages, 0, sizeof *messages * room);
@@ -123,7 +131,7 @@ int datagrams_receive(int fd, uint8_t *arena, size_t arena_size, struct frame_sl
 	return count;
 }
 
-int datagrams_send(int fd, const uint8_t *arena, const struct frame_slot *slots, uint32_t count)
+HOT int datagrams_send(int fd, const uint8_t *arena, const struct frame_slot *slots, uint32_t count)
 {
 	struct mmsghdr messages[MAX_DATAGRAMS];
 	struct iovec vectors[MAX_DATAGRAMS];

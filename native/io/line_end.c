@@ -7,9 +7,11 @@
 
 #include "frame_io.h"
 #include "segment.h"
+#include "hot.h"
 
 #define TAP_ARENA_BYTES (512 * 1024)
 #define MAX_SLOTS 128
+#define FULL_BURSTS_TO_GROW 4
 #define QUEUE_BYTES (1024 * 1024)
 #define QUEUE_SLOTS 1024
 
@@ -44,7 +46,7 @@ int64_t line_now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static void count_frames(double *counters, const struct frame_slot *slots, uint32_t count)
+HOT static void count_frames(double *counters, const struct frame_slot *slots, uint32_t count)
 {
 	uint64_t bytes = 0;
 
@@ -55,7 +57,7 @@ static void count_frames(double *counters, const struct frame_slot *slots, uint3
 }
 
 /* Leaves out what is no frame; returns how many remain. */
-static uint32_t keep_good_frames(struct line_end *end, uint32_t count)
+HOT static uint32_t keep_good_frames(struct line_end *end, uint32_t count)
 {
 	uint32_t kept = 0;
 
@@ -71,16 +73,22 @@ static uint32_t keep_good_frames(struct line_end *end, uint32_t count)
 	return kept;
 }
 
-/* Asking for more frames than come costs a system call that finds nothing, on the way of a lone frame. */
-static void adapt_burst(struct line_end *end, uint32_t count)
+/*
+ * Asking for more frames than come costs a system call that finds nothing, on the way of a lone frame: only when
+ * as many as asked for came several times in a row, more are asked for.
+ */
+HOT static void adapt_burst(struct line_end *end, uint32_t count)
 {
-	if (count == end->burst)
-		end->burst = count < MAX_SLOTS / 2 ? 2 * count : MAX_SLOTS;
-	else
-		end->burst = count;
+	if (count < end->burst) {
+		end->burst = count > end->burst / 2 ? count : (end->burst + 1) / 2;
+		end->full_bursts = 0;
+	} else if (++end->full_bursts == FULL_BURSTS_TO_GROW) {
+		end->burst = end->burst < MAX_SLOTS / 2 ? 2 * end->burst : MAX_SLOTS;
+		end->full_bursts = 0;
+	}
 }
 
-int line_end_receive(struct line_end *end)
+HOT int line_end_receive(struct line_end *end)
 {
 	int count = end->is_tap ? tap_read(end->fd, end->arena, arena_size(end), end->slots, end->burst, MAX_FRAME_BYTES)
 				: datagrams_receive(end->fd, end->arena, arena_size(end), end->slots, end->burst,
@@ -93,7 +101,7 @@ int line_end_receive(struct line_end *end)
 	return (int)good;
 }
 
-static void write_to_tap(struct line_end *end, const uint8_t *arena, size_t size, const struct frame_slot *slots,
+HOT static void write_to_tap(struct line_end *end, const uint8_t *arena, size_t size, const struct frame_slot *slots,
 			 uint32_t count)
 {
 	struct tap_written written;
@@ -137,7 +145,7 @@ static enum counter reason_of(int error)
 	return error == ECONNREFUSED || error == ENOTCONN || error == EPIPE || error == ENOENT ? DROP_DOWN : DROP_REFUSED;
 }
 
-bool line_end_flush(struct line_end *end)
+HOT bool line_end_flush(struct line_end *end)
 {
 	uint32_t first = end->first;
 
@@ -168,7 +176,7 @@ bool line_end_flush(struct line_end *end)
 }
 
 /* Whether frames can leave as they are. */
-static bool are_plain(const struct frame_slot *slots, uint32_t count, uint32_t max_frame)
+HOT static bool are_plain(const struct frame_slot *slots, uint32_t count, uint32_t max_frame)
 {
 	bool plain = true;
 
@@ -178,7 +186,7 @@ static bool are_plain(const struct frame_slot *slots, uint32_t count, uint32_t m
 }
 
 /* Sends what it can of frames that are plain, from where they are; returns how many left. */
-static uint32_t send_plain(struct line_end *end, const struct line_end *from, uint32_t count)
+HOT static uint32_t send_plain(struct line_end *end, const struct line_end *from, uint32_t count)
 {
 	if (end->is_tap || !are_plain(from->slots, count, end->max_frame))
 		return 0;
@@ -189,7 +197,7 @@ static uint32_t send_plain(struct line_end *end, const struct line_end *from, ui
 	return (uint32_t)sent;
 }
 
-void line_end_send(struct line_end *end, const struct line_end *from, uint32_t count)
+HOT void line_end_send(struct line_end *end, const struct line_end *from, uint32_t count)
 {
 	if (end->is_tap && end->takes_super) {
 		write_to_tap(end, from->arena, arena_size(from), from->slots, count);
@@ -206,7 +214,7 @@ void line_end_send(struct line_end *end, const struct line_end *from, uint32_t c
 	end->sent[DROP_QUEUE_FULL] += count - done;
 }
 
-bool line_end_is_busy(const struct line_end *end)
+HOT bool line_end_is_busy(const struct line_end *end)
 {
 	return end->first < end->count;
 }

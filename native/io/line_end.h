@@ -37,6 +37,7 @@ enum counter {
  * @arena: frames that came in, on their way to the other end
  * @slots: where in @arena
  * @burst: how many frames to ask for at the next receive
+ * @full_bursts: how many times in a row that many came
  * @queue: ordinary frames that are to leave
  * @queue_slots: where in @queue
  * @first: the first in @queue_slots that has not left
@@ -53,6 +54,7 @@ struct line_end {
 	uint8_t *arena;
 	struct frame_slot *slots;
 	uint32_t burst;
+	uint32_t full_bursts;
 	uint8_t *queue;
 	struct frame_slot *queue_slots;
 	uint32_t first;
