@@ -79,6 +79,36 @@ static void end_leftovers(bool at_once)
 	}
 }
 
+/*
+ * A shell that stops itself (suspend) has a process group of its own, so the shell outside sees nothing of it, and
+ * the terminal would belong to a stopped group. So we stop our whole job with it, as su(1) does, and when that is
+ * continued we continue the child, with the terminal if we got it.
+ *
+ * SIGTSTP, not SIGSTOP: the kernel does not stop by it where nobody could continue us (an orphaned process group).
+ */
+static void stop_with(pid_t child, int signal)
+{
+	sigset_t output, before;
+	pid_t group = getpgid(child);
+	int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	if (terminal >= 0 && group > 0 && group != getpgrp() && getsid(child) == getsid(0)) {
+		if (getsid(0) != getpgrp())
+			kill(0, SIGTSTP); /* comes back when we are continued */
+		sigemptyset(&output);
+		sigaddset(&output, SIGTTOU);
+		sigprocmask(SIG_BLOCK, &output, &before);
+		if (tcgetpgrp(terminal) == getpgrp())
+			tcsetpgrp(terminal, group);
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		/* Continued for a terminal that it cannot have, it would stop at once, again and again. */
+		if (tcgetpgrp(terminal) == group || (signal != SIGTTIN && signal != SIGTTOU))
+			kill(-group, SIGCONT);
+	}
+	if (terminal >= 0)
+		close(terminal);
+}
+
 /* True once the child has ended; its status goes to *status. */
 static bool child_ended(pid_t child, int *status)
 {
@@ -86,8 +116,13 @@ static bool child_ended(pid_t child, int *status)
 
 	for (;;) {
 		info.si_pid = 0;
-		if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG) != 0 || info.si_pid == 0)
+		if (waitid(P_ALL, 0, &info, WEXITED | WSTOPPED | WNOHANG) != 0 || info.si_pid == 0)
 			return false;
+		if (info.si_code == CLD_STOPPED) {
+			if (info.si_pid == child)
+				stop_with(child, info.si_status);
+			continue;
+		}
 		if (info.si_pid == child) {
 			*status = info.si_code == CLD_EXITED ? info.si_status : 128 + info.si_status;
 			return true;
