@@ -34,6 +34,7 @@ static void copy_existing(const char *name, int to)
 	char path[PATH_MAX];
 	char buffer[16384];
 	ssize_t length;
+	char last = '\n';
 
 	snprintf(path, sizeof path, "/etc/%s", name);
 	int from = open(path, O_RDONLY | O_CLOEXEC);
@@ -42,7 +43,11 @@ static void copy_existing(const char *name, int to)
 	while ((length = read(from, buffer, sizeof buffer)) > 0) {
 		if (write(to, buffer, (size_t)length) != length)
 			fail("etc", name);
+		last = buffer[length - 1];
 	}
+	/* What is appended is a line of its own. */
+	if (last != '\n' && write(to, "\n", 1) != 1)
+		fail("etc", name);
 	close(from);
 }
 
