@@ -12,7 +12,8 @@
 
 #include "socket.h"
 
-#define MAX_DESCRIPTORS 128
+/* What one message holds (unix(7)). */
+#define MAX_DESCRIPTORS 253
 
 /* openSocket(domain, type, protocol): a descriptor. */
 static napi_value open_socket(napi_env env, napi_callback_info info)

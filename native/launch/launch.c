@@ -38,6 +38,15 @@ static void add_etc_file(struct launch_options *options, enum etc_source source,
 	options->mounts = true;
 }
 
+static void add_tap(struct launch_options *options, char *name)
+{
+	if (options->tap_count == MAX_TAPS) {
+		errno = E2BIG;
+		fail("arguments", name);
+	}
+	options->taps[options->tap_count++] = name;
+}
+
 static void parse_arguments(int argc, char **argv, struct launch_options *options)
 {
 	int letter;
@@ -50,8 +59,7 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 		case 'j': options->join = (pid_t)atoi(optarg); break;
 		case '0': options->root = true; break;
 		case 't':
-			if (options->tap_count < MAX_TAPS)
-				options->taps[options->tap_count++] = optarg;
+			add_tap(options, optarg);
 			break;
 		case 'm': options->mounts = true; break;
 		case 'c': options->capabilities = strtoull(optarg, NULL, 16); break;

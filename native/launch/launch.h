@@ -13,7 +13,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define MAX_TAPS 64
+/* Their descriptors and the rtnetlink socket go out in one message, which holds 253 (unix(7)). */
+#define MAX_TAPS 252
 #define MAX_ETC_FILES 8
 
 /* Our own failure, told apart from the command's exit statuses as env(1) does. */

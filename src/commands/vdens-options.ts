@@ -6,6 +6,7 @@
  */
 
 import { parseMultiNetworkWord, parseNetworkWord } from '../locator/network.ts';
+import { MAX_INTERFACES } from '../system/launch-arguments.ts';
 import type { GatewayRequest, InterfaceRequest } from './interface-options.ts';
 import type { ResolvConf } from './name-options.ts';
 import type { CommandTable } from './option-table.ts';
@@ -153,6 +154,10 @@ function readManyNetworks(operands: readonly string[]): Operands {
       throw usage(VDENS_TABLE, message, word);
     }
     parseMultiNetworkWord(word);
+  }
+  if (networks.length > MAX_INTERFACES) {
+    const message = `${networks.length} networks are more than one namespace can have, which is ${MAX_INTERFACES}. Connect some of them by a switch`;
+    throw usage(VDENS_TABLE, message, '-m');
   }
   return { networks, command: end === -1 ? [] : operands.slice(end + 1) };
 }

@@ -10,6 +10,7 @@ import { parseIp } from '../net/ip.ts';
 import { parseMac } from '../net/mac.ts';
 import { type IpPrefix, parsePrefix } from '../net/prefix.ts';
 import { TapPlug } from '../plugs/tap.ts';
+import { MAX_INTERFACES } from '../system/launch-arguments.ts';
 import { NamespaceHolder, runInside } from '../system/launcher.ts';
 import { native } from '../system/native.ts';
 import { descriptorTransport } from '../system/netlink-transport.ts';
@@ -191,9 +192,16 @@ function checkName(name: string): string {
   throw new VdensError('ERR_TAP', message, { value: name });
 }
 
+function checkCount(count: number): void {
+  if (count <= MAX_INTERFACES) return;
+  const message = `${count} interfaces are more than one namespace can have, which is ${MAX_INTERFACES}. Connect some of the networks by a switch`;
+  throw new VdensError('ERR_TAP', message, { value: String(count) });
+}
+
 type Configuration = Parameters<typeof configureInterfaces>[1];
 
 function readConfiguration(options: NamespaceOptions): Configuration {
+  checkCount(options.interfaces?.length ?? 0);
   const interfaces = (options.interfaces ?? []).map((request) => ({
     name: checkName(request.name),
     mac: typeof request.mac === 'string' ? parseMac(request.mac) : request.mac,

@@ -9,6 +9,9 @@ export type EtcFile =
   /** This file is mounted in its place. */
   | { readonly name: string; readonly path: string };
 
+/** Interfaces of one namespace: their descriptors and one more have to fit into a message (unix(7)). */
+export const MAX_INTERFACES = 252;
+
 /** What kind of namespaces to make. */
 export interface LaunchOptions {
   /** Names of the TAP interfaces, at most 15 bytes each. */

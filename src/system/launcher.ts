@@ -20,7 +20,8 @@ import { HUNG_UP, READABLE, Watch } from './reactor.ts';
 
 const SOCK_SEQPACKET = 5;
 const MAX_MESSAGE_BYTES = 1024;
-const MAX_DESCRIPTORS = 128;
+/** What one message holds (unix(7)); MAX_DESCRIPTORS of native/io/socket.c. */
+const MAX_DESCRIPTORS = 253;
 /** Making namespaces takes milliseconds; a machine that needs longer than this has another problem. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
