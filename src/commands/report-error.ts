@@ -1,5 +1,6 @@
 /** How a command tells its user about an error: one line, and the status of our own failure. */
 import { VdensError } from '../errors.ts';
+import { writeErrorLine } from './standard-streams.ts';
 
 /** As env(1) has it: the command itself failed, not what it was to run. */
 export const STATUS_FAILURE = 125;
@@ -15,7 +16,7 @@ export async function reportError(command: string, error: unknown): Promise<numb
   if (known && (error.code === 'ERR_NAMESPACE' || error.code === 'ERR_TAP') && error.syscall !== undefined) {
     line = (await explain(error)) ?? line;
   }
-  process.stderr.write(`${line.replaceAll('\n', ' ')}\n`);
+  writeErrorLine(line);
   if (process.env['VDENS_DEBUG']) console.error(error);
   return STATUS_FAILURE;
 }

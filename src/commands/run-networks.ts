@@ -10,6 +10,7 @@ import { cable } from '../plugs/cable.ts';
 import { formatCounters } from '../plugs/counters.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { TapPlug } from '../plugs/tap.ts';
+import { writeErrorLineNow } from './standard-streams.ts';
 
 /** How long letting go of everything may take before we leave it to the kernel. */
 const CLOSE_TIMEOUT_MS = 3000;
@@ -96,5 +97,5 @@ async function closeAll(namespace: Namespace, plugs: readonly Plug[]): Promise<v
 }
 
 function say(line: string): void {
-  process.stderr.write(`vdens: ${line}\n`);
+  writeErrorLineNow(`vdens: ${line}`);
 }

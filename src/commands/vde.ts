@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatHelp } from './help.ts';
+import { writeErrorLine, writeOutput } from './standard-streams.ts';
 import { interpretVdeArguments, type VdeAction } from './vde-options.ts';
 
 /** Our own failure, as env(1) has it. */
@@ -23,7 +24,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     return await act(interpretVdeArguments(argv));
   } catch (error) {
     const { message, stack } = error as Error;
-    process.stderr.write(`vde: ${(process.env['VDENS_DEBUG'] ?? '') === '' ? message : stack}\n`);
+    writeErrorLine(`vde: ${message}`);
+    if (process.env['VDENS_DEBUG']) console.error(stack);
     return STATUS_OWN_FAILURE;
   }
 }
@@ -31,10 +33,10 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function act(request: VdeAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      process.stdout.write(formatHelp(request.table, process.stdout.columns ?? DEFAULT_COLUMNS));
+      await writeOutput(formatHelp(request.table, process.stdout.columns ?? DEFAULT_COLUMNS));
       return 0;
     case 'version':
-      process.stdout.write(`vde ${packageVersion()}\n`);
+      await writeOutput(`vde ${packageVersion()}\n`);
       return 0;
     case 'doctor':
       return request.printAppArmor ? printProfile() : reportChecks(request.json);
@@ -46,7 +48,7 @@ async function printProfile(): Promise<number> {
     import('../doctor/apparmor-profile.ts'),
     import('../system/native-directory.ts'),
   ]);
-  process.stdout.write(apparmorProfile(launchPath));
+  await writeOutput(apparmorProfile(launchPath));
   return 0;
 }
 
@@ -58,7 +60,7 @@ async function reportChecks(asJson: boolean): Promise<number> {
   ]);
   const checks = await examineMachine();
   const colour = process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
-  process.stdout.write(`${asJson ? JSON.stringify(checks, null, 2) : formatReport(checks, { colour })}\n`);
+  await writeOutput(`${asJson ? JSON.stringify(checks, null, 2) : formatReport(checks, { colour })}\n`);
   return canRun(checks) ? 0 : STATUS_OBSTACLE;
 }
 

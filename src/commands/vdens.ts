@@ -102,14 +102,18 @@ function resolvConfOptions({ resolvConf }: VdensRequest): { nameServers?: readon
 }
 
 async function printHelp(): Promise<number> {
-  const [{ formatHelp }, { VDENS_TABLE }] = await Promise.all([import('./help.ts'), import('./vdens-options.ts')]);
-  process.stdout.write(formatHelp(VDENS_TABLE, process.stdout.columns ?? 80));
+  const [{ formatHelp }, { VDENS_TABLE }, { writeOutput }] = await Promise.all([
+    import('./help.ts'),
+    import('./vdens-options.ts'),
+    import('./standard-streams.ts'),
+  ]);
+  await writeOutput(formatHelp(VDENS_TABLE, process.stdout.columns ?? 80));
   return 0;
 }
 
 async function printVersion(): Promise<number> {
-  const { version } = await import('./version.ts');
-  process.stdout.write(`${NAME} ${version()}\n`);
+  const [{ version }, { writeOutput }] = await Promise.all([import('./version.ts'), import('./standard-streams.ts')]);
+  await writeOutput(`${NAME} ${version()}\n`);
   return 0;
 }
 

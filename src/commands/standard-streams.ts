@@ -1,0 +1,59 @@
+/**
+ * What a command tells its user: lines on standard error, a text on standard output.
+ *
+ * Not by process.stderr: a reader that went away or a full disk would end us by an 'error' event, and a pipe that
+ * nobody reads would hold up the frames.
+ */
+import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+
+/** Control characters as `\x1b` (they could do things to a terminal), ends of lines as spaces. */
+export function printable(text: string): string {
+  const escaped = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
+  return text.replaceAll('\n', ' ').replace(/[\x00-\x1f\x7f-\x9f]/g, escaped);
+}
+
+/** Writes a line to standard error. When it cannot be written there is nobody to tell. */
+export function writeErrorLine(line: string): void {
+  writeLine(2, line);
+}
+
+/** As {@link writeErrorLine}, but a line that would have to wait for a reader is dropped. */
+export function writeErrorLineNow(line: string): void {
+  const own = openWithoutWaiting();
+  writeLine(own ?? 2, line);
+  if (own !== undefined) closeSync(own);
+}
+
+function writeLine(fd: number, line: string): void {
+  try {
+    writeSync(fd, `${printable(line)}\n`);
+  } catch {
+    // The command that runs is not to end for it.
+  }
+}
+
+/**
+ * A pipe or a terminal opened once more: O_NONBLOCK on the one that we inherited would hold for everyone who has it.
+ * Of a file, that would have a position of its own.
+ */
+function openWithoutWaiting(): number | undefined {
+  try {
+    const status = fstatSync(2);
+    if (!status.isFIFO() && !status.isCharacterDevice()) return undefined;
+    return openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch {
+    return undefined; // somebody else's pipe, for example
+  }
+}
+
+/** Writes a text to standard output; rejects when not all of it could be written. */
+export function writeOutput(text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (cause: NodeJS.ErrnoException): void => {
+      reject(new Error(`cannot write to standard output (${cause.code ?? cause.message})`, { cause }));
+    };
+    process.stdout.on('error', fail);
+    process.stdout.write(text, (error) => (error ? fail(error) : resolve()));
+  });
+}
