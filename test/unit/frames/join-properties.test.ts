@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { FrameBatch } from '../../../src/frames/batch.ts';
 import { JOIN_MAX_PIECES, joinFrames } from '../../../src/frames/join.ts';
 import { segmentFrames } from '../../../src/frames/segment.ts';
+import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../../../src/wire/ethernet.ts';
 import { arbitraryShape, arbitraryTraffic, damaged, toSuperFrame } from './arbitrary-frames.ts';
 import { batchWith, joinBoth, nativeJoin, noOffload } from './native-frames.ts';
 
@@ -13,7 +14,8 @@ test('the addon and the reference join the same of random traffic', () => {
     joinedFrames += joinBoth(list).filter(({ offload }) => offload.gsoSize > 30).length;
   });
   fc.assert(property, { numRuns: 500 });
-  assert.ok(joinedFrames > 500, `the traffic is worth testing: ${joinedFrames} super-frames`);
+  // About 550 of random traffic; far fewer would mean that the generator makes little that can be joined.
+  assert.ok(joinedFrames > 200, `the traffic is worth testing: ${joinedFrames} super-frames`);
 });
 
 test('cutting what was joined gives back every frame, in order within its flow', () => {
@@ -26,18 +28,26 @@ test('cutting what was joined gives back every frame, in order within its flow',
 });
 
 /**
- * Frames in hex under the port of their flow, 1000 to 1003. Where Don't Fragment is set (flow 1002, behind a VLAN tag)
- * the IPv4 identification may change, and the header's checksum with it: both are left out.
+ * Frames in hex under the port of their flow, 1000 to 1003, or 0 for what is not IP. Where Don't Fragment is set (flow
+ * 1002, behind a VLAN tag) the IPv4 identification may change, and the header's checksum with it: both are left out.
  */
-function byFlow(frames: readonly Uint8Array[]): Map<string, string[]> {
-  const flows = new Map<string, string[]>();
+function byFlow(frames: readonly Uint8Array[]): Map<number, string[]> {
+  const flows = new Map<number, string[]>();
   for (const frame of frames) {
-    const port = /03e([89ab])0050/.exec(Buffer.from(frame).toString('hex'))?.[1] ?? 'none';
     const copy = Buffer.from(frame);
-    if (port === 'a') for (const at of [22, 23, 28, 29]) copy[at] = 0;
+    const port = portOf(copy);
+    if (port === 1002) for (const at of [22, 23, 28, 29]) copy[at] = 0;
     flows.set(port, [...(flows.get(port) ?? []), copy.toString('hex')]);
   }
-  return new Map([...flows].sort());
+  return new Map([...flows].sort(([a], [b]) => a - b));
+}
+
+/** The source port, as the traffic is made: at most one VLAN tag, no IP options and no extension headers. */
+function portOf(frame: Buffer): number {
+  const network = frame.readUInt16BE(12) === 0x8100 ? 18 : 14;
+  const etherType = frame.readUInt16BE(network - 2);
+  if (etherType === ETHERTYPE_IPV4) return frame.readUInt16BE(network + 20);
+  return etherType === ETHERTYPE_IPV6 ? frame.readUInt16BE(network + 40) : 0;
 }
 
 test('joining what was cut gives back the super-frame', () => {
