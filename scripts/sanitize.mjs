@@ -1,15 +1,19 @@
 /**
  * Runs the C parts under AddressSanitizer and UndefinedBehaviorSanitizer: `npm run sanitize`, after a build.
  *
- * First the pure byte work with random batches (native/test), then the tests that use the addon and the
- * helper, both built with the sanitizers into build/sanitize; VDENS_NATIVE_DIR says so to the loader. Prints one
- * line per step and stops at the first that fails. LD_PRELOAD is inherited by what the tests start: a process
- * that loads the sanitized addon needs it.
+ * First the pure byte work with random batches (native/test), then the tests that get furthest into the addon and
+ * the helper, both built with the sanitizers into build/sanitize; VDENS_NATIVE_DIR says so to the loader. Prints one
+ * line per step, stops at the first that fails, and ends whatever a step leaves running.
+ *
+ * LD_PRELOAD is inherited by what the tests start: a process that loads the sanitized addon needs it. Programs on
+ * libvdeplug cannot run with it (RTLD_DEEPBIND), so tests that need vde_plug are not among these.
  */
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endProcessesOf } from './testing/leftovers.mjs';
 
 const root = join(import.meta.dirname, '..');
 const out = join(root, 'build', 'sanitize');
@@ -19,26 +23,48 @@ flags.push('-fsanitize=address,undefined', '-fno-sanitize-recover=all');
 
 /** The parts of native/io that need nothing but memory. */
 const pureParts = ['checksum.c', 'packet.c', 'segment.c', 'join.c'];
-/** Folders all of whose tests run with the sanitized parts, and the files elsewhere that get furthest into them. */
-const testFolders = ['dist/test/unit/frames', 'dist/test/conformance'];
-const testFiles = ['cable', 'plugs-host-tap', 'plugs-vde-refusals', 'reactor', 'rtnetlink', 'vdens-addresses']
-  .concat(['vdens-exit-status', 'vdens-leftovers', 'vdens-resolv-conf', 'vdens-signals'])
-  .map((name) => `dist/test/system/${name}.test.js`);
+/** A folder all of whose tests run with the sanitized parts. */
+const testFolder = 'dist/test/unit/frames';
+/** Other files, the longest first; some with the names of those of their tests that are worth the time. */
+const testFiles = [
+  { file: 'dist/test/system/vdens-exit-status.test.js', names: '12[5678]' },
+  { file: 'dist/test/system/vdens-resolv-conf.test.js' },
+  { file: 'dist/test/system/cable.test.js' },
+  { file: 'dist/test/conformance/tap.test.js' },
+  { file: 'dist/test/conformance/command.test.js' },
+  { file: 'dist/test/conformance/stream.test.js' },
+  { file: 'dist/test/conformance/memory.test.js' },
+  { file: 'dist/test/system/plugs-vde-refusals.test.js' },
+  { file: 'dist/test/system/rtnetlink.test.js' },
+];
 const testsAtATime = 2;
-const testSeconds = 90;
-/** What is running now, to be ended when a step fails. */
-const children = new Set();
+const stepSeconds = 90;
+/** What a finished test has just ended may take this long to go. */
+const graceMs = 3000;
+
+/** The environment variable by which the processes of a step are found. */
+const variable = 'VDENS_SANITIZE_STEP';
+/** The steps that run now: `{ marker, session, variable }`. */
+const steps = new Set();
+/** For temporary files. Its name is short, because the path of a socket may have 107 bytes only. */
+const scratch = mkdtempSync(join(tmpdir(), 's-'));
+process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.once(signal, () => fail(`stopped by ${signal}`, ''));
+}
 
 mkdirSync(out, { recursive: true });
 const harness = join(out, 'frames_test');
 const nodeHeaders = createRequire(import.meta.url)('node-api-headers').include_dir;
 const pureSources = pureParts.map((file) => join(root, 'native', 'io', file));
-await step('compiled the random batches', compiler, [...flags, ...sourcesIn('test'), ...pureSources, '-o', harness]);
-await step('segmented, joined and summed random batches', harness, []);
-await step('compiled the helper', compiler, [...flags, ...sourcesIn('launch'), '-o', join(out, 'launch')]);
 const addon = ['-shared', '-fPIC', '-pthread', '-fvisibility=hidden', `-I${nodeHeaders}`, ...sourcesIn('io')];
-await step('compiled the addon', compiler, [...flags, ...addon, '-o', join(out, 'io.node')]);
-await runTests(findTests(), await environmentOfTests());
+await Promise.all([
+  step('compiled the addon', compiler, [...flags, ...addon, '-o', join(out, 'io.node')]),
+  step('compiled the random batches', compiler, [...flags, ...sourcesIn('test'), ...pureSources, '-o', harness])
+    .then(() => step('segmented, joined and summed random batches', harness, []))
+    .then(() => step('compiled the helper', compiler, [...flags, ...sourcesIn('launch'), '-o', join(out, 'launch')])),
+]);
+await runTests(await findTests(), environmentOfTests());
 
 function sourcesIn(folder) {
   const path = join(root, 'native', folder);
@@ -46,29 +72,26 @@ function sourcesIn(folder) {
   return files.map((file) => join(path, file));
 }
 
-function findTests() {
-  const files = testFolders.flatMap((folder) => {
-    if (!existsSync(join(root, folder))) return [];
-    const names = readdirSync(join(root, folder)).filter((name) => name.endsWith('.test.js'));
-    return names.map((name) => join(folder, name));
-  });
-  const missing = testFiles.find((file) => !existsSync(join(root, file)));
-  if (files.length === 0 || missing !== undefined) {
-    fail(`found no compiled test ${missing ?? `in ${testFolders.join(', ')}`}`, 'Build first: npm run build\n');
-  }
-  return [...files, ...testFiles];
+async function findTests() {
+  const folder = join(root, testFolder);
+  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.test.js')) : [];
+  const files = [...testFiles, ...names.map((name) => ({ file: join(testFolder, name) }))];
+  const missing = names.length === 0 ? testFolder : files.find(({ file }) => !existsSync(join(root, file)))?.file;
+  if (missing !== undefined) await fail(`found no compiled ${missing}`, 'Build first: npm run build\n');
+  return files;
 }
 
 /** The addon's sanitizer has to be in the process before node itself is. */
-async function environmentOfTests() {
-  const { output } = await run(compiler, ['-print-file-name=libasan.so']);
+function environmentOfTests() {
+  const library = spawnSync(compiler, ['-print-file-name=libasan.so'], { encoding: 'utf8' }).stdout.trim();
   const environment = {
     ...process.env,
-    LD_PRELOAD: output.trim(),
+    LD_PRELOAD: library,
     // Node.js does not free everything at its end, and neither do the programs that tests start.
     ASAN_OPTIONS: 'detect_leaks=0',
     UBSAN_OPTIONS: 'print_stacktrace=1',
     VDENS_NATIVE_DIR: out,
+    TMPDIR: scratch,
   };
   // Set when a test started this script: the tests below would report to that runner.
   delete environment.NODE_TEST_CONTEXT;
@@ -77,10 +100,11 @@ async function environmentOfTests() {
 
 /** Runs the files, a few at a time, in the order given. */
 async function runTests(files, environment) {
-  const waiting = [...files];
+  const waiting = files.values();
   const worker = async () => {
-    for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      await step(`passed ${file}`, process.execPath, [join(root, file)], environment);
+    for (const { file, names } of waiting) {
+      const only = names === undefined ? [] : [`--test-name-pattern=${names}`];
+      await step(`passed ${file}`, process.execPath, [...only, join(root, file)], environment);
     }
   };
   await Promise.all(Array.from({ length: testsAtATime }, worker));
@@ -89,32 +113,40 @@ async function runTests(files, environment) {
 /** Runs a command; says in one line that it did what `done` says, or shows its output and ends everything. */
 async function step(done, command, args, environment = process.env) {
   const start = performance.now();
-  const { status, output } = await run(command, args, environment);
-  if (status !== 0) fail(`not ${done}: ${command} ended with ${status}`, output);
+  const marker = `${process.pid}:${done}`;
+  const env = { ...environment, [variable]: marker };
+  const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  const running = { marker, session: child.pid ?? -1, variable };
+  steps.add(running);
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk) => {
+      output += chunk;
+    });
+  }
+  const end = await endOf(child);
+  await new Promise((resolve) => setTimeout(resolve, 10)); // The last of the output may still be in the pipe.
+  if (end !== 0) await fail(`not ${done}: ${command} ended with ${end}`, output);
+  const left = await endProcessesOf(running, graceMs);
+  if (left.length > 0) await fail(`${done}, but left behind:\n${left.join('\n')}`, output);
+  steps.delete(running);
+  for (const stream of [child.stdout, child.stderr]) stream.destroy();
   console.log(`sanitize: ${done} (${((performance.now() - start) / 1000).toFixed(1)} s)`);
 }
 
-/** Answers the status (a number, or what ended the command) and everything that was printed. */
-function run(command, args, environment = process.env) {
+/** The exit status, or what ended the command. Output that a stray process holds open is not waited for. */
+function endOf(child) {
   return new Promise((resolve) => {
-    const options = { cwd: root, env: environment, timeout: testSeconds * 1000, killSignal: 'SIGKILL' };
-    const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
-    children.add(child);
-    child.once('close', () => children.delete(child));
-    let output = '';
-    child.stdout.on('data', (chunk) => {
-      output += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      output += chunk;
-    });
-    child.once('error', (error) => resolve({ status: error.message, output }));
-    child.once('close', (code, signal) => resolve({ status: code ?? signal, output }));
+    const clock = setTimeout(() => resolve(`nothing within ${stepSeconds} s`), stepSeconds * 1000);
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(code ?? signal));
+    for (const event of ['error', 'exit']) child.once(event, () => clearTimeout(clock));
   });
 }
 
-function fail(message, output) {
-  for (const child of children) child.kill('SIGKILL');
+/** Ends all steps that run, and then this script. */
+async function fail(message, output) {
   console.error(`${output}sanitize: ${message}`);
+  await Promise.all([...steps].map((running) => endProcessesOf(running, 0)));
   process.exit(1);
 }

@@ -12,13 +12,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 /** The environment variable that marks the processes of one test file. */
 export const markerName = 'VDENS_TEST_FILE_RUN';
 
-/** Processes that belong to the test file with this marker and session: pid and command line. Zombies are none. */
-export function processesOf({ marker, session }) {
+/**
+ * Processes that belong to the test file with this marker and session: pid and command line. Zombies are none.
+ * `variable` is the one that holds the marker.
+ */
+export function processesOf({ marker, session, variable = markerName }) {
   return readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry) && Number(entry) !== process.pid)
     .map((pid) => look(pid))
     .filter((seen) => seen !== undefined && seen.state !== 'Z' && seen.state !== 'X')
-    .filter((seen) => seen.session === session || seen.environment.includes(`${markerName}=${marker}\0`))
+    .filter((seen) => seen.session === session || seen.environment.includes(`${variable}=${marker}\0`))
     .map(({ pid, command }) => ({ pid, command }));
 }
 
