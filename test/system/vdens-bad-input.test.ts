@@ -36,6 +36,11 @@ const TABLE: readonly (readonly [readonly string[], string])[] = [
   [['--hostname'], `--hostname needs a value: --hostname NAME. ${HELP}`],
   [['--up=yes', 'no'], `--up takes no value, but was given "yes". ${HELP}`],
   [['-m'], `-m needs at least one network, for example: vdens -m vde:///run/sw null://. ${HELP}`],
+  [
+    ['-m', ...Array.from({ length: 253 }, () => 'null://')],
+    `253 networks are more than one namespace can have, which is 252. Connect some of them by a switch. ${HELP}`,
+  ],
+  [['--\x1b[31m\x9bm'], `unknown option --\\x1b[31m\\x9bm. ${HELP}`],
   [['-m', '--', '--'], `-m needs at least one network, for example: vdens -m vde:///run/sw null://. ${HELP}`],
   [
     ['-m', 'null://', 'no'],

@@ -71,6 +71,37 @@ test('is 125 when vdens itself fails', async () => {
   }
 });
 
+test('is 125, with one line, when the help cannot be written or there are no descriptors to start with', async () => {
+  for (const [command, script, message] of [
+    ['vdens', '"$0" --help >/dev/full', /^vdens: [^\n]*standard output \(ENOSPC\)\n$/],
+    ['vdens', '"$0" --version >/dev/full', /^vdens: [^\n]*standard output \(ENOSPC\)\n$/],
+    ['vde', '"$0" --help >/dev/full', /^vde: [^\n]*standard output \(ENOSPC\)\n$/],
+    ['vdens', 'ulimit -n 20; "$0" null:// true', /^vdens: [^\n]*EMFILE[^\n]*\n$/],
+    ['vde', 'ulimit -n 20; "$0" doctor', /^vde: [^\n]*EMFILE[^\n]*\n$/],
+  ] as const) {
+    const { status, stderr } = await runCommand(['sh', '-c', script, ours(command)]);
+    assert.equal(status, 125, script);
+    assert.match(stderr, message, script);
+  }
+});
+
+test("is the command's when a line cannot be written: the disk is full, or nobody reads", async () => {
+  // The command makes vdens print its counters; fields of proc(5).
+  const command = 'read -r _ _ _ vdens _ </proc/$PPID/stat; kill -USR1 $vdens; sleep 0.3; exit 6';
+  for (const stderr of [
+    '2>/dev/full',
+    // A pipe whose reader is gone, and a full one.
+    '2> >(exec sleep 0); sleep 0.2',
+    '2>&5',
+  ]) {
+    const folder = '$(mktemp -d)';
+    const full =
+      'mkfifo "$d/full"; exec 5<>"$d/full"; dd if=/dev/zero of="$d/full" oflag=nonblock bs=4096 count=64 2>&-';
+    const script = `d=${folder}; ${full}; rm -r "$d"; run() { "$0" null:// sh -c '${command}'; exit $?; }; exec ${stderr}; run`;
+    assert.equal((await runCommand(['bash', '-c', script, ours('vdens')])).status, 6, stderr);
+  }
+});
+
 test("a failure of one network's opening lets go of the others", async () => {
   const { status, stderr } = await run('-m', '=sleep 60', 'null://', 'vde:///no/such/switch', '--', 'true');
   assert.equal(status, 125);

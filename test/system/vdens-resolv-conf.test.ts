@@ -5,7 +5,7 @@
  * resolv.conf that is a file, a symbolic link, a dangling one, or missing. `vdens` runs in there, unprivileged as ever.
  */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -51,7 +51,9 @@ eval "$2"`;
 /** Runs a shell script on a host whose resolv.conf was made so. */
 async function onHost(t: TestContext, make: string, script: string): Promise<CommandResult> {
   const argv = ['unshare', '--user', '--map-current-user', '--mount', '--keep-caps', 'sh', '-c', MAKE_HOST];
-  return await runCommand([...argv, makeTemporaryDirectory(t), make, script], { env: { VDENS: ours('vdens') } });
+  // Node.js would warn of certificates that are not in this /etc.
+  const env = { VDENS: ours('vdens'), NODE_EXTRA_CA_CERTS: undefined };
+  return await runCommand([...argv, makeTemporaryDirectory(t), make, script], { env });
 }
 
 for (const [name, make, seen] of HOSTS) {
@@ -120,6 +122,22 @@ test('a resolv.conf that is missing or leads nowhere is no obstacle in a contain
   }
 });
 
+test('a name is a line of its own in /etc/hosts, even if the last one there has no end', async (t) => {
+  if (!requireCommands(t, 'unshare')) return;
+  const below = 'mkdir /etc/below; mount -n -t tmpfs none /etc/below; ';
+  for (const make of ['', below]) {
+    const script = `
+      for text in '127.0.0.1 a' '127.0.0.1 a\\n' ''; do
+        printf "$text" >/etc/hosts
+        for network in no null://; do "$VDENS" -H web1 "$network" cat /etc/hosts; done
+      done`;
+    const result = await onHost(t, `${make}rm -f /etc/hosts`, script);
+    const line = '127.0.1.1\tweb1\n';
+    const expected = `${`127.0.0.1 a\n${line}`.repeat(4)}${line.repeat(2)}`;
+    assert.deepEqual([result.stderr, result.stdout], ['', expected]);
+  }
+});
+
 test('a file given with -r is seen as it changes', async (t) => {
   const folder = makeTemporaryDirectory(t);
   const file = join(folder, 'resolv.conf');
@@ -139,7 +157,10 @@ test('a file given with -r is seen as it changes', async (t) => {
 
 test("the rest of /etc is the host's, and no file is left anywhere", async (t) => {
   if (!requireCommands(t, 'getent')) return;
-  const temporary = [readdirSync(tmpdir()), readdirSync('/tmp').filter((name) => /^vdens/.test(name))];
+  const isOurs = (path: string): boolean => lstatSync(path, { throwIfNoEntry: false })?.uid === process.getuid!();
+  const ownFiles = (): string[] =>
+    [tmpdir(), '/tmp'].flatMap((folder) => readdirSync(folder).map((name) => join(folder, name))).filter(isOurs);
+  const temporary = ownFiles();
   const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
   const resolvConf = readFileSync('/etc/resolv.conf', 'utf8');
   for (const network of ['no', 'null://']) {
@@ -148,7 +169,7 @@ test("the rest of /etc is the host's, and no file is left anywhere", async (t) =
     const plain = await runCommand(['sh', '-c', script]);
     assert.deepEqual([result.stdout, result.status], [plain.stdout, plain.status]);
   }
-  assert.deepEqual([readdirSync(tmpdir()), readdirSync('/tmp').filter((name) => /^vdens/.test(name))], temporary);
+  assert.deepEqual(ownFiles(), temporary);
   assert.equal(readFileSync('/proc/self/mountinfo', 'utf8'), mounts);
   assert.equal(readFileSync('/etc/resolv.conf', 'utf8'), resolvConf);
 });

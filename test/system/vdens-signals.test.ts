@@ -173,6 +173,21 @@ test('SIGUSR1 prints the counters of each plug, and the command does not notice'
   assert.deepEqual(await running.waitForExit(), { status: 143, signal: null });
 });
 
+test('SIGUSR1 at any time of the start does not let anybody debug vdens', async (t) => {
+  for (let delayMs = 10; delayMs <= 100; delayMs += 6) {
+    for (const argv of [
+      [ours('vdens'), 'null://', 'true'],
+      [ours('vde'), '--version'],
+    ]) {
+      const running = await spawnBackground(t, argv);
+      await sleep(delayMs);
+      running.kill('SIGUSR1');
+      await running.waitForExit();
+      assert.doesNotMatch(running.output(), /Debugger|ws:/, `${delayMs} ms`);
+    }
+  }
+});
+
 test('a stopped command is continued when vdens ends it', async (t) => {
   const mark = new Mark();
   const running = await spawnBackground(t, [ours('vdens'), 'null://', 'sh', '-c', 'sleep 60 & sleep 61'], {
