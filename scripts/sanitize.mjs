@@ -46,6 +46,7 @@ const graceMs = 3000;
 const variable = 'VDENS_SANITIZE_STEP';
 /** The steps that run now: `{ marker, session, variable }`. */
 const steps = new Set();
+let stepCount = 0;
 /** For temporary files. Its name is short, because the path of a socket may have 107 bytes only. */
 const scratch = mkdtempSync(join(tmpdir(), 's-'));
 process.once('exit', () => rmSync(scratch, { recursive: true, force: true }));
@@ -91,7 +92,6 @@ function environmentOfTests() {
     ASAN_OPTIONS: 'detect_leaks=0',
     UBSAN_OPTIONS: 'print_stacktrace=1',
     VDENS_NATIVE_DIR: out,
-    TMPDIR: scratch,
   };
   // Set when a test started this script: the tests below would report to that runner.
   delete environment.NODE_TEST_CONTEXT;
@@ -114,7 +114,11 @@ async function runTests(files, environment) {
 async function step(done, command, args, environment = process.env) {
   const start = performance.now();
   const marker = `${process.pid}:${done}`;
-  const env = { ...environment, [variable]: marker };
+  // A folder of its own for each: a test may look whether files stay behind.
+  stepCount += 1;
+  const folder = join(scratch, `${stepCount}`);
+  mkdirSync(folder);
+  const env = { ...environment, TMPDIR: folder, [variable]: marker };
   const child = spawn(command, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
   const running = { marker, session: child.pid ?? -1, variable };
   steps.add(running);
