@@ -198,7 +198,9 @@ export const VDENS_MANUAL: Manual = {
         },
         {
           term: 'Open files',
-          text: ['The command got all that were open. It gets its standard input, output and error here.'],
+          text: [
+            'The command got all that were open. Here it does so only without options and without a network; otherwise those from 3 to 15 are closed.',
+          ],
         },
         { term: 'Hosts', text: ['The name that `-H` gives could not be resolved.'] },
         { term: 'Interface names', text: ['Those that were too long lost their number. They are an error here.'] },
