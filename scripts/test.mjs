@@ -18,7 +18,8 @@ import { preparePlace } from './testing/user.mjs';
 const checkout = join(import.meta.dirname, '..');
 const folders = ['unit', 'conformance', 'system', 'interop'];
 const concurrency = 2;
-const limits = { silenceMs: 180_000, fileMs: 600_000, totalMs: 1_800_000 };
+const defaultSilence = '180';
+const limits = { fileMs: 600_000, totalMs: 1_800_000 };
 
 const help = `Usage: npm test [-- [options] [FILTER...]]
 
@@ -26,6 +27,7 @@ Runs the tests whose path contains a FILTER, such as: system, unit/frames, test/
 Without one, runs all of them.
 
   --name PATTERN   only tests whose name matches the regular expression
+  --silence N      end a file when none of its tests ends within N seconds (default: ${defaultSilence})
   --user NAME      when root: the ordinary user to run as (default: vdens-test; made when it is missing)
   --no-install     when root: install no Debian package
   --list           print the files and stop
@@ -64,16 +66,20 @@ async function main() {
 }
 
 function readOptions() {
-  return parseArgs({
+  const options = parseArgs({
     allowPositionals: true,
     options: {
       help: { type: 'boolean', short: 'h' },
       list: { type: 'boolean' },
       name: { type: 'string' },
+      silence: { type: 'string', default: defaultSilence },
       user: { type: 'string', default: 'vdens-test' },
       'no-install': { type: 'boolean', default: false },
     },
   });
+  const { silence } = options.values;
+  if (!/^[1-9]\d{0,4}$/.test(silence)) throw new Error(`--silence takes seconds, such as 60, not '${silence}'`);
+  return options;
 }
 
 /** Compiled test files that match, in the order of the folders. One whose source is gone is old and left out. */
@@ -96,7 +102,7 @@ function sourceOf(compiled) {
   return compiled.replace(/^dist\//, '').replace(/\.js$/, '.ts');
 }
 
-async function runAll(files, { name, user, 'no-install': isInstallOff }) {
+async function runAll(files, { name, silence, user, 'no-install': isInstallOff }) {
   const say = (text) => console.log(text);
   const stop = new AbortController();
   const status = { byNumber: 1 };
@@ -134,7 +140,14 @@ async function runAll(files, { name, user, 'no-install': isInstallOff }) {
     const worker = async () => {
       for (const [number, file] of queue) {
         if (stop.signal.aborted) return;
-        const result = await runFile({ file, number, place, namePattern: name, limits, signal: stop.signal });
+        const result = await runFile({
+          file,
+          number,
+          place,
+          namePattern: name,
+          limits: { ...limits, silenceMs: silence * 1000 },
+          signal: stop.signal,
+        });
         results.push({ ...result, file: sourceOf(file) });
         printFileLine(results.at(-1));
       }

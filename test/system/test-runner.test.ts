@@ -57,6 +57,17 @@ test('a process or a file that a test leaves behind is a failure with its name',
   assert.match(lastLine(result) ?? '', /, 1 failed, 0 skipped$/);
 });
 
+test('a file that hangs is ended, with what it started, and the other files still run', async (t) => {
+  const source = `${imports}test('hangs', () => { spawn('sleep', ['322'], { detached: true, stdio: 'inherit' });
+      for (;;) { /* Not even a time-out of the test's own could end this. */ } });`;
+  const files = { 'a-hangs.test.js': source, 'b-works.test.js': `${imports}test('works', () => {});` };
+  const result = await runOn(t, files, '--silence', '2');
+  if (result === undefined) return;
+  assert.match(result.stdout, /ended by the runner: no test ended within 2 s/);
+  assert.match(result.stdout, /it left something behind:\n {2}process \d+: sleep 322/);
+  assert.equal(lastLine(result), '1 passed, 2 failed, 0 skipped');
+});
+
 test('a run in which no test passed is not a success', async (t) => {
   const result = await runOn(t, { 'skips.test.js': `${imports}test('left out', (t) => t.skip('why'));` });
   if (result === undefined) return;
@@ -64,8 +75,12 @@ test('a run in which no test passed is not a success', async (t) => {
   assert.equal(result.status, 1);
 });
 
-/** Runs the runner on a checkout with these compiled unit tests. Undefined, and the test skipped, for root. */
-async function runOn(t: TestContext, files: Readonly<Record<string, string>>): Promise<CommandResult | undefined> {
+/** Runs the runner, with these options, on a checkout with these compiled unit tests. Undefined, and the test skipped, for root. */
+async function runOn(
+  t: TestContext,
+  files: Readonly<Record<string, string>>,
+  ...options: readonly string[]
+): Promise<CommandResult | undefined> {
   if (process.getuid?.() === 0) {
     t.skip('the runner would make a user, and tests run as an ordinary one: npm test');
     return undefined;
@@ -82,7 +97,7 @@ async function runOn(t: TestContext, files: Readonly<Record<string, string>>): P
       writeFileSync(join(folder, root, root === 'test/unit' ? name.replace(/\.js$/, '.ts') : name), content);
     }
   }
-  return await runCommand([process.execPath, join(folder, 'scripts', 'test.mjs')], { timeoutMs: 30_000 });
+  return await runCommand([process.execPath, join(folder, 'scripts', 'test.mjs'), ...options], { timeoutMs: 30_000 });
 }
 
 function lastLine(result: CommandResult): string | undefined {
