@@ -80,11 +80,37 @@ static void end_leftovers(bool at_once)
 }
 
 /*
+ * Stops our process group, this process too; true once we were continued.
+ *
+ * By SIGTSTP, not SIGSTOP: the kernel does not stop by it where nobody could continue us (an orphaned process group).
+ */
+static bool stop_job(void)
+{
+	const struct timespec no_time = { 0 };
+	sigset_t continued, before;
+
+	sigemptyset(&continued);
+	sigaddset(&continued, SIGCONT);
+	sigprocmask(SIG_BLOCK, &continued, &before);
+	kill(0, SIGTSTP);
+	bool stopped = sigtimedwait(&continued, NULL, &no_time) == SIGCONT;
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return stopped;
+}
+
+/* Whether a signal waits to be handled that may end the child: to stop before that would leave it waiting. */
+static bool shall_end(void)
+{
+	sigset_t pending;
+
+	return sigpending(&pending) == 0 && (sigismember(&pending, SIGTERM) || sigismember(&pending, SIGHUP) ||
+					     sigismember(&pending, PARENT_DIED));
+}
+
+/*
  * A shell that stops itself (suspend) has a process group of its own, so the shell outside sees nothing of it, and
  * the terminal would belong to a stopped group. So we stop our whole job with it, as su(1) does, and when that is
- * continued we continue the child, with the terminal if we got it.
- *
- * SIGTSTP, not SIGSTOP: the kernel does not stop by it where nobody could continue us (an orphaned process group).
+ * continued with the terminal we continue the child with it. In the background (bg) we stop again, as a shell does.
  */
 static void stop_with(pid_t child, int signal)
 {
@@ -93,8 +119,11 @@ static void stop_with(pid_t child, int signal)
 	int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 
 	if (terminal >= 0 && group > 0 && group != getpgrp() && getsid(child) == getsid(0)) {
-		if (getsid(0) != getpgrp())
-			kill(0, SIGTSTP); /* comes back when we are continued */
+		while (getsid(0) != getpgrp() && stop_job()) {
+			pid_t foreground = tcgetpgrp(terminal);
+			if (foreground < 0 || foreground == getpgrp() || foreground == group || shall_end())
+				break;
+		}
 		sigemptyset(&output);
 		sigaddset(&output, SIGTTOU);
 		sigprocmask(SIG_BLOCK, &output, &before);
