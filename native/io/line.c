@@ -5,9 +5,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "line_end.h"
+#include "hot.h"
 
 #define MAX_LINES 1024
 #define MAX_EVENTS 64
@@ -22,6 +24,8 @@ struct line {
 	struct line_end ends[2];
 	uint32_t events[2]; /* what each end is watched for */
 	uint32_t generation;
+	int notice;    /* an eventfd, readable when an end is gone */
+	uint32_t gone; /* bit n: end n is gone for good */
 	napi_env env;
 	napi_ref counters[2];
 };
@@ -39,7 +43,7 @@ static uint64_t token_of(const struct line *line, uint32_t index, uint32_t end)
 	return (uint64_t)line->generation << 32 | index << 1 | end;
 }
 
-static void watch(struct line *line, uint32_t index, uint32_t end, uint32_t events)
+HOT static void watch(struct line *line, uint32_t index, uint32_t end, uint32_t events)
 {
 	struct epoll_event event = { .events = events, .data.u64 = token_of(line, index, end) };
 
@@ -50,17 +54,35 @@ static void watch(struct line *line, uint32_t index, uint32_t end, uint32_t even
 }
 
 /* While frames wait for one end, the other is not read: then they wait in the kernel, where senders notice. */
-static void balance(struct line *line, uint32_t index, uint32_t end)
+HOT static void balance(struct line *line, uint32_t index, uint32_t end)
 {
 	bool busy = line_end_is_busy(&line->ends[end]);
 	watch(line, index, end, busy ? line->events[end] | EPOLLOUT : line->events[end] & ~(uint32_t)EPOLLOUT);
 	watch(line, index, !end, busy ? line->events[!end] & ~(uint32_t)EPOLLIN : line->events[!end] | EPOLLIN);
 }
 
-static void serve(struct line *line, uint32_t index, uint32_t end, uint32_t events)
+/* Tells JavaScript, which closes the line, that an end is gone for good. */
+static void report_gone(struct line *line, uint32_t end)
+{
+	if (line->gone & 1U << end)
+		return;
+	line->gone |= 1U << end;
+	epoll_ctl(epoll, EPOLL_CTL_DEL, line->ends[end].fd, NULL);
+	eventfd_write(line->notice, 1);
+}
+
+/* What a connected unix socket says when the socket at the other end was closed, or connected elsewhere. */
+static bool means_gone(const struct line_end *end, int result)
+{
+	return !end->is_tap && (result == -ECONNRESET || result == -ECONNREFUSED || result == -ENOTCONN);
+}
+
+HOT static void serve(struct line *line, uint32_t index, uint32_t end, uint32_t events)
 {
 	struct line_end *here = &line->ends[end];
 	struct line_end *there = &line->ends[!end];
+	const double here_down = here->sent[DROP_DOWN];
+	const double there_down = there->sent[DROP_DOWN];
 
 	if (events & EPOLLOUT) {
 		line_end_flush(here);
@@ -72,11 +94,17 @@ static void serve(struct line *line, uint32_t index, uint32_t end, uint32_t even
 		if (count > 0) {
 			line_end_send(there, here, (uint32_t)count);
 			balance(line, index, !end);
+		} else if (means_gone(here, count)) {
+			report_gone(line, end);
 		}
 	}
-	/* Gone for good: the plug notices on its own, and ends the line. */
+	/* A datagram socket whose peer was closed keeps silent until something is sent. */
+	if (!here->is_tap && here->sent[DROP_DOWN] > here_down)
+		report_gone(line, end);
+	if (!there->is_tap && there->sent[DROP_DOWN] > there_down)
+		report_gone(line, !end);
 	if ((events & EPOLLHUP) || ((events & EPOLLERR) && here->is_tap))
-		epoll_ctl(epoll, EPOLL_CTL_DEL, here->fd, NULL);
+		report_gone(line, end);
 }
 
 /* Drops what peers did not take in time; returns how long to wait at most for the next look, -1 for ever. */
@@ -100,7 +128,7 @@ static int drop_stalled(void)
 	return timeout_ms;
 }
 
-static void *serve_lines(void *unused)
+HOT static void *serve_lines(void *unused)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int timeout_ms = -1;
@@ -157,6 +185,8 @@ static void free_line(napi_env env, struct line *line)
 		if (line->counters[i] != NULL)
 			napi_delete_reference(env, line->counters[i]);
 	}
+	if (line->notice >= 0)
+		close(line->notice);
 	free(line);
 }
 
@@ -229,6 +259,12 @@ static napi_value line_open(napi_env env, napi_callback_info info)
 	if (line == NULL)
 		return number(env, -ENOMEM);
 	line->env = env;
+	line->notice = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (line->notice < 0) {
+		int error = errno;
+		free_line(env, line);
+		return number(env, -error);
+	}
 	if (!get_end(&arguments, 0, line, 0) || !get_end(&arguments, 4, line, 1)) {
 		free_line(env, line);
 		return number(env, -ENOMEM);
@@ -241,6 +277,42 @@ static napi_value line_open(napi_env env, napi_callback_info info)
 		return number(env, -error);
 	}
 	return number(env, index);
+}
+
+/* The line of that number, or NULL; to be called with the lock. */
+static struct line *find_line(int32_t index)
+{
+	return index >= 0 && index < MAX_LINES ? lines[index] : NULL;
+}
+
+/* lineNotice(line): a descriptor that is readable when an end is gone for good; it goes with the line. */
+static napi_value line_notice(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t index;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &index))
+		return NULL;
+	pthread_mutex_lock(&lock);
+	const struct line *line = find_line(index);
+	int notice = line == NULL ? -EINVAL : line->notice;
+	pthread_mutex_unlock(&lock);
+	return number(env, notice);
+}
+
+/* lineGone(line): which ends are gone for good; 1 is the first, 2 the other, 3 both. */
+static napi_value line_gone(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t index;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &index))
+		return NULL;
+	pthread_mutex_lock(&lock);
+	const struct line *line = find_line(index);
+	uint32_t gone = line == NULL ? 0 : line->gone;
+	pthread_mutex_unlock(&lock);
+	return number(env, gone);
 }
 
 /* Takes the line out of service. */
@@ -287,5 +359,7 @@ void line_init(napi_env env, napi_value exports)
 {
 	napi_add_env_cleanup_hook(env, close_lines_of, env);
 	export_function(env, exports, "lineOpen", line_open);
+	export_function(env, exports, "lineNotice", line_notice);
+	export_function(env, exports, "lineGone", line_gone);
 	export_function(env, exports, "lineClose", line_close);
 }

@@ -29,6 +29,8 @@ export interface CableOptions {
 export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: CableOptions = {}): void {
   const wantsLine = options.line ?? process.env['VDENS_LINE'] !== '0';
   let line: Line | undefined;
+  /** Something happened that the event loop has to go on with, which frames do not. */
+  let isEventful = false;
   const lay = (): void => {
     if (wantsLine && a.lender !== undefined && b.lender !== undefined) line = layLine(a.lender, b.lender);
   };
@@ -37,7 +39,9 @@ export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: Cable
       (batch) => {
         to.send(batch);
         if (to.busy) from.pause();
-        return true;
+        const onlyFrames = !isEventful;
+        isEventful = false;
+        return onlyFrames;
       },
       {
         drain: () => {
@@ -45,6 +49,7 @@ export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: Cable
           return true;
         },
         down: (reason) => {
+          isEventful = true;
           line?.close();
           events.down?.(from, reason);
         },

@@ -108,8 +108,8 @@ export class HealingPlug implements Plug, Lender {
     return this.#up && !this.#isDownSaid ? this.#inner.lender?.lend(takeBack) : undefined;
   }
 
-  restore(): void {
-    this.#inner.lender?.restore();
+  restore(isGone: boolean): void {
+    this.#inner.lender?.restore(isGone);
   }
 
   async close(): Promise<void> {

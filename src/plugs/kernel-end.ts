@@ -24,6 +24,11 @@ export interface Lender {
    * @returns `undefined` when there is nothing to lend at present
    */
   lend(takeBack: () => void): KernelEnd | undefined;
-  /** Ends the loan: the plug reads again, unless paused. */
-  restore(): void;
+  /**
+   * Ends the loan: the plug reads again, unless paused.
+   *
+   * @param isGone the borrower found that what was lent is of no use any more: the interface was deleted, or the
+   * socket at the other end closed
+   */
+  restore(isGone: boolean): void;
 }

@@ -5,10 +5,14 @@
  * on an idle network then meets a few pages of C instead of some hundred of Node.js: the round trip is half.
  */
 import { native } from '../system/native.ts';
+import { READABLE, Watch } from '../system/reactor.ts';
 import type { KernelEnd, Lender } from './kernel-end.ts';
 
 const IS_TAP = 1;
 const TAKES_SUPER_FRAMES = 2;
+/** Bits of lineGone. */
+const FIRST_GONE = 1;
+const OTHER_GONE = 2;
 
 /** A line in service. */
 export interface Line {
@@ -24,18 +28,24 @@ export interface Line {
 export function layLine(a: Lender, b: Lender): Line | undefined {
   let line = -1;
   let isClosed = false;
+  let notice: Watch | undefined;
   const close = (): void => {
     if (isClosed) return;
     isClosed = true;
+    notice?.end();
+    const gone = line < 0 ? 0 : native.lineGone(line);
     if (line >= 0) native.lineClose(line);
-    a.restore();
-    b.restore();
+    a.restore((gone & FIRST_GONE) !== 0);
+    b.restore((gone & OTHER_GONE) !== 0);
   };
   const endA = a.lend(close);
   const endB = endA === undefined ? undefined : b.lend(close);
   if (endA !== undefined && endB !== undefined) {
     line = native.lineOpen(...describe(endA), ...describe(endB));
-    if (line >= 0) return { close };
+    if (line >= 0) {
+      notice = new Watch(native.lineNotice(line), READABLE, () => close());
+      return { close };
+    }
   }
   close();
   return undefined;

@@ -119,9 +119,10 @@ export class TapPlug implements Plug, Lender {
     return { fd: this.#fd, kind: 'tap', maxFrameBytes, takesSuperFrames, counters };
   }
 
-  restore(): void {
+  restore(isGone: boolean): void {
     this.#takeBack = undefined;
-    this.#updateWatch();
+    if (isGone) this.#end('it was deleted');
+    else this.#updateWatch();
   }
 
   /** Whether the interface has its carrier (`ip link` shows NO-CARRIER without). */
@@ -156,14 +157,20 @@ export class TapPlug implements Plug, Lender {
       return this.#receiver(batch) === true;
     }
     if (count < 0) {
-      this.#gone = true;
-      this.#takeBack?.();
-      this.#watch?.end();
-      this.#watch = undefined;
-      this.#events.down?.(`the interface is gone (read: ${errnoName(count)})`);
+      const errno = errnoName(count);
+      this.#end(errno === 'EBADFD' ? 'it was deleted' : `read: ${errno}`);
       return false;
     }
     return true;
+  }
+
+  #end(reason: string): void {
+    if (this.#gone || this.#closed) return;
+    this.#gone = true;
+    this.#takeBack?.();
+    this.#watch?.end();
+    this.#watch = undefined;
+    this.#events.down?.(`the interface is gone (${reason})`);
   }
 
   #write(batch: FrameBatch): void {

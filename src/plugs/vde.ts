@@ -20,12 +20,16 @@ import { connectToSwitch, type VdeConnection, type VdeConnectionOptions } from '
 
 const RECEIVE_CAPACITY = 64;
 const MIN_FRAME_BYTES = 14;
+const PORT_CLOSED = 'the switch closed our port';
 /** The original vde_switch cuts what is longer; its data sockets are called `007.12`. */
 const VDE_SWITCH_FRAME_BYTES = 1518;
 /** The plugs of the original library (`switch://`, `hub://`) take as much as they plan for; theirs are called `fd7`. */
 const NETNODE_FRAME_BYTES = 9234;
 
-const { ECONNREFUSED, ENOTCONN, EPIPE, EMSGSIZE, ENOENT } = constants.errno;
+/** What a switch may say on the control connection, where nothing is ever said, before it is taken for broken. */
+const MAX_IGNORED_BYTES = 4096;
+
+const { ECONNREFUSED, ECONNRESET, ENOTCONN, EPIPE, EMSGSIZE, ENOENT } = constants.errno;
 
 export class VdePlug implements Plug, Lender {
   readonly label: string;
@@ -43,6 +47,9 @@ export class VdePlug implements Plug, Lender {
   #interest = READABLE;
   #started = false;
   #takeBack: (() => void) | undefined;
+  #ignoredBytes = 0;
+  /** Sending showed that the switch closed its data socket, or connected it elsewhere. */
+  #isRefused = false;
   #goneReason: string | undefined;
   #closed = false;
 
@@ -53,7 +60,11 @@ export class VdePlug implements Plug, Lender {
     this.maxFrameBytes = /^\d+\.\d+$/.test(basename(connection.peer)) ? VDE_SWITCH_FRAME_BYTES : NETNODE_FRAME_BYTES;
     this.#sender = new Sender({
       counters,
-      transmit: (batch, first, count) => native.sendBatch(connection.data, batch.arena, batch.slots, first, count),
+      transmit: (batch, first, count) => {
+        const sent = native.sendBatch(connection.data, batch.arena, batch.slots, first, count);
+        if (sent < 0) this.#isRefused ||= meansGone(-sent);
+        return sent;
+      },
       failureReason,
       wantWritable: (want) => this.#setInterest(WRITABLE, want),
       drained: () => this.#events.drain?.(),
@@ -73,7 +84,14 @@ export class VdePlug implements Plug, Lender {
     options: VdeConnectionOptions,
     counters: PlugCounters = new PlugCounters(),
   ): Promise<VdePlug> {
-    return new VdePlug(label, await connectToSwitch(label, options), counters);
+    const connection = await connectToSwitch(label, options);
+    try {
+      return new VdePlug(label, connection, counters);
+    } catch (error) {
+      native.closeDescriptor(connection.data);
+      native.closeDescriptor(connection.control);
+      throw error;
+    }
   }
 
   get busy(): boolean {
@@ -91,7 +109,10 @@ export class VdePlug implements Plug, Lender {
 
   send(batch: FrameBatch): void {
     if (this.#closed || this.#goneReason !== undefined) this.counters.drop('sent', 'down', batch.count);
-    else this.#sender.send(batch, this.maxFrameBytes);
+    else {
+      this.#sender.send(batch, this.maxFrameBytes);
+      if (this.#isRefused) this.#gone(PORT_CLOSED);
+    }
   }
 
   pause(): void {
@@ -114,9 +135,10 @@ export class VdePlug implements Plug, Lender {
     return { fd: this.#connection.data, kind: 'datagram', maxFrameBytes, takesSuperFrames, counters };
   }
 
-  restore(): void {
+  restore(isGone: boolean): void {
     this.#takeBack = undefined;
-    if (this.#started && !this.#closed && this.#goneReason === undefined) this.#watchData();
+    if (isGone) this.#gone(PORT_CLOSED);
+    else if (this.#started && !this.#closed && this.#goneReason === undefined) this.#watchData();
   }
 
   async close(): Promise<void> {
@@ -154,15 +176,16 @@ export class VdePlug implements Plug, Lender {
     if ((ready & (READABLE | FAILED)) !== 0) onlyFrames = this.#receive();
     if ((ready & WRITABLE) !== 0) onlyFrames = this.#sender.writable() && onlyFrames;
     // A unix datagram socket says so when its peer closed; the control connection tells the reason.
-    if ((ready & HUNG_UP) === 0) return onlyFrames;
-    this.#gone('the switch closed our port');
+    if ((ready & HUNG_UP) === 0 && !this.#isRefused) return onlyFrames;
+    this.#gone(PORT_CLOSED);
     return false;
   }
 
   #receive(): boolean {
     const batch = this.#batch;
     const count = native.receiveBatch(this.#connection.data, batch.arena, batch.slots, MAX_FRAME_BYTES);
-    if (count <= 0) return true; // ECONNREFUSED and the like belong to what we sent
+    if (count < 0) this.#isRefused ||= meansGone(-count);
+    if (count <= 0) return true;
     batch.count = count;
     this.#leaveOutBadFrames();
     this.counters.received.count(batch.count, batchBytes(batch));
@@ -186,8 +209,12 @@ export class VdePlug implements Plug, Lender {
 
   #readControl(events: number): void {
     const length = native.receive(this.#connection.control, this.#ignored);
-    // Nothing is ever said on it; what is said all the same is ignored.
-    if (length > 0) return;
+    if (length > 0) {
+      // Nothing is ever said on it; what is said all the same is ignored, but not for ever.
+      this.#ignoredBytes += length;
+      if (this.#ignoredBytes > MAX_IGNORED_BYTES) this.#gone('the switch sends what no switch sends');
+      return;
+    }
     if (length === 0 || (events & HUNG_UP) !== 0) {
       const why = length < 0 ? ` (${errnoName(length)})` : '';
       this.#gone(`the switch went away${why}`);
@@ -203,6 +230,11 @@ export class VdePlug implements Plug, Lender {
     this.#sender.abandon('down');
     this.#events.down?.(reason);
   }
+}
+
+/** Errors of a connected unix socket whose peer was closed, or connected elsewhere. */
+function meansGone(errno: number): boolean {
+  return errno === ECONNREFUSED || errno === ECONNRESET || errno === ENOTCONN;
 }
 
 function failureReason(errno: number): DropReason {

@@ -13,6 +13,8 @@ import { addonPath } from './native-directory.ts';
 
 export { launchPath } from './native-directory.ts';
 
+const EBADFD = 77;
+
 /** What the addon exports; native/io/*.c documents each function where it is defined. */
 export interface Native {
   reactorOpen(callback: () => void): number;
@@ -55,6 +57,8 @@ export interface Native {
     otherMaxFrameBytes: number,
     otherCounters: Float64Array,
   ): number;
+  lineNotice(line: number): number;
+  lineGone(line: number): number;
   lineClose(line: number): void;
 
   openSocket(domain: number, type: number, protocol: number): number;
@@ -103,7 +107,8 @@ function load(): Native {
 
 /** The kernel's name of a negative return value, such as `ECONNREFUSED`. */
 export function errnoName(result: number): string {
-  return getSystemErrorName(result);
+  // libuv does not know this one, which a TAP descriptor gives whose interface was deleted.
+  return result === -EBADFD ? 'EBADFD' : getSystemErrorName(result);
 }
 
 /** -EAGAIN: nothing there, or no room, right now. */
