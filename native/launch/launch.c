@@ -152,7 +152,8 @@ static int run_in_namespaces(struct launch_options *options)
 		make_private_etc(options);
 	}
 	if (options->control < 0)
-		return supervise(become_command, options, false);
+		return supervise(become_command, options, false,
+				 options->supervise_only ? let_go_of_streams : NULL);
 	send_interfaces(options);
 	hold_namespaces(options->control);
 	return EXIT_SUCCESS;
@@ -170,5 +171,5 @@ int main(int argc, char **argv)
 	report_init(&options);
 	take_inherited_signals(&options);
 	parse_arguments(argc, argv, &options);
-	return options.guard ? supervise(run_guarded, &options, true) : run_in_namespaces(&options);
+	return options.guard ? supervise(run_guarded, &options, true, NULL) : run_in_namespaces(&options);
 }

@@ -77,8 +77,11 @@ void hold_namespaces(int control);
 /*
  * Forks `child`, passes SIGTERM and SIGHUP on to it, and ends every process it leaves behind.
  * When our own parent dies, so do they, unless `outlives_parent`: a shell may leave us in the background.
+ * `forked`, unless NULL, is called in the parent after the fork.
  * Returns the child's exit status, 128+n when signal n ended it.
  */
-int supervise(void (*child)(void *), void *context, bool outlives_parent);
+int supervise(void (*child)(void *), void *context, bool outlives_parent, void (*forked)(void));
+/* Standard input and output are the child's alone: whoever is at their other end notices when it closes them. */
+void let_go_of_streams(void);
 
 #endif

@@ -189,7 +189,21 @@ static void ignore_keyboard(bool ignore)
 	}
 }
 
-int supervise(void (*child)(void *), void *context, bool outlives_parent)
+void let_go_of_streams(void)
+{
+	int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	for (int fd = STDIN_FILENO; fd <= STDOUT_FILENO; fd++) {
+		if (nothing < 0)
+			close(fd);
+		else
+			dup2(nothing, fd);
+	}
+	if (nothing > STDOUT_FILENO)
+		close(nothing);
+}
+
+int supervise(void (*child)(void *), void *context, bool outlives_parent, void (*forked)(void))
 {
 	sigset_t watched, original;
 	pid_t grandparent = getppid();
@@ -215,6 +229,8 @@ int supervise(void (*child)(void *), void *context, bool outlives_parent)
 		child(context);
 		_exit(STATUS_OWN_FAILURE);
 	}
+	if (forked != NULL)
+		forked();
 	bool parent_alive = true;
 	if (!outlives_parent) {
 		/* After the last change of credentials, which would clear it (prctl(2)). */
