@@ -50,7 +50,7 @@ export function parseLocator(text: string, options: ParseLocatorOptions = {}): L
     return { scheme: name, address: isHome ? home + rest.slice(1) : rest, options: new Map(), text };
   }
   const { outer, inner } = splitBraces(rest, scheme, text);
-  const { address, tokens } = scheme.style === 'bracket' ? splitBrackets(outer) : splitSlashes(outer);
+  const { address, tokens } = scheme.style === 'bracket' ? splitBrackets(outer, text) : splitSlashes(outer, text);
   const plain = plainText(address, text);
   const isHome = scheme.isPath && home !== '' && isBare(address[0], '~') && plain.startsWith('~/');
   return {
@@ -86,25 +86,39 @@ function splitBraces(rest: string, scheme: Scheme, text: string): { outer: Unit[
   return { outer: units.slice(0, open), inner: rest.slice(units[open]!.start + 1, units[close]!.start) };
 }
 
-/** `PATH[options]`: the list ends at the last `]`; a missing one is forgiven, what follows it is ignored. */
-function splitBrackets(units: readonly Unit[]): { address: Unit[]; tokens: Unit[][] } {
+/** `PATH[options]`: the list ends at the last `]`; a missing one is forgiven, as by the originals. */
+function splitBrackets(units: readonly Unit[], text: string): { address: Unit[]; tokens: Unit[][] } {
   const open = indexOfBare(units, '[');
   if (open === -1) return { address: [...units], tokens: [] };
   const close = lastIndexOfBare(units, ']');
+  if (close > open && close + 1 < units.length) {
+    const after = units
+      .slice(close + 1)
+      .map((unit) => unit.char)
+      .join('');
+    throw new VdensError('ERR_LOCATOR', `${text}: nothing may follow the bracket ]. Take away "${after}"`, {
+      value: after,
+    });
+  }
+  if (open + 1 === units.length) {
+    throw new VdensError('ERR_LOCATOR', `${text}: the bracket [ is never closed. Add a port and ], for example [3]`, {
+      value: text,
+    });
+  }
   const list = units.slice(open + 1, close > open ? close : undefined);
   return { address: units.slice(0, open), tokens: splitAtBare(list, '/') };
 }
 
 /** `ADDRESS/options` or `ADDRESS[options]`, whichever begins first; `[ff05::1]` at the beginning is an IPv6 address. */
-function splitSlashes(units: readonly Unit[]): { address: Unit[]; tokens: Unit[][] } {
+function splitSlashes(units: readonly Unit[], text: string): { address: Unit[]; tokens: Unit[][] } {
   const close = indexOfBare(units, ']');
   const literal = units.slice(1, Math.max(close, 1));
   if (isBare(units[0], '[') && /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i.test(literal.map((unit) => unit.char).join(''))) {
-    return { address: literal, tokens: splitSlashes(units.slice(close + 1)).tokens };
+    return { address: literal, tokens: splitSlashes(units.slice(close + 1), text).tokens };
   }
   const bracket = indexOfBare(units, '[');
   const slash = indexOfBare(units, '/');
-  if (bracket !== -1 && (slash === -1 || bracket < slash)) return splitBrackets(units);
+  if (bracket !== -1 && (slash === -1 || bracket < slash)) return splitBrackets(units, text);
   const [address = [], ...tokens] = splitAtBare(units, '/');
   return { address, tokens };
 }

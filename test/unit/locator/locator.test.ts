@@ -38,7 +38,6 @@ test('reads bracket style: slashes belong to the path, the list ends at the last
     ['vde:///run/sw[port=3/mode=660]', 'vde', '/run/sw', { port: '3', mode: '660' }],
     ['vde:///run/sw[staff/group=users]', 'vde', '/run/sw', { port: 'staff', group: 'users' }],
     ['vde:///run/sw[3', 'vde', '/run/sw', { port: '3' }],
-    ['vde:///run/sw[3]ignored', 'vde', '/run/sw', { port: '3' }],
     ['vde:///run/sw[a]b]', 'vde', '/run/sw', { port: 'a]b' }],
     ['vde:///run/sw[]', 'vde', '/run/sw', {}],
     ['vde:///run/sw[//=x/3/]', 'vde', '/run/sw', { port: '3' }],
@@ -148,6 +147,8 @@ test('names what is wrong and what would be right', () => {
       'vxvde:///ports=3',
       'vxvde:///ports=3: unknown option "ports". vxvde:// takes port, vni, grp, ttl, rcvbuf, v6, v4, hashsize, expiretime, if, bind',
     ],
+    ['/run/sw[7]x', '/run/sw[7]x: nothing may follow the bracket ]. Take away "x"'],
+    ['/run/sw[', '/run/sw[: the bracket [ is never closed. Add a port and ], for example [3]'],
     ['restart://1/x', 'restart://1/x: unknown option "x". restart:// takes no options'],
     ['agno://{vde://', 'agno://{vde://: the brace { is never closed. Add a }'],
     [
