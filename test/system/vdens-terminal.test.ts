@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Mark } from '../fixtures/marked.ts';
 import { openTerminal, type Terminal } from '../fixtures/terminal.ts';
-import { ours, requireCommands } from '../interop/harness.ts';
+import { ours, requireCommands, waitFor } from '../interop/harness.ts';
 
 /** The network words that the tests below are run with: one of each way to run. */
 const WAYS: readonly string[] = ['no', 'null://'];
@@ -70,6 +70,45 @@ for (const network of WAYS) {
       mark.processes().some(({ command }) => /sleep|launch|node/.test(command)),
       false,
     );
+  });
+
+  test(`a shell inside that suspends itself stops vdens, and fg goes on with it (${network})`, async (t) => {
+    const mark = new Mark();
+    const terminal = await open(t, mark);
+    if (terminal === undefined) return;
+    await terminal.type(`$VDENS ${network} bash --norc --noprofile`);
+    await mark.waitForProcess(/^bash --norc --noprofile$/);
+    await terminal.type("PS1='inner$ '");
+    await terminal.waitFor(/^inner\$$/m);
+    await terminal.type('suspend');
+    await terminal.waitFor(/suspend\n(.*\n)*.*Stopped +\$VDENS.*\n(.*\n)*outer\$$/m);
+    await terminal.type('bg; sleep 0.2; fg');
+    await terminal.waitFor(/outer\$ bg; sleep 0.2; fg\n/m);
+    await terminal.type('echo "in $((1 + 1))"');
+    await terminal.waitFor(/^in 2\ninner\$$/m);
+    await terminal.type('sleep 100');
+    await mark.waitForProcess(/^sleep 100/);
+    await terminal.press('C-c');
+    await terminal.waitFor(/\^C\ninner\$$/m);
+    await terminal.type('exit 4');
+    await terminal.waitFor(/exit\nouter\$$/m);
+    await terminal.type('echo "status $?"');
+    await terminal.waitFor(/^status 4$/m);
+  });
+
+  test(`a job whose shell suspended itself ends by a hang-up (${network})`, async (t) => {
+    const mark = new Mark();
+    const terminal = await open(t, mark);
+    if (terminal === undefined) return;
+    await terminal.type(`$VDENS ${network} bash --norc --noprofile`);
+    await mark.waitForProcess(/^bash --norc --noprofile$/);
+    await terminal.type("PS1='inner$ '");
+    await terminal.waitFor(/^inner\$$/m);
+    await terminal.type('suspend');
+    await terminal.waitFor(/Stopped +\$VDENS/);
+    await terminal.type('kill -HUP %1'); // An interactive shell ignores SIGTERM.
+    const isGone = (): boolean => !mark.processes().some(({ command }) => /launch|node/.test(command));
+    await waitFor(isGone, 8000, 'the end of the job');
   });
 
   test(`a command inside learns of a new size of the window (${network})`, async (t) => {
