@@ -124,9 +124,8 @@ static void become_command(void *context)
 		set_ambient_capabilities(options->capabilities);
 	}
 	/* The command does not outlive the one who ends its leftovers. */
-	pid_t supervisor = getppid();
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != supervisor)
+	if (parent_is_gone())
 		_exit(STATUS_OWN_FAILURE);
 	/* Node.js ignores these, and execve keeps that. */
 	signal(SIGPIPE, SIG_DFL);
@@ -168,6 +167,7 @@ int main(int argc, char **argv)
 {
 	struct launch_options options = { .control = -1 };
 
+	remember_parent();
 	report_init(&options);
 	take_inherited_signals(&options);
 	parse_arguments(argc, argv, &options);

@@ -74,6 +74,9 @@ void send_interfaces(const struct launch_options *options);
 void hold_namespaces(int control);
 
 /* supervise.c */
+/* To be called first of all: the parent of this moment is the one to watch. */
+void remember_parent(void);
+bool parent_is_gone(void);
 /*
  * Forks `child`, passes SIGTERM and SIGHUP on to it, and ends every process it leaves behind.
  * When our own parent dies, so do they, unless `outlives_parent`: a shell may leave us in the background.

@@ -203,10 +203,23 @@ void let_go_of_streams(void)
 		close(nothing);
 }
 
+/* Who started us, known before anything can have happened to it. */
+static pid_t own_parent;
+
+void remember_parent(void)
+{
+	own_parent = getppid();
+}
+
+bool parent_is_gone(void)
+{
+	return getppid() != own_parent;
+}
+
 int supervise(void (*child)(void *), void *context, bool outlives_parent, void (*forked)(void))
 {
 	sigset_t watched, original;
-	pid_t grandparent = getppid();
+	pid_t self = getpid();
 
 	sigemptyset(&watched);
 	sigaddset(&watched, SIGCHLD);
@@ -223,6 +236,7 @@ int supervise(void (*child)(void *), void *context, bool outlives_parent, void (
 	if (pid < 0)
 		fail("fork", "fork");
 	if (pid == 0) {
+		own_parent = self;
 		ignore_keyboard(false);
 		sigprocmask(SIG_SETMASK, &original, NULL);
 		close(signals);
@@ -235,7 +249,7 @@ int supervise(void (*child)(void *), void *context, bool outlives_parent, void (
 	if (!outlives_parent) {
 		/* After the last change of credentials, which would clear it (prctl(2)). */
 		prctl(PR_SET_PDEATHSIG, PARENT_DIED);
-		parent_alive = getppid() == grandparent;
+		parent_alive = !parent_is_gone();
 	}
 
 	int status = STATUS_OWN_FAILURE;
