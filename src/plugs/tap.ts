@@ -84,8 +84,7 @@ export class TapPlug implements Plug, Lender {
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;
-    if (!this.#closed && !this.#gone) this.#watch ??= new Watch(this.#fd, 0, () => this.#read());
-    this.#updateWatch();
+    if (this.#takeBack === undefined) this.#watchFrames();
   }
 
   send(batch: FrameBatch): void {
@@ -114,7 +113,9 @@ export class TapPlug implements Plug, Lender {
   lend(takeBack: () => void): KernelEnd | undefined {
     if (this.#watch === undefined) return undefined;
     this.#takeBack = takeBack;
-    this.#updateWatch();
+    // Even a watch for nothing would be looked at for every frame.
+    this.#watch.end();
+    this.#watch = undefined;
     const { maxFrameBytes, takesSuperFrames, counters } = this;
     return { fd: this.#fd, kind: 'tap', maxFrameBytes, takesSuperFrames, counters };
   }
@@ -122,7 +123,7 @@ export class TapPlug implements Plug, Lender {
   restore(isGone: boolean): void {
     this.#takeBack = undefined;
     if (isGone) this.#end('it was deleted');
-    else this.#updateWatch();
+    else this.#watchFrames();
   }
 
   /** Whether the interface has its carrier (`ip link` shows NO-CARRIER without). */
@@ -143,9 +144,14 @@ export class TapPlug implements Plug, Lender {
     return this.close();
   }
 
+  #watchFrames(): void {
+    if (!this.#closed && !this.#gone) this.#watch ??= new Watch(this.#fd, 0, () => this.#read());
+    this.#updateWatch();
+  }
+
   /** Without READABLE only the end of the interface is reported. */
   #updateWatch(): void {
-    if (this.#watch !== undefined) this.#watch.events = this.#paused || this.#takeBack !== undefined ? 0 : READABLE;
+    if (this.#watch !== undefined) this.#watch.events = this.#paused ? 0 : READABLE;
   }
 
   #read(): boolean {
