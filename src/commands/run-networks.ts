@@ -4,6 +4,7 @@
  * One line on standard error says when a network goes and when it is back; SIGUSR1 prints the counters.
  * Keyboard signals are for the command alone, SIGTERM and SIGHUP are passed on to it.
  */
+import { constants } from 'node:os';
 import { openPlug } from '../locator/open-plug.ts';
 import { type Namespace, type NamespaceCommand, type NamespaceOptions, openNamespace } from '../namespace/namespace.ts';
 import { cable } from '../plugs/cable.ts';
@@ -28,20 +29,49 @@ export async function runNetworks(
   command: readonly string[],
   reconnect: boolean,
 ): Promise<number> {
-  const namespace = await openNamespace(options);
+  const start = watchStart();
   const plugs: Plug[] = [];
+  let namespace: Namespace | undefined;
   try {
-    for (const network of networks) plugs.push(await openPlug(network, { reconnect }));
+    namespace = await openNamespace(options);
+    for (const network of networks) {
+      start.signal.throwIfAborted();
+      plugs.push(await openPlug(network, { reconnect, signal: start.signal }));
+    }
+    start.signal.throwIfAborted();
     const running = { command: undefined as NamespaceCommand | undefined };
     const lines = namespace.interfaces.map(({ plug }, index) => ({ tap: plug, network: plugs[index]! }));
     for (const { tap, network } of lines) join(tap, network, reconnect, () => running.command?.process.kill('SIGTERM'));
     for (const [index, { mtu }] of (options.interfaces ?? []).entries()) warnOfMtu(lines[index]!, mtu ?? 0);
     passSignals(lines, (signal) => running.command?.process.kill(signal));
+    start.end();
     running.command = namespace.run(command, { stdio: 'inherit' });
     return await running.command.exit;
+  } catch (error) {
+    if (start.signal.aborted) return start.signal.reason as number;
+    throw error;
   } finally {
     await closeAll(namespace, plugs);
   }
+}
+
+/**
+ * Signals before there is a command: they end the start, and what was made for it (a socket in the directory of a
+ * switch that does not answer, say) goes first. The reason of the abortion is the exit status.
+ */
+function watchStart(): { readonly signal: AbortSignal; end(): void } {
+  const controller = new AbortController();
+  const handlers = (['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const).map((name) => {
+    const handler = (): void => controller.abort(128 + constants.signals[name]);
+    process.on(name, handler);
+    return { name, handler };
+  });
+  return {
+    signal: controller.signal,
+    end: () => {
+      for (const { name, handler } of handlers) process.off(name, handler);
+    },
+  };
 }
 
 /** An Ethernet header, and a VLAN tag that may be in it. */
@@ -91,9 +121,9 @@ function passSignals(lines: readonly Line[], pass: (signal: NodeJS.Signals) => v
   });
 }
 
-async function closeAll(namespace: Namespace, plugs: readonly Plug[]): Promise<void> {
+async function closeAll(namespace: Namespace | undefined, plugs: readonly Plug[]): Promise<void> {
   const timeout = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
-  await Promise.race([Promise.allSettled([namespace.close(), ...plugs.map((plug) => plug.close())]), timeout]);
+  await Promise.race([Promise.allSettled([namespace?.close(), ...plugs.map((plug) => plug.close())]), timeout]);
 }
 
 function say(line: string): void {

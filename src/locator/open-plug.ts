@@ -7,7 +7,7 @@ import type { OpenInner } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
-import { defaultSwitchDirectories, resolveLocator } from './resolve.ts';
+import { defaultSwitchDirectories, type ResolvedLocator, resolveLocator } from './resolve.ts';
 import { OPENABLE_SCHEMES } from './schemes.ts';
 import { vdeAccessOptions, vdePortOption } from './vde-options.ts';
 
@@ -22,6 +22,8 @@ export interface OpenPlugOptions {
   readonly reconnect?: boolean;
   /** How long a switch may take to answer, in milliseconds. @defaultValue 5000 */
   readonly timeoutMs?: number;
+  /** Gives up opening; what was made for it is gone when the promise is rejected with the signal's reason. */
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -34,7 +36,7 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
   const network = parseNetworkWord(word);
   if (network.kind === 'stream') return openCommand(word, network.command, options);
   const locator = resolveLocator(word);
-  const label = word === '' ? locator.text : word;
+  const label = labelOf(word, locator);
   switch (locator.scheme) {
     case 'vde':
       return openVde(label, locator, options);
@@ -95,14 +97,24 @@ function openCommand(label: string, command: readonly string[], options: OpenPlu
 
 async function healing(
   label: string,
-  { reconnect = true }: OpenPlugOptions,
+  { reconnect = true, signal }: OpenPlugOptions,
   open: OpenInner,
   settleMs = 0,
 ): Promise<Plug> {
   const { HealingPlug } = await import('../plugs/healing.ts');
-  if (reconnect) return HealingPlug.open(label, open, { settleMs });
+  if (reconnect) return HealingPlug.open(label, open, { settleMs, signal });
   const { PlugCounters } = await import('../plugs/counters.ts');
-  return open(new PlugCounters(), new AbortController().signal);
+  return open(new PlugCounters(), signal ?? new AbortController().signal);
+}
+
+/** The longest part of an alias file's line that is shown. */
+const SHOWN_CHARACTERS = 80;
+
+/** What people call the network; a file that was taken for an alias is said to be one. */
+function labelOf(word: string, { text, aliases }: ResolvedLocator): string {
+  if (aliases.length === 0) return word === '' ? text : word;
+  const shown = text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
+  return `${word === '' ? aliases[0] : word} (a file whose first line names "${shown}")`;
 }
 
 /** As the originals describe themselves, so that operators find what they are used to. */

@@ -31,6 +31,8 @@ export interface HealingOptions {
    * @defaultValue 0: when it was opened, somebody is there
    */
   readonly settleMs?: number;
+  /** Gives up the first opening. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export class HealingPlug implements Plug, Lender {
@@ -66,7 +68,7 @@ export class HealingPlug implements Plug, Lender {
   /** Opens it for the first time; a failure of that is the caller's. */
   static async open(label: string, open: OpenInner, options: HealingOptions = {}): Promise<HealingPlug> {
     const counters = new PlugCounters();
-    const inner = await open(counters, new AbortController().signal);
+    const inner = await open(counters, options.signal ?? new AbortController().signal);
     return new HealingPlug(label, open, options, counters, inner);
   }
 

@@ -1,6 +1,6 @@
 /** Signals: who gets them, and what becomes of `vdens`. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -156,6 +156,7 @@ test('^C while a silent switch is waited for ends vdens, and nothing is left', a
     assert.ok(end.signal === signal || end.status === 128 + number, `${signal}: ${JSON.stringify(end)}`);
     assert.equal(running.output(), '');
     await mark.waitForNone();
+    assert.deepEqual(readdirSync(folder), ['ctl'], 'no socket of ours stays in the directory of the switch');
   }
 });
 
