@@ -4,11 +4,16 @@
  *   "R" with descriptors: the rtnetlink socket, then one per TAP
  *   "F<step>\n<errno>\n<subject>" when something failed (report.c)
  *
- * The parent sends nothing; the end of the connection ends this process.
+ * And from it:
+ *   "u<path>" remove this name when I am gone
+ *   "k<path>" no need to: it is gone already
+ *
+ * The end of the connection ends this process.
  */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/netlink.h>
@@ -21,6 +26,10 @@
 #include <unistd.h>
 
 #include "launch.h"
+
+#define ORDER_REMOVE 'u'
+#define ORDER_FORGET 'k'
+#define MAX_ENTRUSTED 16
 
 static int open_tap(const char *name)
 {
@@ -72,14 +81,52 @@ void send_interfaces(const struct launch_options *options)
 		close(fds[i]);
 }
 
+/* Names that the parent wants removed, should it be killed before it does so itself. */
+static char entrusted[MAX_ENTRUSTED][PATH_MAX];
+
+static char *find_entrusted(const char *path)
+{
+	for (size_t i = 0; i < MAX_ENTRUSTED; i++) {
+		if (strcmp(entrusted[i], path) == 0)
+			return entrusted[i];
+	}
+	return NULL;
+}
+
+static void obey(const char *order)
+{
+	char *place = find_entrusted(order[0] == ORDER_REMOVE ? "" : order + 1);
+
+	if (place == NULL || order[1] == '\0')
+		return;
+	if (order[0] == ORDER_REMOVE)
+		strcpy(place, order + 1);
+	else if (order[0] == ORDER_FORGET)
+		place[0] = '\0';
+}
+
+static void remove_entrusted(void)
+{
+	for (size_t i = 0; i < MAX_ENTRUSTED; i++) {
+		if (entrusted[i][0] != '\0')
+			unlink(entrusted[i]);
+	}
+}
+
 void hold_namespaces(int control)
 {
 	/* What a terminal or a shell sends to the whole process group is for the command alone. */
 	static const int ignored[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1 };
-	char nothing;
+	char order[PATH_MAX];
+	ssize_t length;
 
 	for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
 		signal(ignored[i], SIG_IGN);
-	while (recv(control, &nothing, 1, 0) > 0 || errno == EINTR)
-		errno = 0;
+	for (errno = 0; (length = recv(control, order, sizeof order - 1, 0)) > 0 || errno == EINTR; errno = 0) {
+		if (length <= 0)
+			continue;
+		order[length] = '\0';
+		obey(order);
+	}
+	remove_entrusted();
 }

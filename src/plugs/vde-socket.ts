@@ -23,6 +23,7 @@ import {
   unlinkSync,
 } from 'node:fs';
 import { VdensError } from '../errors.ts';
+import { entrustName, reclaimName } from '../system/entrusted-names.ts';
 import { errnoName, native } from '../system/native.ts';
 import { unixAddress } from '../system/unix-address.ts';
 
@@ -95,6 +96,7 @@ export function removeDataSocket(name: string): void {
   } catch {
     // A switch that ended removed its directory, or the user did.
   }
+  reclaimName(name);
 }
 
 function bindToFreeName(label: string, socket: number, directory: string): string {
@@ -116,7 +118,10 @@ function bindBehind(label: string, socket: number, prefix: string): string {
   for (let counter = 0; counter < MAX_NAME_TRIES; counter++) {
     name = `${prefix}.${pad(process.pid)}-${pad(counter)}`;
     result = native.bindSocket(socket, unixAddress(name));
-    if (result === 0) return name;
+    if (result === 0) {
+      entrustName(name);
+      return name;
+    }
     if (errnoName(result) !== 'EADDRINUSE') break;
   }
   const errno = errnoName(result);

@@ -12,6 +12,7 @@
  */
 import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { VdensError } from '../errors.ts';
+import { addExecutor, removeExecutor } from './entrusted-names.ts';
 import { ignoredSignals } from './ignored-signals.ts';
 import { commandArguments, type LaunchOptions, namespaceArguments } from './launch-arguments.ts';
 import { helperError, launchError } from './launch-error.ts';
@@ -84,12 +85,17 @@ export class NamespaceHolder {
     const holder = new NamespaceHolder(options);
     try {
       const [netlink, ...taps] = await holder.#opened.promise;
+      addExecutor(holder.#executor);
       return { holder, netlink: netlink!, taps };
     } catch (error) {
       await holder.close();
       throw error;
     }
   }
+
+  readonly #executor = (message: Uint8Array): void => {
+    native.send(this.#control, message);
+  };
 
   /** Its process id, by which the namespaces can be joined. */
   get pid(): number {
@@ -126,6 +132,7 @@ export class NamespaceHolder {
     this.#opened.reject(error);
     if (this.#ended) return;
     this.#ended = true;
+    removeExecutor(this.#executor);
     this.#watch.end();
     native.closeDescriptor(this.#control);
   }

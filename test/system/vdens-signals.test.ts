@@ -142,17 +142,19 @@ test('^C while a silent switch is waited for ends vdens, and nothing is left', a
   mkdirSync(folder);
   const server = createServer(() => undefined).listen(join(folder, 'ctl'));
   t.after(() => server.close());
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGKILL'] as const) {
     const mark = new Mark();
     const argv = [ours('vdens'), '-m', '=sleep 60', folder, '--', 'echo', 'ran'];
     const running = await spawnBackground(t, argv, { env: mark.env });
     await mark.waitForProcess(/^sleep 60/);
     await sleep(100);
     const start = performance.now();
-    process.kill(-running.pid, signal);
+    // SIGKILL to vdens alone: to the group it would end everybody who could clean up.
+    if (signal === 'SIGKILL') process.kill(running.pid, signal);
+    else process.kill(-running.pid, signal);
     const end = await running.waitForExit(2000);
     assert.ok(performance.now() - start < 1500);
-    const number = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1 }[signal];
+    const number = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGKILL: 9 }[signal];
     assert.ok(end.signal === signal || end.status === 128 + number, `${signal}: ${JSON.stringify(end)}`);
     assert.equal(running.output(), '');
     await mark.waitForNone();
