@@ -55,16 +55,21 @@ static napi_value open_pipe(napi_env env, napi_callback_info info)
 	return result_or_errno(env, pipe2(ends, O_CLOEXEC));
 }
 
+static bool get_descriptor_and_bytes(napi_env env, napi_callback_info info, int32_t *fd, struct bytes *bytes)
+{
+	struct arguments arguments;
+
+	return get_arguments(env, info, 2, &arguments) && get_int(&arguments, 0, fd) && get_bytes(&arguments, 1, bytes);
+}
+
 typedef int (*address_call)(int, const struct sockaddr *, socklen_t);
 
 static napi_value call_with_address(napi_env env, napi_callback_info info, address_call call)
 {
-	struct arguments arguments;
 	struct bytes address;
 	int32_t fd;
 
-	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
-	    !get_bytes(&arguments, 1, &address))
+	if (!get_descriptor_and_bytes(env, info, &fd, &address))
 		return NULL;
 	return result_or_errno(env, call(fd, (const struct sockaddr *)address.data, (socklen_t)address.length));
 }
@@ -84,12 +89,10 @@ static napi_value connect_socket(napi_env env, napi_callback_info info)
 /* send(fd, bytes): how many bytes left. */
 static napi_value send_bytes(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
 	struct bytes bytes;
 	int32_t fd;
 
-	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
-	    !get_bytes(&arguments, 1, &bytes))
+	if (!get_descriptor_and_bytes(env, info, &fd, &bytes))
 		return NULL;
 	return result_or_errno(env, send(fd, bytes.data, bytes.length, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
@@ -97,12 +100,10 @@ static napi_value send_bytes(napi_env env, napi_callback_info info)
 /* receive(fd, buffer): how many bytes arrived; 0 at the end of a stream. */
 static napi_value receive_bytes(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
 	struct bytes bytes;
 	int32_t fd;
 
-	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
-	    !get_bytes(&arguments, 1, &bytes))
+	if (!get_descriptor_and_bytes(env, info, &fd, &bytes))
 		return NULL;
 	return result_or_errno(env, recv(fd, bytes.data, bytes.length, MSG_DONTWAIT));
 }
@@ -162,21 +163,6 @@ static napi_value receive_descriptors(napi_env env, napi_callback_info info)
 	return number(env, received);
 }
 
-/* socketError(fd): the pending error (SO_ERROR) as -errno, or 0. */
-static napi_value socket_error(napi_env env, napi_callback_info info)
-{
-	struct arguments arguments;
-	int32_t fd;
-	int error = 0;
-	socklen_t length = sizeof error;
-
-	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
-		return NULL;
-	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length) != 0)
-		return number(env, -errno);
-	return number(env, -error);
-}
-
 /* setNonBlocking(fd): 0. */
 static napi_value set_non_blocking(napi_env env, napi_callback_info info)
 {
@@ -210,7 +196,6 @@ void socket_init(napi_env env, napi_value exports)
 	export_function(env, exports, "receive", receive_bytes);
 	export_function(env, exports, "readInto", read_into);
 	export_function(env, exports, "receiveDescriptors", receive_descriptors);
-	export_function(env, exports, "socketError", socket_error);
 	export_function(env, exports, "setNonBlocking", set_non_blocking);
 	export_function(env, exports, "closeDescriptor", close_descriptor);
 }

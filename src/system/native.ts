@@ -70,7 +70,6 @@ export interface Native {
   receive(fd: number, buffer: Uint8Array): number;
   readInto(fd: number, buffer: Uint8Array, offset: number): number;
   receiveDescriptors(fd: number, buffer: Uint8Array, descriptors: Int32Array): number;
-  socketError(fd: number): number;
   setNonBlocking(fd: number): number;
   closeDescriptor(fd: number): number;
 
