@@ -10,6 +10,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { entriesOfTmp, unmarkedProcessesOf } from './testing/leftovers.mjs';
+import { groupVariable, serveOtherUser, socketVariable } from './testing/other-user.mjs';
 import { packages, providePackages } from './testing/packages.mjs';
 import { runFile } from './testing/run-file.mjs';
 import { printFailures, printFileLine, printSkips, printTotals } from './testing/summary.mjs';
@@ -127,13 +128,15 @@ async function runAll(files, { name, silence, user, 'no-install': isInstallOff }
     limits.totalMs,
   );
   const results = [];
+  let others;
   try {
+    others = await openOtherUser(place);
     const isFromTests = (entry) => /^\.?(vde|vdens)/.test(entry) && !entry.startsWith('vdens-run-');
-    const uid = place.user?.uid ?? process.getuid();
     // Only a user that exists for the tests alone can be asked to have no other process.
+    const uids = [place.user, place.other?.user].filter(Boolean).map(({ uid }) => uid);
     const everything = () => [
-      ...entriesOfTmp(uid, isFromTests),
-      ...(place.user === undefined ? [] : unmarkedProcessesOf(uid)),
+      ...(uids.length === 0 ? [process.getuid()] : uids).flatMap((uid) => entriesOfTmp(uid, isFromTests)),
+      ...uids.flatMap((uid) => unmarkedProcessesOf(uid)),
     ];
     const before = new Set(everything());
     const queue = files.entries();
@@ -158,6 +161,7 @@ async function runAll(files, { name, silence, user, 'no-install': isInstallOff }
     if (stop.signal.aborted) results.push(failureOfAll(`stopped before the end: ${stop.signal.reason}`));
   } finally {
     clearTimeout(clock);
+    await others?.close();
     place.remove();
   }
   printFailures(results);
@@ -165,6 +169,18 @@ async function runAll(files, { name, silence, user, 'no-install': isInstallOff }
   const { passed, failed } = printTotals(results);
   if (stop.signal.aborted) return status.byNumber;
   return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+/** Lets tests run programs as the second user, if there is one; its environment is that of the tests otherwise. */
+async function openOtherUser({ user: owner, other, scratch, env }) {
+  if (other === undefined) return undefined;
+  const { user, group } = other;
+  const own = { HOME: user.home, USER: user.name, LOGNAME: user.name };
+  const folder = join(scratch, 'other-user');
+  const server = await serveOtherUser({ folder, owner, other: user, group, env: { ...env, ...own } });
+  env[socketVariable] = server.path;
+  env[groupVariable] = group.name;
+  return server;
 }
 
 function failureOfAll(text) {

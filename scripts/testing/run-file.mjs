@@ -29,7 +29,8 @@ export async function runFile({ file, number, place, namePattern, limits, signal
   args.push(`--test-reporter-destination=${report}`);
   if (namePattern !== undefined) args.push(`--test-name-pattern=${namePattern}`);
   const start = performance.now();
-  const child = spawn(place.node, [...args, join(place.root, file)], {
+  const [command, ...words] = [...place.as, place.node, ...args, join(place.root, file)];
+  const child = spawn(command, words, {
     ...place.identity,
     cwd: place.root,
     env: { ...place.env, TMPDIR: temporary, TMUX_TMPDIR: temporary, [markerName]: marker },

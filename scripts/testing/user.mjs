@@ -7,6 +7,8 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, copyFileSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { findUser, makeUser } from './accounts.mjs';
+import { absenceVariable, asUser, findOtherUser, obstacleOf } from './other-user.mjs';
 import { searchPath } from './packages.mjs';
 
 const tun = '/dev/net/tun';
@@ -14,8 +16,9 @@ const tun = '/dev/net/tun';
 const leftBehind = new Set(['.git', 'coverage']);
 
 /**
- * Decides the place: `root` (checkout to run in), `scratch` (for temporary files), `identity` (uid and gid, for
- * `spawn`), `env` (of every test) and `remove()`, which takes everything away that was made here.
+ * Decides the place: `root` (checkout to run in), `scratch` (for temporary files), `identity` (for `spawn`) and `as`
+ * (arguments in front of a command), which together run it as the user, `env` (of every test), `other` (the second user
+ * and the group, if there can be one) and `remove()`, which takes everything away that was made here.
  * Throws an Error with one line for people when there can be no such place.
  */
 export function preparePlace({ checkout, userName, say }) {
@@ -29,12 +32,23 @@ export function preparePlace({ checkout, userName, say }) {
     const scratch = makeScratch(made, user);
     const root = copyCheckout(checkout, user, made);
     const node = reachableNode(user, root);
+    const env = freshEnv(user, node);
     say(`Tests run as the user ${user.name}, in a copy of the checkout: ${root}`);
-    return { root, scratch, user, node, identity: { uid: user.uid, gid: user.gid }, env: freshEnv(user, node), remove };
+    return { root, scratch, user, node, env, remove, ...identify(user, { node, root }, env, say) };
   } catch (error) {
     remove();
     throw error;
   }
+}
+
+/** How to become the user, and the second user if there can be one. */
+function identify(user, { node, root }, env, say) {
+  const found = findOtherUser({ firstUser: user, say });
+  const absence = found.absence ?? obstacleOf(found.user, { node, root });
+  if (absence === undefined) return { identity: {}, as: asUser(user, [found.group.gid]), other: found };
+  say(`Tests that need a second user are left out: ${absence}`);
+  env[absenceVariable] = absence;
+  return { identity: { uid: user.uid, gid: user.gid }, as: [], other: undefined };
 }
 
 function placeOfOrdinaryUser(checkout, say) {
@@ -51,38 +65,11 @@ function placeOfOrdinaryUser(checkout, say) {
     user: undefined,
     node: process.execPath,
     identity: {},
+    as: [],
+    other: undefined,
     env: { ...process.env, PATH: searchPath(`${dirname(process.execPath)}:${process.env.PATH ?? ''}`) },
     remove: () => made.splice(0).forEach((path) => void rmSync(path, { recursive: true, force: true })),
   };
-}
-
-/** The account called `name`, or undefined. */
-function findUser(name) {
-  const { stdout, status } = spawnSync('getent', ['passwd', name], { encoding: 'utf8' });
-  if (status !== 0) return undefined;
-  const [account, , uid, gid, , home, shell] = stdout.trim().split(':');
-  return { name: account, uid: Number(uid), gid: Number(gid), home, shell };
-}
-
-function makeUser(name, say) {
-  say(`Making the user ${name} (home: /var/lib/${name}), because the tests do not run as root`);
-  const options = [
-    '--system',
-    '--user-group',
-    '--create-home',
-    '--home-dir',
-    `/var/lib/${name}`,
-    '--shell',
-    '/bin/bash',
-  ];
-  const run = spawnSync('useradd', [...options, name], {
-    encoding: 'utf8',
-    env: { ...process.env, PATH: searchPath() },
-  });
-  const user = findUser(name);
-  if (user !== undefined) return user;
-  const cause = run.error?.message ?? run.stderr.trim();
-  throw new Error(`cannot make the user ${name}: ${cause}. Make an ordinary user, then: npm test -- --user THAT_USER`);
 }
 
 /** Lets everyone open the TUN device, as udev does on an installed Debian; makes its node when there is none. */
@@ -106,11 +93,13 @@ function openTun(say) {
 function makeScratch(made, user) {
   const scratch = mkdtempSync('/tmp/vdens-run-');
   made.push(scratch);
-  if (user !== undefined) chownSync(scratch, user.uid, user.gid);
+  if (user === undefined) return scratch;
+  chownSync(scratch, user.uid, user.gid);
+  chmodSync(scratch, 0o711); // A second user passes through to what a test opens to it.
   return scratch;
 }
 
-/** A private copy below the user's home (on a disk, and never mounted noexec as /tmp may be). */
+/** A copy of the user's own below its home (on a disk, and never mounted noexec as /tmp may be), which all may read. */
 function copyCheckout(checkout, user, made) {
   mkdirSync(user.home, { recursive: true });
   const copy = mkdtempSync(join(user.home, 'checkout-'));
@@ -120,7 +109,7 @@ function copyCheckout(checkout, user, made) {
   // -d keeps symbolic links as they are, relative ones included; times stay, so that nothing looks out of date.
   must('cp', ['-d', '-R', '--preserve=mode,timestamps', '--reflink=auto', '-t', copy, ...sources]);
   must('chown', ['-R', '-h', `${user.uid}:${user.gid}`, copy]);
-  must('chmod', ['-R', 'u+rwX', copy]);
+  must('chmod', ['-R', 'u+rwX,go+rX', copy]);
   return copy;
 }
 
