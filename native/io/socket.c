@@ -86,6 +86,29 @@ static napi_value connect_socket(napi_env env, napi_callback_info info)
 	return call_with_address(env, info, connect);
 }
 
+/* listen(fd, backlog): 0. */
+static napi_value listen_socket(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t fd, backlog;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_int(&arguments, 1, &backlog))
+		return NULL;
+	return result_or_errno(env, listen(fd, backlog));
+}
+
+/* accept(fd): the descriptor of the next connection, or -EAGAIN. */
+static napi_value accept_connection(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
+		return NULL;
+	return result_or_errno(env, accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+
 /* send(fd, bytes): how many bytes left. */
 static napi_value send_bytes(napi_env env, napi_callback_info info)
 {
@@ -192,6 +215,8 @@ void socket_init(napi_env env, napi_value exports)
 	export_function(env, exports, "openPipe", open_pipe);
 	export_function(env, exports, "bindSocket", bind_socket);
 	export_function(env, exports, "connectSocket", connect_socket);
+	export_function(env, exports, "listen", listen_socket);
+	export_function(env, exports, "accept", accept_connection);
 	export_function(env, exports, "send", send_bytes);
 	export_function(env, exports, "receive", receive_bytes);
 	export_function(env, exports, "readInto", read_into);

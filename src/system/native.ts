@@ -66,6 +66,8 @@ export interface Native {
   openPipe(ends: Int32Array): number;
   bindSocket(fd: number, address: Uint8Array): number;
   connectSocket(fd: number, address: Uint8Array): number;
+  listen(fd: number, backlog: number): number;
+  accept(fd: number): number;
   send(fd: number, bytes: Uint8Array): number;
   receive(fd: number, buffer: Uint8Array): number;
   readInto(fd: number, buffer: Uint8Array, offset: number): number;

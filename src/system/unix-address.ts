@@ -8,6 +8,7 @@ export const UNIX_ADDRESS_BYTES: number = FAMILY_BYTES + PATH_BYTES;
 export const AF_UNIX = 1;
 export const SOCK_STREAM = 1;
 export const SOCK_DGRAM = 2;
+export const SOCK_SEQPACKET = 5;
 
 /**
  * The address of a pathname socket, padded with NUL to its full size.
