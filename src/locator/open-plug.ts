@@ -48,6 +48,10 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
       const { openHostTap } = await import('../plugs/host-tap.ts');
       return openHostTap(label, locator.address);
     }
+    case 'ptp': {
+      const { PtpPlug } = await import('../plugs/ptp.ts');
+      return PtpPlug.open(label, locator.address, options);
+    }
     case 'null': {
       const { NullPlug } = await import('../plugs/null.ts');
       return new NullPlug(label);
