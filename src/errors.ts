@@ -29,6 +29,7 @@ export type VdensErrorCode =
   | 'ERR_NETLINK'
   | 'ERR_COMMAND'
   | 'ERR_NATIVE'
+  | 'ERR_SWITCH'
   | 'ERR_CLOSED';
 
 const brand = Symbol.for('vdens.error');

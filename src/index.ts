@@ -38,3 +38,5 @@ export { MemoryPlug } from './plugs/memory.ts';
 export { NullPlug } from './plugs/null.ts';
 export type { FrameReceiver, Plug, PlugEvents } from './plugs/plug.ts';
 export { TapPlug } from './plugs/tap.ts';
+export { createSwitch, type ForwardingEntry, type PortOptions, Switch, type SwitchOptions } from './switch/switch.ts';
+export type { SwitchPort } from './switch/switch-port.ts';

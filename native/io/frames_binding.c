@@ -76,8 +76,11 @@ static napi_value segment_binding(napi_env env, napi_callback_info info)
 		refuse(env, "the longest frame has a negative length");
 		return NULL;
 	}
-	segment_batch(in.arena.data, in.arena.length, in.slots, (uint32_t)first, (uint32_t)count, out.arena.data,
-		      out.arena.length, out.slots, (uint32_t)out.capacity, (uint32_t)max_frame, &outcome);
+	struct segment_output output = {
+		.bytes = out.arena.data, .size = out.arena.length, .slots = out.slots,
+		.capacity = (uint32_t)out.capacity, .max_frame = (uint32_t)max_frame,
+	};
+	segment_batch(in.arena.data, in.arena.length, in.slots, (uint32_t)first, (uint32_t)count, &output, &outcome);
 	memcpy(result, &outcome, sizeof(outcome));
 	return NULL;
 }

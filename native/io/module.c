@@ -4,7 +4,7 @@
  */
 #include "datagram.h"
 #include "frames_binding.h"
-#include "line.h"
+#include "fabric_binding.h"
 #include "process.h"
 #include "reactor.h"
 #include "socket.h"
@@ -14,7 +14,7 @@
 NAPI_MODULE_INIT()
 {
 	frames_init(env, exports);
-	line_init(env, exports);
+	fabric_init(env, exports);
 	reactor_init(env, exports);
 	tap_init(env, exports);
 	datagram_init(env, exports);

@@ -32,17 +32,6 @@ struct super_frame {
 	bool is_tcp;
 };
 
-/* Where frames go, and how much room is left. */
-struct output {
-	uint8_t *bytes;
-	size_t size;
-	size_t used;
-	struct frame_slot *slots;
-	uint32_t capacity;
-	uint32_t count;
-	uint32_t max_frame;
-};
-
 enum outcome { DONE, NO_ROOM, MALFORMED };
 
 static bool check_ip(struct super_frame *super, uint32_t length, uint8_t protocol)
@@ -130,7 +119,7 @@ static bool parse_super(const uint8_t *frame, uint32_t length, const struct offl
 }
 
 /* Where the next frame goes; the caller knows that it fits. */
-static uint8_t *append(struct output *out, uint32_t length)
+static uint8_t *append(struct segment_output *out, uint32_t length)
 {
 	uint8_t *at = out->bytes + out->used;
 
@@ -140,7 +129,7 @@ static uint8_t *append(struct output *out, uint32_t length)
 }
 
 /* Whether so much fits now (DONE), later (NO_ROOM), or never (MALFORMED). */
-static enum outcome room_for(const struct output *out, uint32_t frames, uint64_t bytes)
+static enum outcome room_for(const struct segment_output *out, uint32_t frames, uint64_t bytes)
 {
 	if (frames > out->capacity || bytes > out->size)
 		return MALFORMED;
@@ -199,7 +188,7 @@ static void write_segment(const struct super_frame *super, uint32_t index, uint8
 	store_u16(checksum_at, checksum == 0 && !super->is_tcp ? 0xffff : checksum);
 }
 
-static enum outcome segment_super(const struct super_frame *super, struct output *out, uint32_t *too_long)
+static enum outcome segment_super(const struct super_frame *super, struct segment_output *out, uint32_t *too_long)
 {
 	const uint32_t full = super->headers + super->segment_size;
 	const uint32_t last_payload = super->payload - (super->segments - 1) * super->segment_size;
@@ -221,7 +210,7 @@ static enum outcome segment_super(const struct super_frame *super, struct output
 
 /* An ordinary frame, its checksum to be completed or not. */
 static enum outcome copy_frame(const uint8_t *frame, uint32_t length, const struct offload_header *offload,
-			       struct output *out, uint32_t *too_long)
+			       struct segment_output *out, uint32_t *too_long)
 {
 	const bool completes = offload->flags & OFFLOAD_FLAG_NEEDS_CHECKSUM;
 	const uint32_t start = offload->checksum_start;
@@ -252,7 +241,7 @@ static enum outcome copy_frame(const uint8_t *frame, uint32_t length, const stru
 }
 
 static enum outcome segment_slot(const uint8_t *arena, size_t arena_size, const struct frame_slot *slot,
-				 struct output *out, uint32_t *too_long)
+				 struct segment_output *out, uint32_t *too_long)
 {
 	const struct offload_header *offload = &slot->offload;
 	const bool has_work =
@@ -273,22 +262,19 @@ static enum outcome segment_slot(const uint8_t *arena, size_t arena_size, const 
 }
 
 void segment_batch(const uint8_t *arena, size_t arena_size, const struct frame_slot *slots, uint32_t first,
-		   uint32_t count, uint8_t *out, size_t out_size, struct frame_slot *out_slots, uint32_t out_capacity,
-		   uint32_t max_frame, struct segment_result *result)
+		   uint32_t count, struct segment_output *out, struct segment_result *result)
 {
-	struct output output = {
-		.bytes = out, .size = out_size, .slots = out_slots, .capacity = out_capacity, .max_frame = max_frame,
-	};
+	const uint32_t before = out->count;
 
 	*result = (struct segment_result){0};
 	while (result->consumed < count) {
 		enum outcome outcome =
-			segment_slot(arena, arena_size, &slots[first + result->consumed], &output, &result->too_long);
+			segment_slot(arena, arena_size, &slots[first + result->consumed], out, &result->too_long);
 
 		if (outcome == NO_ROOM)
 			break;
 		result->malformed += outcome == MALFORMED;
 		result->consumed++;
 	}
-	result->produced = output.count;
+	result->produced = out->count - before;
 }

@@ -27,25 +27,40 @@ struct segment_result {
 };
 
 /**
+ * struct segment_output - where the frames go, end to end behind those that are there already.
+ * @bytes: must not overlap the input's arena
+ * @size: bytes in @bytes
+ * @used: of which so many are taken
+ * @slots: one slot per frame, offload header all zero
+ * @capacity: how many slots @slots has
+ * @count: of which so many are taken
+ * @max_frame: the longest frame the other side takes, from the Ethernet header (with any VLAN tag)
+ *             to the end of the payload; longer ones are dropped
+ */
+struct segment_output {
+	uint8_t *bytes;
+	size_t size;
+	size_t used;
+	struct frame_slot *slots;
+	uint32_t capacity;
+	uint32_t count;
+	uint32_t max_frame;
+};
+
+/**
  * segment_batch() - makes ordinary frames of a batch.
  * @arena: where the slots' frames lie
  * @arena_size: bytes in @arena
  * @slots: the batch
  * @first: the slot to begin with
  * @count: how many slots from @first on
- * @out: where the frames go, end to end; must not overlap @arena
- * @out_size: bytes in @out
- * @out_slots: one slot per output frame, offload header all zero
- * @out_capacity: how many slots @out_slots has
- * @max_frame: the longest frame the other side takes, from the Ethernet header (with any VLAN tag)
- *             to the end of the payload; longer ones are dropped
+ * @out: where the frames go
  * @result: what became of it
  *
  * A slot's frames are produced all together or, when they do not fit the room that is left, not yet:
  * the caller empties the output and calls again from the first slot not consumed.
  */
 void segment_batch(const uint8_t *arena, size_t arena_size, const struct frame_slot *slots, uint32_t first,
-		   uint32_t count, uint8_t *out, size_t out_size, struct frame_slot *out_slots, uint32_t out_capacity,
-		   uint32_t max_frame, struct segment_result *result);
+		   uint32_t count, struct segment_output *out, struct segment_result *result);
 
 #endif

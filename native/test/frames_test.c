@@ -47,8 +47,10 @@ static void try_segment(const struct batch *batch, bool is_valid)
 		struct segment_result result;
 		size_t end = 0;
 
-		segment_batch(batch->arena, batch->size, batch->slots, first, batch->count - first, out, size, out_slots,
-			      capacity, max_frame, &result);
+		struct segment_output output = {
+			.bytes = out, .size = size, .slots = out_slots, .capacity = capacity, .max_frame = max_frame,
+		};
+		segment_batch(batch->arena, batch->size, batch->slots, first, batch->count - first, &output, &result);
 		expect(result.consumed > 0 && result.consumed <= batch->count - first, "an empty output makes progress");
 		expect(result.produced <= capacity, "no more frames than there is room for");
 		for (uint32_t index = 0; index < result.produced; index++) {
@@ -83,7 +85,10 @@ static void expect_same(const struct batch *batch, const struct join_plan *plan,
 		memcpy(whole + slot.length, parts[part].iov_base, parts[part].iov_len);
 		slot.length += (uint32_t)parts[part].iov_len;
 	}
-	segment_batch(whole, sizeof(whole), &slot, 0, 1, out, sizeof(out), out_slots, JOIN_MAX_PIECES, UINT32_MAX, &result);
+	struct segment_output output = {
+		.bytes = out, .size = sizeof(out), .slots = out_slots, .capacity = JOIN_MAX_PIECES, .max_frame = UINT32_MAX,
+	};
+	segment_batch(whole, sizeof(whole), &slot, 0, 1, &output, &result);
 	expect(result.produced == plan->groups[group].pieces, "as many segments as were joined");
 	for (uint32_t index = 0; index < result.produced; index++, at = plan->pieces[at].next) {
 		const struct frame_slot *original = &batch->slots[at];

@@ -1,8 +1,8 @@
 /**
  * A cable: joins two plugs. What comes out of one goes into the other.
  *
- * Where both ends are kernel objects, frames move on a line of their own (line.ts); else here, batch by batch. When
- * one end is busy, the other is not read until it drains: frames then wait in the kernel, where senders
+ * Where one end can move the frames of the other (a port of a switch), it does; where both are kernel objects,
+ * frames move on a line of their own (line.ts); else here, batch by batch. When one end is busy, the other is not read until it drains: frames then wait in the kernel, where senders
  * notice, instead of being dropped here.
  */
 import { type Line, layLine } from './line.ts';
@@ -31,8 +31,15 @@ export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: Cable
   let line: Line | undefined;
   /** Something happened that the event loop has to go on with, which frames do not. */
   let isEventful = false;
+  const layOrdinary = (): void => {
+    if (a.lender !== undefined && b.lender !== undefined) line = layLine(a.lender, b.lender);
+  };
+  const adopt = (from: Plug, to: Plug): Line | undefined =>
+    to.lender === undefined ? undefined : from.adopt?.(to.lender, layOrdinary);
   const lay = (): void => {
-    if (wantsLine && a.lender !== undefined && b.lender !== undefined) line = layLine(a.lender, b.lender);
+    if (!wantsLine) return;
+    line = adopt(a, b) ?? adopt(b, a);
+    if (line === undefined) layOrdinary();
   };
   const forward = (from: Plug, to: Plug): void => {
     from.start(

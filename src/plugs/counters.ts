@@ -1,7 +1,7 @@
 /**
  * What a plug counts, cheaply enough to be always on.
  *
- * The numbers lie in one array, which the thread that serves lines (native/io/line.c) counts in too. Its layout is
+ * The numbers lie in one array, which the thread that moves frames (native/io/datapath.h) counts in too. Its layout is
  * part of that contract: received, then sent; each frames, bytes, and the drops in the order of
  * {@link DROP_REASONS}.
  */
@@ -33,10 +33,13 @@ const FRAMES = 0;
 const BYTES = 1;
 const DROPS = 2;
 const PER_DIRECTION: number = DROPS + DROP_REASONS.length;
+/** How many numbers {@link PlugCounters} counts in. */
+export const COUNTER_VALUES: number = 2 * PER_DIRECTION;
 
 /** One direction of a plug. */
 export class DirectionCounters {
   readonly #values: Float64Array;
+  #followed: Followed | undefined;
 
   constructor(values: Float64Array) {
     this.#values = values;
@@ -44,16 +47,16 @@ export class DirectionCounters {
 
   /** Frames; a super-frame counts as one where it stays whole. */
   get frames(): number {
-    return this.#values[FRAMES]!;
+    return this.#value(FRAMES);
   }
 
   get bytes(): number {
-    return this.#values[BYTES]!;
+    return this.#value(BYTES);
   }
 
   /** Frames dropped, by reason; absent reasons are zero. */
   get drops(): Partial<Record<DropReason, number>> {
-    const entries = DROP_REASONS.map((reason, index) => [reason, this.#values[DROPS + index]!] as const);
+    const entries = DROP_REASONS.map((reason, index) => [reason, this.#value(DROPS + index)] as const);
     return Object.fromEntries(entries.filter(([, frames]) => frames > 0));
   }
 
@@ -67,18 +70,69 @@ export class DirectionCounters {
   drop(reason: DropReason, frames: number): void {
     if (frames > 0) this.#values[DROPS + DROP_REASONS.indexOf(reason)]! += frames;
   }
+
+  /**
+   * Counts what another counts as well, from now on: somebody else moves our frames.
+   *
+   * @param drops whether what is dropped there counts here, too
+   * @returns ends it; what was counted stays
+   */
+  follow(other: DirectionCounters, drops: boolean): () => void {
+    const followed = { other, base: Array.from({ length: drops ? PER_DIRECTION : DROPS }, (_, i) => other.#value(i)) };
+    this.#followed = followed;
+    return () => {
+      if (this.#followed !== followed) return;
+      this.#followed = undefined;
+      for (const [index, before] of followed.base.entries()) this.#values[index]! += other.#value(index) - before;
+    };
+  }
+
+  #value(index: number): number {
+    const own = this.#values[index]!;
+    const before = this.#followed?.base[index];
+    return before === undefined ? own : own + this.#followed!.other.#value(index) - before;
+  }
+}
+
+/** Whose numbers count here as well, and what they were when that began. */
+interface Followed {
+  readonly other: DirectionCounters;
+  readonly base: readonly number[];
 }
 
 /** Both directions, seen from this process: `received` came out of the plug, `sent` went into it. */
 export class PlugCounters {
   /** All numbers, for those who count without JavaScript. */
-  readonly values: Float64Array = new Float64Array(2 * PER_DIRECTION);
-  readonly received: DirectionCounters = new DirectionCounters(this.values.subarray(0, PER_DIRECTION));
-  readonly sent: DirectionCounters = new DirectionCounters(this.values.subarray(PER_DIRECTION));
+  readonly values: Float64Array;
+  readonly received: DirectionCounters;
+  readonly sent: DirectionCounters;
+
+  /** @param values where to count, of {@link COUNTER_VALUES}; shared with another process, perhaps */
+  constructor(values: Float64Array = new Float64Array(COUNTER_VALUES)) {
+    this.values = values;
+    this.received = new DirectionCounters(values.subarray(0, PER_DIRECTION));
+    this.sent = new DirectionCounters(values.subarray(PER_DIRECTION));
+  }
 
   /** Counts `frames` as dropped; a count of zero costs nothing. */
   drop(direction: 'received' | 'sent', reason: DropReason, frames: number): void {
     this[direction].drop(reason, frames);
+  }
+
+  /** Counts, from now on, what is counted in our place. Returns what ends it. */
+  follow(other: PlugCounters): () => void {
+    const ends = [this.received.follow(other.received, true), this.sent.follow(other.sent, true)];
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  /** Counts, from now on, what passes the other end of our line: what came in there has left here. Returns what ends it. */
+  mirror(other: PlugCounters): () => void {
+    const ends = [this.received.follow(other.sent, false), this.sent.follow(other.received, false)];
+    return () => {
+      for (const end of ends) end();
+    };
   }
 }
 

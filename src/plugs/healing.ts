@@ -16,6 +16,7 @@ import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import { PlugCounters } from './counters.ts';
 import type { KernelEnd, Lender } from './kernel-end.ts';
+import type { Line } from './line.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 
 const FIRST_PAUSE_MS = 100;
@@ -112,6 +113,10 @@ export class HealingPlug implements Plug, Lender {
 
   restore(isGone: boolean): void {
     this.#inner.lender?.restore(isGone);
+  }
+
+  adopt(other: Lender, given: () => void): Line | undefined {
+    return this.#up && !this.#isDownSaid ? this.#inner.adopt?.(other, given) : undefined;
   }
 
   async close(): Promise<void> {

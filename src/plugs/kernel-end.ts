@@ -1,17 +1,19 @@
 /**
- * What a plug lends to a line: the kernel object behind it, so that frames can move without JavaScript
- * (native/io/line.c).
+ * What a plug lends to a line or a switch: the kernel object behind it, so that frames can move without JavaScript
+ * (native/io/datapath.h).
  */
 import type { PlugCounters } from './counters.ts';
 
-/** A TAP interface or a connected datagram socket. */
+/** A TAP interface, or a connected socket with one frame per packet. */
 export interface KernelEnd {
   /** Stays open until the loan ends. */
   readonly fd: number;
-  readonly kind: 'tap' | 'datagram';
+  readonly kind: 'tap' | 'socket';
   /** The longest ordinary frame that may leave through it. */
   readonly maxFrameBytes: number;
   readonly takesSuperFrames: boolean;
+  /** Whether an empty packet says that the other end is gone. @defaultValue false */
+  readonly emptyIsEnd?: boolean;
   readonly counters: PlugCounters;
 }
 

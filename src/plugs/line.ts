@@ -4,15 +4,9 @@
  * It does what a cable does (pushes back before it drops, counts the same counters), with fewer wake-ups. A frame
  * on an idle network then meets a few pages of C instead of some hundred of Node.js: the round trip is half.
  */
-import { native } from '../system/native.ts';
-import { READABLE, Watch } from '../system/reactor.ts';
-import type { KernelEnd, Lender } from './kernel-end.ts';
-
-const IS_TAP = 1;
-const TAKES_SUPER_FRAMES = 2;
-/** Bits of lineGone. */
-const FIRST_GONE = 1;
-const OTHER_GONE = 2;
+import { PlugCounters } from './counters.ts';
+import { Fabric, type FabricPort } from './fabric.ts';
+import type { Lender } from './kernel-end.ts';
 
 /** A line in service. */
 export interface Line {
@@ -26,32 +20,29 @@ export interface Line {
  * @returns `undefined` when they cannot; nothing has changed then
  */
 export function layLine(a: Lender, b: Lender): Line | undefined {
-  let line = -1;
+  const ends: { lender: Lender; isGone: boolean; port: FabricPort | undefined }[] = [];
+  let fabric: Fabric | undefined;
   let isClosed = false;
-  let notice: Watch | undefined;
   const close = (): void => {
     if (isClosed) return;
     isClosed = true;
-    notice?.end();
-    const gone = line < 0 ? 0 : native.lineGone(line);
-    if (line >= 0) native.lineClose(line);
-    a.restore((gone & FIRST_GONE) !== 0);
-    b.restore((gone & OTHER_GONE) !== 0);
+    fabric?.close();
+    for (const { lender, isGone } of ends) lender.restore(isGone);
   };
-  const endA = a.lend(close);
-  const endB = endA === undefined ? undefined : b.lend(close);
-  if (endA !== undefined && endB !== undefined) {
-    line = native.lineOpen(...describe(endA), ...describe(endB));
-    if (line >= 0) {
-      notice = new Watch(native.lineNotice(line), READABLE, () => close());
-      return { close };
-    }
+  for (const lender of [a, b]) {
+    const kernelEnd = lender.lend(close);
+    if (kernelEnd === undefined) break;
+    const end = { lender, isGone: false, port: undefined as FabricPort | undefined };
+    ends.push(end);
+    fabric ??= new Fabric({ tableSize: 0 });
+    const gone = (): void => {
+      end.isGone = true;
+      close();
+    };
+    end.port = fabric.addPort(new PlugCounters(), { gone });
+    if (!end.port.attach(kernelEnd)) break;
   }
+  if (ends.length === 2 && ends.every(({ port }) => port?.isAttached === true)) return { close };
   close();
   return undefined;
-}
-
-function describe(end: KernelEnd): [number, number, number, Float64Array] {
-  const flags = (end.kind === 'tap' ? IS_TAP : 0) | (end.takesSuperFrames ? TAKES_SUPER_FRAMES : 0);
-  return [end.fd, flags, end.maxFrameBytes, end.counters.values];
 }

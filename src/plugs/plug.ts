@@ -7,6 +7,7 @@
 import type { FrameBatch } from '../frames/batch.ts';
 import type { PlugCounters } from './counters.ts';
 import type { Lender } from './kernel-end.ts';
+import type { Line } from './line.ts';
 
 /**
  * Takes the frames that a plug received. The batch is borrowed for the length of the call.
@@ -36,6 +37,13 @@ export interface Plug extends AsyncDisposable {
   readonly takesSuperFrames: boolean;
   /** Present when frames can move in and out of it without JavaScript. */
   readonly lender?: Lender;
+  /**
+   * Present when it can move the frames of the other end of a cable itself, if that end lends its kernel object: it
+   * borrows it until the line is closed. `given` is called, once, when it gave it back on its own account.
+   *
+   * @returns `undefined` when it cannot at present; nothing has changed then
+   */
+  adopt?(other: Lender, given: () => void): Line | undefined;
   /** Frames, bytes and drops, both ways. */
   readonly counters: PlugCounters;
   /** True while frames that were given to {@link send} are still waiting to leave. Who can, stops reading then. */

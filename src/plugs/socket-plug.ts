@@ -137,7 +137,7 @@ export class SocketPlug implements Plug, Lender {
     this.#takeBack = takeBack;
     this.#unwatchData();
     const { maxFrameBytes, takesSuperFrames, counters } = this;
-    return { fd: this.#data, kind: 'datagram', maxFrameBytes, takesSuperFrames, counters };
+    return { fd: this.#data, kind: 'socket', maxFrameBytes, takesSuperFrames, emptyIsEnd: this.#emptyIsEnd, counters };
   }
 
   restore(isGone: boolean): void {

@@ -47,19 +47,18 @@ export interface Native {
     progress: Int32Array,
   ): number;
 
-  lineOpen(
-    fd: number,
-    flags: number,
-    maxFrameBytes: number,
-    counters: Float64Array,
-    otherFd: number,
-    otherFlags: number,
-    otherMaxFrameBytes: number,
-    otherCounters: Float64Array,
-  ): number;
-  lineNotice(line: number): number;
-  lineGone(line: number): number;
-  lineClose(line: number): void;
+  fabricOpen(tableSize: number, seed: number, expireMs: number): number;
+  fabricNotice(fabric: number): number;
+  fabricAddPort(fabric: number, counters: Float64Array): number;
+  fabricAttach(port: number, fd: number, flags: number, maxFrameBytes: number, counters: Float64Array): number;
+  fabricDetach(port: number): void;
+  fabricRemovePort(port: number): void;
+  fabricSend(port: number, arena: Uint8Array, slots: Int32Array, count: number): number;
+  fabricTake(port: number, arena: Uint8Array, slots: Int32Array): number;
+  fabricReports(fabric: number, words: Int32Array): number;
+  fabricTable(fabric: number, words: Int32Array): number;
+  fabricAdvance(fabric: number, ms: number): void;
+  fabricClose(fabric: number): void;
 
   openSocket(domain: number, type: number, protocol: number): number;
   openSocketPair(type: number, ends: Int32Array): number;

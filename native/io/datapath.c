@@ -1,0 +1,200 @@
+#define _GNU_SOURCE
+#include "datapath.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "hot.h"
+
+#define MAX_EVENTS 64
+/* The token of the eventfd that wakes the thread. */
+#define KICK UINT64_MAX
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static struct member *members[MAX_MEMBERS];
+static uint32_t member_places; /* how many places of `members` were ever in use */
+static uint32_t generations;
+static struct receive_room room;
+static int epoll = -1;
+static int kick = -1;
+/* When the thread looks at what waits, at the latest; INT64_MAX when nothing does. */
+static int64_t next_check_ms = INT64_MAX;
+static bool is_thread_awake;
+
+void datapath_lock(void)
+{
+	pthread_mutex_lock(&lock);
+}
+
+void datapath_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+HOT struct member *datapath_member(uint32_t id)
+{
+	return id < MAX_MEMBERS ? members[id] : NULL;
+}
+
+/* Which member an event is about; the generation tells it from one that had its number. */
+static uint64_t token_of(const struct member *member)
+{
+	return (uint64_t)member->generation << 32 | member->id;
+}
+
+int datapath_enter(struct member *member)
+{
+	uint32_t id = 0;
+
+	while (id < MAX_MEMBERS && members[id] != NULL)
+		id++;
+	if (id == MAX_MEMBERS)
+		return ENOSPC;
+	member->id = id;
+	member->generation = ++generations;
+	members[id] = member;
+	if (member_places <= id)
+		member_places = id + 1;
+	return 0;
+}
+
+void datapath_leave(struct member *member)
+{
+	datapath_unwatch(member);
+	members[member->id] = NULL;
+}
+
+HOT int datapath_watch(struct member *member, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.u64 = token_of(member) };
+	const int operation = member->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (epoll_ctl(epoll, operation, member->port.fd, &event) != 0)
+		return errno;
+	member->is_watched = true;
+	member->events = events;
+	return 0;
+}
+
+void datapath_unwatch(struct member *member)
+{
+	if (member->is_watched)
+		epoll_ctl(epoll, EPOLL_CTL_DEL, member->port.fd, NULL);
+	member->is_watched = false;
+	member->events = 0;
+}
+
+void datapath_expect_waits(void)
+{
+	if (next_check_ms != INT64_MAX)
+		return;
+	next_check_ms = port_now_ms();
+	if (!is_thread_awake)
+		eventfd_write(kick, 1);
+}
+
+static void check_waits(int64_t now_ms)
+{
+	next_check_ms = INT64_MAX;
+	for (uint32_t id = 0; id < member_places; id++) {
+		/* Each fabric once: by the first of its members. */
+		if (members[id] == NULL || members[id]->place != 0)
+			continue;
+		int64_t next = fabric_check_waits(members[id]->fabric, now_ms);
+		if (next < next_check_ms)
+			next_check_ms = next;
+	}
+}
+
+HOT static void serve_event(const struct epoll_event *event)
+{
+	eventfd_t ignored;
+
+	if (event->data.u64 == KICK) {
+		eventfd_read(kick, &ignored);
+		return;
+	}
+	struct member *member = datapath_member((uint32_t)event->data.u64);
+	if (member == NULL || member->generation != (uint32_t)(event->data.u64 >> 32) || !member->is_watched)
+		return;
+	fabric_serve(member, event->events, &room);
+}
+
+/* How long to wait for events at most; -1 for ever. */
+HOT static int timeout_ms(void)
+{
+	if (next_check_ms == INT64_MAX)
+		return -1;
+	int64_t now_ms = port_now_ms();
+	if (now_ms >= next_check_ms)
+		check_waits(now_ms);
+	if (next_check_ms == INT64_MAX)
+		return -1;
+	/* The clock is coarse: a moment later is soon enough, earlier would be for nothing. */
+	return next_check_ms <= now_ms ? 1 : (int)(next_check_ms - now_ms) + 1;
+}
+
+HOT static void *serve(void *unused)
+{
+	struct epoll_event events[MAX_EVENTS];
+	int timeout = -1;
+
+	(void)unused;
+	for (;;) {
+		int count = epoll_wait(epoll, events, MAX_EVENTS, timeout);
+		pthread_mutex_lock(&lock);
+		is_thread_awake = true;
+		for (int i = 0; i < count; i++)
+			serve_event(&events[i]);
+		timeout = timeout_ms();
+		is_thread_awake = false;
+		pthread_mutex_unlock(&lock);
+	}
+	return NULL;
+}
+
+static int prepare_thread(void)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u64 = KICK };
+
+	epoll = epoll_create1(EPOLL_CLOEXEC);
+	kick = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (epoll < 0 || kick < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, kick, &event) != 0)
+		return errno;
+	return receive_room_prepare(&room) ? 0 : ENOMEM;
+}
+
+/* Runs the thread with all signals blocked: they are for Node.js. */
+static int run_thread(void)
+{
+	pthread_t thread;
+	sigset_t all, before;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	int error = pthread_create(&thread, NULL, serve, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return error == 0 ? pthread_detach(thread) : error;
+}
+
+int datapath_start(void)
+{
+	static bool is_running;
+
+	if (is_running)
+		return 0;
+	int error = prepare_thread();
+	if (error == 0)
+		error = run_thread();
+	is_running = error == 0;
+	if (error != 0 && epoll >= 0)
+		close(epoll);
+	if (error != 0 && kick >= 0)
+		close(kick);
+	return error;
+}

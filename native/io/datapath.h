@@ -1,0 +1,38 @@
+/*
+ * The datapath: a thread of its own that moves frames between kernel objects, for all fabrics of the process.
+ *
+ * What a frame costs then is a few system calls and little memory, which is what counts for the latency of a network
+ * that was idle: waking Node.js touches some hundred pages more, and costs as much as two such hops.
+ *
+ * One lock guards all fabrics; the thread waits without it.
+ */
+#ifndef VDENS_DATAPATH_H
+#define VDENS_DATAPATH_H
+
+#include <stdint.h>
+
+#include "fabric.h"
+
+#define MAX_MEMBERS 8192
+
+void datapath_lock(void);
+void datapath_unlock(void);
+
+/* Starts the thread when it does not run; 0 or an errno. From here on everything is called with the lock. */
+int datapath_start(void);
+
+/* Gives the member a number, and forgets it again; 0 or an errno. */
+int datapath_enter(struct member *member);
+void datapath_leave(struct member *member);
+
+/* The member with that number; NULL when there is none. */
+struct member *datapath_member(uint32_t id);
+
+/* Watches the member's descriptor for events of epoll, from now on or otherwise than before; 0 or an errno. */
+int datapath_watch(struct member *member, uint32_t events);
+void datapath_unwatch(struct member *member);
+
+/* Frames wait, or a member is held: the thread is to look at the time. */
+void datapath_expect_waits(void);
+
+#endif

@@ -1,0 +1,108 @@
+/*
+ * A fabric: ports, and the decision which of them a frame leaves through. A switch is one, and so is the line
+ * between the two ends of a cable.
+ *
+ *   port ──▶ learn the source, look up the destination ──▶ one port, or all others, or nobody
+ *
+ * Who sends to a port that cannot take more is held, that is, not read, for a bounded time: frames then wait in the
+ * kernel, where senders notice. A port that stays slow beyond that time holds nobody until it has caught up; then only
+ * its own frames are lost.
+ *
+ * Everything here is called with the lock of the datapath (datapath.h).
+ */
+#ifndef VDENS_FABRIC_H
+#define VDENS_FABRIC_H
+
+#include "forwarding_table.h"
+#include "port.h"
+
+/* What JavaScript is to know of a port. */
+#define REPORT_GONE 1     /* the other end is gone for good */
+#define REPORT_PENDING 2  /* frames wait to be taken */
+#define REPORT_RELEASED 4 /* it may send again */
+
+struct fabric;
+
+/**
+ * struct member - a port in its fabric.
+ * @port: what is behind it
+ * @fabric: where it belongs
+ * @id: its number among all members of all fabrics
+ * @generation: tells it from members that had its number before
+ * @place: where in @fabric->members
+ * @events: what the datapath watches it for
+ * @is_watched: whether the datapath has it
+ * @held_by: the member whose queue it waits for, or NULL
+ * @holds: how many members wait for this one's queue
+ * @hold_until_ms: when it has waited long enough
+ * @is_lagging: it was waited for too long; nobody waits for it until it has caught up
+ * @reports: what JavaScript is to know
+ */
+struct member {
+	struct port port;
+	struct fabric *fabric;
+	uint32_t id;
+	uint32_t generation;
+	uint32_t place;
+	uint32_t events;
+	bool is_watched;
+	struct member *held_by;
+	uint32_t holds;
+	int64_t hold_until_ms;
+	bool is_lagging;
+	uint32_t reports;
+};
+
+/**
+ * struct fabric - one.
+ * @table: who is where; of size 0 for a hub
+ * @members: the ports, in no order
+ * @count: how many
+ * @capacity: room in @members
+ * @notice: an eventfd, readable when a member has reports
+ * @in_script: JavaScript has called and will look at the reports itself
+ * @has_reports: whether any member has
+ * @clock_ms: added to the clock by which addresses age
+ */
+struct fabric {
+	struct forwarding_table table;
+	struct member **members;
+	uint32_t count;
+	uint32_t capacity;
+	int notice;
+	bool in_script;
+	bool has_reports;
+	int64_t clock_ms;
+};
+
+/* Opens it; 0 or an errno. */
+int fabric_prepare(struct fabric *fabric, uint32_t table_size, uint32_t seed, uint32_t expire_ms);
+
+/* The members are the caller's to remove before. */
+void fabric_release(struct fabric *fabric);
+
+/* Adds a member with a prepared port; 0 or an errno. */
+int fabric_add(struct fabric *fabric, struct member *member);
+
+/* Takes a member out, and forgets what was heard there. */
+void fabric_remove(struct member *member);
+
+/* Sorts frames that came in at a member, and sends them where they belong. */
+void fabric_forward(struct member *from, const struct frames *frames);
+
+/* Serves a member that the datapath found ready for @events (of epoll). */
+void fabric_serve(struct member *member, uint32_t events, struct receive_room *room);
+
+/* Lets the queue of the member be empty: who was held for it may go on. To be called after frames were taken. */
+void fabric_settle(struct member *member);
+
+/* What has waited too long is dropped, who has waited too long goes on; when to look again, or INT64_MAX. */
+int64_t fabric_check_waits(struct fabric *fabric, int64_t now_ms);
+
+/* The clock by which addresses age, in tenths of a second. */
+uint32_t fabric_now(const struct fabric *fabric);
+
+/* Notes that JavaScript is to know something of the member. */
+void fabric_report(struct member *member, uint32_t report);
+
+#endif

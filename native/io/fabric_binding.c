@@ -1,0 +1,491 @@
+/*
+ * The doors from JavaScript to fabric.c: arguments are checked here, and counters kept from being collected.
+ */
+#include "fabric_binding.h"
+
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include "datapath.h"
+#include "frame_io.h"
+
+#define MAX_FABRICS 4096
+
+/* Flags of what is attached to a port. */
+#define END_IS_TAP 1
+#define END_TAKES_SUPER 2
+#define END_EMPTY_IS_END 4
+
+/* What fabricSend answers. */
+#define SENT_IS_HELD 1
+#define SENT_HAS_REPORTS 2
+
+#define WORDS_PER_REPORT 2
+#define WORDS_PER_ENTRY 4
+
+/* A fabric that JavaScript opened. */
+struct handle {
+	struct fabric fabric;
+	napi_env env;
+};
+
+/* A port that JavaScript added. */
+struct handle_port {
+	struct member member;
+	double *script_counters;
+	napi_ref script_reference;
+	napi_ref end_reference;
+};
+
+/* Guarded by the lock of the datapath. */
+static struct handle *fabrics[MAX_FABRICS];
+
+static struct handle *find_fabric(int32_t id)
+{
+	return id >= 0 && id < MAX_FABRICS ? fabrics[id] : NULL;
+}
+
+static struct handle_port *find_port(int32_t id)
+{
+	return (struct handle_port *)datapath_member((uint32_t)id);
+}
+
+/* The numbers of a PlugCounters, kept from being collected for as long as the reference lives. */
+static double *get_counters(const struct arguments *arguments, size_t index, napi_ref *reference)
+{
+	napi_typedarray_type type;
+	size_t length;
+	void *data;
+
+	if (napi_get_typedarray_info(arguments->env, arguments->values[index], &type, &length, &data, NULL, NULL) !=
+		    napi_ok ||
+	    type != napi_float64_array || length < 2 * COUNTERS_PER_DIRECTION) {
+		napi_throw_type_error(arguments->env, NULL, "expected the counters of a plug");
+		return NULL;
+	}
+	napi_create_reference(arguments->env, arguments->values[index], 1, reference);
+	return data;
+}
+
+static void drop_reference(napi_env env, napi_ref *reference)
+{
+	if (*reference != NULL)
+		napi_delete_reference(env, *reference);
+	*reference = NULL;
+}
+
+/* JavaScript is behind the port: what it sends comes in here, what leaves here it receives. */
+static void become_script(struct handle_port *handle)
+{
+	struct port *port = &handle->member.port;
+
+	*port = (struct port){ .kind = PORT_SCRIPT, .fd = -1, .takes_super = true, .max_frame = MAX_FRAME_BYTES,
+			       .queue = port->queue };
+	port->sent = handle->script_counters;
+	port->received = handle->script_counters + COUNTERS_PER_DIRECTION;
+}
+
+/* fabricOpen(tableSize, seed, expireMs): a number for a fabric without ports, or -errno. */
+static napi_value fabric_open(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t size, seed, expire_ms;
+	int32_t id = 0;
+
+	if (!get_arguments(env, info, 3, &arguments) || !get_int(&arguments, 0, &size) ||
+	    !get_int(&arguments, 1, &seed) || !get_int(&arguments, 2, &expire_ms))
+		return NULL;
+	struct handle *handle = calloc(1, sizeof *handle);
+	if (handle == NULL)
+		return number(env, -ENOMEM);
+	handle->env = env;
+	int error = fabric_prepare(&handle->fabric, size < 0 ? 0 : (uint32_t)size, (uint32_t)seed,
+				   expire_ms < 0 ? 0 : (uint32_t)expire_ms);
+	datapath_lock();
+	if (error == 0)
+		error = datapath_start();
+	while (id < MAX_FABRICS && fabrics[id] != NULL)
+		id++;
+	if (error == 0 && id == MAX_FABRICS)
+		error = ENOSPC;
+	if (error == 0)
+		fabrics[id] = handle;
+	datapath_unlock();
+	if (error != 0) {
+		fabric_release(&handle->fabric);
+		free(handle);
+		return number(env, -error);
+	}
+	return number(env, id);
+}
+
+/* fabricNotice(fabric): a descriptor that is readable when a port has reports; it goes with the fabric. */
+static napi_value fabric_notice(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &id))
+		return NULL;
+	datapath_lock();
+	const struct handle *handle = find_fabric(id);
+	int notice = handle == NULL ? -EINVAL : handle->fabric.notice;
+	datapath_unlock();
+	return number(env, notice);
+}
+
+/*
+ * fabricAddPort(fabric, counters): a number for a port with JavaScript behind it, or -errno. The counters are those
+ * of the plug that JavaScript has in its hands.
+ */
+static napi_value fabric_add_port(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &id))
+		return NULL;
+	struct handle_port *port = calloc(1, sizeof *port);
+	if (port == NULL)
+		return number(env, -ENOMEM);
+	port->script_counters = get_counters(&arguments, 1, &port->script_reference);
+	if (port->script_counters == NULL) {
+		free(port);
+		return NULL;
+	}
+	become_script(port);
+	datapath_lock();
+	struct handle *handle = find_fabric(id);
+	int error = handle == NULL ? EINVAL : datapath_enter(&port->member);
+	if (error == 0) {
+		error = fabric_add(&handle->fabric, &port->member);
+		if (error != 0)
+			datapath_leave(&port->member);
+	}
+	datapath_unlock();
+	if (error != 0) {
+		drop_reference(env, &port->script_reference);
+		free(port);
+		return number(env, -error);
+	}
+	return number(env, port->member.id);
+}
+
+/* Puts JavaScript back behind the port; the descriptor is not touched afterwards. */
+static void detach(struct handle_port *handle)
+{
+	if (handle->member.port.kind == PORT_SCRIPT)
+		return;
+	datapath_unwatch(&handle->member);
+	port_drop(&handle->member.port, DROP_DOWN);
+	become_script(handle);
+	fabric_settle(&handle->member);
+}
+
+/*
+ * fabricAttach(port, fd, flags, maxFrameBytes, counters): puts a TAP or a socket behind the port; 0 or -errno. The
+ * descriptor has to stay open until fabricDetach. What waited for JavaScript is dropped.
+ */
+static napi_value fabric_attach(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id, fd, flags, max_frame;
+	napi_ref reference = NULL;
+
+	if (!get_arguments(env, info, 5, &arguments) || !get_int(&arguments, 0, &id) || !get_int(&arguments, 1, &fd) ||
+	    !get_int(&arguments, 2, &flags) || !get_int(&arguments, 3, &max_frame))
+		return NULL;
+	double *counters = get_counters(&arguments, 4, &reference);
+	if (counters == NULL)
+		return NULL;
+	datapath_lock();
+	struct handle_port *handle = find_port(id);
+	int error = handle == NULL || handle->member.port.kind != PORT_SCRIPT ? EINVAL : 0;
+	if (error == 0) {
+		struct port *port = &handle->member.port;
+		port_drop(port, DROP_DOWN);
+		*port = (struct port){
+			.kind = flags & END_IS_TAP ? PORT_TAP : PORT_SOCKET, .fd = fd, .burst = 1,
+			.takes_super = (flags & END_TAKES_SUPER) != 0, .empty_is_end = (flags & END_EMPTY_IS_END) != 0,
+			.max_frame = (uint32_t)max_frame, .received = counters,
+			.sent = counters + COUNTERS_PER_DIRECTION, .queue = port->queue,
+		};
+		handle->end_reference = reference;
+		handle->member.reports = 0;
+		fabric_settle(&handle->member);
+		error = datapath_watch(&handle->member, handle->member.held_by == NULL ? EPOLLIN : 0);
+		if (error != 0)
+			detach(handle);
+	}
+	datapath_unlock();
+	if (error != 0) {
+		if (handle != NULL)
+			handle->end_reference = NULL;
+		drop_reference(env, &reference);
+	}
+	return number(env, -error);
+}
+
+/* fabricDetach(port): JavaScript is behind it again. What still waited to leave is dropped and counted. */
+static napi_value fabric_detach(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &id))
+		return NULL;
+	datapath_lock();
+	struct handle_port *handle = find_port(id);
+	if (handle != NULL)
+		detach(handle);
+	datapath_unlock();
+	if (handle != NULL)
+		drop_reference(env, &handle->end_reference);
+	return NULL;
+}
+
+/* To be called with the lock. */
+static void take_out(struct handle_port *handle)
+{
+	detach(handle);
+	fabric_remove(&handle->member);
+	datapath_leave(&handle->member);
+}
+
+static void free_port(napi_env env, struct handle_port *handle)
+{
+	port_release(&handle->member.port);
+	drop_reference(env, &handle->script_reference);
+	drop_reference(env, &handle->end_reference);
+	free(handle);
+}
+
+/* fabricRemovePort(port): addresses heard there are forgotten. */
+static napi_value fabric_remove_port(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &id))
+		return NULL;
+	datapath_lock();
+	struct handle_port *handle = find_port(id);
+	if (handle != NULL)
+		take_out(handle);
+	datapath_unlock();
+	if (handle != NULL)
+		free_port(env, handle);
+	return NULL;
+}
+
+static void count_good_frames(double *counters, const struct frame_slot *slots, int32_t count)
+{
+	for (int32_t i = 0; i < count; i++) {
+		if (slots[i].length < MIN_FRAME_BYTES || slots[i].length > MAX_FRAME_BYTES)
+			continue;
+		counters[COUNT_FRAMES]++;
+		counters[COUNT_BYTES] += slots[i].length;
+	}
+}
+
+/*
+ * fabricSend(port, arena, slots, count): sends the frames from a port with JavaScript behind it. The answer says
+ * whether it had better wait (SENT_IS_HELD), and whether there are reports to look at (SENT_HAS_REPORTS).
+ */
+static napi_value fabric_send(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct batch batch;
+	int32_t id, count;
+	int answer = 0;
+
+	if (!get_arguments(env, info, 4, &arguments) || !get_int(&arguments, 0, &id) ||
+	    !get_batch(&arguments, 1, &batch) || !get_int(&arguments, 3, &count) ||
+	    !check_slots(env, &batch, 0, count))
+		return NULL;
+	const struct frames frames = { .arena = batch.arena.data, .arena_size = batch.arena.length,
+				       .slots = batch.slots, .count = (uint32_t)count };
+	datapath_lock();
+	struct handle_port *handle = find_port(id);
+	if (handle != NULL && handle->member.port.kind == PORT_SCRIPT) {
+		struct member *member = &handle->member;
+		count_good_frames(member->port.received, batch.slots, count);
+		member->fabric->in_script = true;
+		fabric_forward(member, &frames);
+		member->fabric->in_script = false;
+		answer = (member->held_by != NULL ? SENT_IS_HELD : 0) |
+			 (member->fabric->has_reports ? SENT_HAS_REPORTS : 0);
+	}
+	datapath_unlock();
+	return number(env, answer);
+}
+
+/* fabricTake(port, arena, slots): moves frames that wait for JavaScript into a batch; how many. */
+static napi_value fabric_take(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct batch batch;
+	int32_t id;
+	uint32_t taken = 0;
+
+	if (!get_arguments(env, info, 3, &arguments) || !get_int(&arguments, 0, &id) ||
+	    !get_batch(&arguments, 1, &batch))
+		return NULL;
+	datapath_lock();
+	struct handle_port *handle = find_port(id);
+	if (handle != NULL && handle->member.port.kind == PORT_SCRIPT) {
+		taken = port_take(&handle->member.port, batch.arena.data, batch.arena.length, batch.slots,
+				  (uint32_t)batch.capacity);
+		fabric_settle(&handle->member);
+	}
+	datapath_unlock();
+	return number(env, taken);
+}
+
+/*
+ * fabricReports(fabric, words): what is to be known of the ports since the last call, two words each: the port, and
+ * REPORT_ bits. How many ports; those that found no room come with the next call.
+ */
+static napi_value fabric_reports(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id, *words;
+	size_t length, count = 0;
+	eventfd_t ignored;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &id) ||
+	    !get_words(&arguments, 1, WORDS_PER_REPORT, &words, &length))
+		return NULL;
+	datapath_lock();
+	struct handle *handle = find_fabric(id);
+	struct fabric *fabric = handle == NULL ? NULL : &handle->fabric;
+	bool has_more = false;
+	if (fabric != NULL)
+		eventfd_read(fabric->notice, &ignored);
+	for (uint32_t i = 0; fabric != NULL && fabric->has_reports && i < fabric->count; i++) {
+		struct member *member = fabric->members[i];
+		if (member->reports == 0)
+			continue;
+		has_more = (count + 1) * WORDS_PER_REPORT > length;
+		if (has_more)
+			break;
+		words[count * WORDS_PER_REPORT] = (int32_t)member->id;
+		words[count * WORDS_PER_REPORT + 1] = (int32_t)member->reports;
+		member->reports = 0;
+		count++;
+	}
+	if (fabric != NULL) {
+		fabric->has_reports = has_more;
+		if (has_more)
+			eventfd_write(fabric->notice, 1);
+	}
+	datapath_unlock();
+	return number(env, (int64_t)count);
+}
+
+/*
+ * fabricTable(fabric, words): the addresses that are known, four words each: the key's low and high half (see
+ * struct forwarding_entry), the port, the age in tenths of a second. How many; no more than there is room for.
+ */
+static napi_value fabric_table(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id, *words;
+	size_t length, count = 0;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &id) ||
+	    !get_words(&arguments, 1, 0, &words, &length))
+		return NULL;
+	datapath_lock();
+	const struct handle *handle = find_fabric(id);
+	const struct forwarding_table *table = handle == NULL ? NULL : &handle->fabric.table;
+	const uint32_t now = handle == NULL ? 0 : fabric_now(&handle->fabric);
+	for (uint32_t i = 0; table != NULL && i < table->size && (count + 1) * WORDS_PER_ENTRY <= length; i++) {
+		const struct forwarding_entry *entry = &table->entries[i];
+		int32_t *word = words + count * WORDS_PER_ENTRY;
+		if (!forwarding_entry_is_fresh(table, entry, now))
+			continue;
+		word[0] = (int32_t)(uint32_t)entry->key;
+		word[1] = (int32_t)(uint32_t)(entry->key >> 32);
+		word[2] = (int32_t)entry->port;
+		word[3] = (int32_t)(now - entry->seen);
+		count++;
+	}
+	datapath_unlock();
+	return number(env, (int64_t)count);
+}
+
+/* fabricAdvance(fabric, ms): makes the clock by which addresses age go ahead. */
+static napi_value fabric_advance(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id, ms;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &id) || !get_int(&arguments, 1, &ms))
+		return NULL;
+	datapath_lock();
+	struct handle *handle = find_fabric(id);
+	if (handle != NULL)
+		handle->fabric.clock_ms += ms;
+	datapath_unlock();
+	return NULL;
+}
+
+/* Closes a fabric and all its ports. To be called with the lock. */
+static void close_fabric(int32_t id)
+{
+	struct handle *handle = fabrics[id];
+
+	fabrics[id] = NULL;
+	while (handle->fabric.count > 0) {
+		struct handle_port *port = (struct handle_port *)handle->fabric.members[0];
+		take_out(port);
+		free_port(handle->env, port);
+	}
+	fabric_release(&handle->fabric);
+	free(handle);
+}
+
+/* fabricClose(fabric): nothing touches descriptors that were attached to its ports afterwards. */
+static napi_value fabric_close(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &id))
+		return NULL;
+	datapath_lock();
+	if (find_fabric(id) != NULL)
+		close_fabric(id);
+	datapath_unlock();
+	return NULL;
+}
+
+/* A worker thread of Node.js ends: its counters go, so its fabrics have to. */
+static void close_fabrics_of(void *env)
+{
+	datapath_lock();
+	for (int32_t id = 0; id < MAX_FABRICS; id++) {
+		if (fabrics[id] != NULL && fabrics[id]->env == env)
+			close_fabric(id);
+	}
+	datapath_unlock();
+}
+
+void fabric_init(napi_env env, napi_value exports)
+{
+	napi_add_env_cleanup_hook(env, close_fabrics_of, env);
+	export_function(env, exports, "fabricOpen", fabric_open);
+	export_function(env, exports, "fabricNotice", fabric_notice);
+	export_function(env, exports, "fabricAddPort", fabric_add_port);
+	export_function(env, exports, "fabricAttach", fabric_attach);
+	export_function(env, exports, "fabricDetach", fabric_detach);
+	export_function(env, exports, "fabricRemovePort", fabric_remove_port);
+	export_function(env, exports, "fabricSend", fabric_send);
+	export_function(env, exports, "fabricTake", fabric_take);
+	export_function(env, exports, "fabricReports", fabric_reports);
+	export_function(env, exports, "fabricTable", fabric_table);
+	export_function(env, exports, "fabricAdvance", fabric_advance);
+	export_function(env, exports, "fabricClose", fabric_close);
+}

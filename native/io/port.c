@@ -1,0 +1,347 @@
+#define _GNU_SOURCE
+#include "port.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "frame_io.h"
+#include "segment.h"
+#include "hot.h"
+
+/* Seven super-frames, or a hundred frames of 1514 bytes, stay in the second-level cache. */
+#define TAP_ARENA_BYTES (512 * 1024)
+#define RECEIVE_BYTES ((size_t)MAX_DATAGRAMS * MAX_FRAME_BYTES)
+#define FULL_BURSTS_TO_GROW 4
+/* Holds what the largest batch of a TAP becomes when it is cut, and as much again. */
+#define QUEUE_BYTES (1024 * 1024)
+#define QUEUE_SLOTS 1024
+
+bool receive_room_prepare(struct receive_room *room)
+{
+	/* Pages that were never touched take no memory. */
+	room->arena_size = RECEIVE_BYTES;
+	room->arena = malloc(room->arena_size);
+	return room->arena != NULL;
+}
+
+int64_t port_now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+HOT static void count_frames(double *counters, const struct frame_slot *slots, uint32_t count)
+{
+	uint64_t bytes = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		bytes += slots[i].length;
+	counters[COUNT_FRAMES] += count;
+	counters[COUNT_BYTES] += (double)bytes;
+}
+
+/* Leaves out what is no frame; returns how many remain. */
+HOT static uint32_t keep_good_frames(struct port *port, struct frame_slot *slots, uint32_t count)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		uint32_t length = slots[i].length;
+		if (length == FRAME_TOO_LONG)
+			port->received[DROP_TOO_LONG]++;
+		else if (length == 0 && port->empty_is_end)
+			port->is_gone = true;
+		else if (length < MIN_FRAME_BYTES)
+			port->received[DROP_TOO_SHORT]++;
+		else
+			slots[kept++] = slots[i];
+	}
+	return kept;
+}
+
+/*
+ * Asking for more frames than come costs a system call that finds nothing, on the way of a lone frame: only when
+ * as many as asked for came several times in a row, more are asked for.
+ */
+HOT static void adapt_burst(struct port *port, uint32_t count)
+{
+	if (count < port->burst) {
+		port->burst = count > port->burst / 2 ? count : (port->burst + 1) / 2;
+		port->full_bursts = 0;
+	} else if (++port->full_bursts == FULL_BURSTS_TO_GROW) {
+		port->burst = port->burst < BURST_FRAMES / 2 ? 2 * port->burst : BURST_FRAMES;
+		port->full_bursts = 0;
+	}
+}
+
+/* What a connected socket says when the socket at the other end was closed, or connected elsewhere. */
+static bool means_gone(int error)
+{
+	return error == ECONNRESET || error == ECONNREFUSED || error == ENOTCONN || error == EPIPE;
+}
+
+HOT int port_receive(struct port *port, struct receive_room *room)
+{
+	const bool is_tap = port->kind == PORT_TAP;
+	int count = is_tap ? tap_read(port->fd, room->arena, TAP_ARENA_BYTES, room->slots, port->burst, MAX_FRAME_BYTES)
+			   : datagrams_receive(port->fd, room->arena, room->arena_size, room->slots, port->burst,
+					       MAX_FRAME_BYTES);
+	if (count <= 0) {
+		port->is_gone = port->is_gone || (!is_tap && means_gone(-count));
+		return count;
+	}
+	adapt_burst(port, (uint32_t)count);
+	uint32_t good = keep_good_frames(port, room->slots, (uint32_t)count);
+	count_frames(port->received, room->slots, good);
+	return (int)good;
+}
+
+HOT static void write_to_tap(struct port *port, const struct frames *frames)
+{
+	struct tap_written written;
+
+	tap_write(port->fd, frames->arena, frames->arena_size, frames->slots, frames->count, port->takes_super, &written);
+	count_frames(port->sent, frames->slots, frames->count);
+	port->sent[COUNT_FRAMES] -= written.refused + written.too_short + written.too_long;
+	port->sent[COUNT_BYTES] -= written.lost_bytes;
+	port->sent[DROP_TOO_SHORT] += written.too_short;
+	port->sent[DROP_TOO_LONG] += written.too_long;
+	port->sent[written.last_errno == EIO ? DROP_DOWN : DROP_REFUSED] += written.refused;
+	/* Some kernels refuse correct super-frames: from now on they get ordinary ones. */
+	if (written.super_refused > 0)
+		port->takes_super = false;
+}
+
+uint32_t port_waiting(const struct port *port)
+{
+	return port->queue.count - port->queue.first;
+}
+
+HOT bool port_is_full(const struct port *port)
+{
+	if (port->kind == PORT_SCRIPT)
+		return port_waiting(port) > QUEUE_SLOTS / 2 || port->queue.used > QUEUE_BYTES / 2;
+	return port_waiting(port) > 0;
+}
+
+static void clear_queue(struct frame_queue *queue)
+{
+	queue->first = 0;
+	queue->count = 0;
+	queue->used = 0;
+}
+
+static bool prepare_queue(struct frame_queue *queue)
+{
+	if (queue->arena != NULL)
+		return true;
+	/* Side by side: a lone frame then touches one page. */
+	queue->slots = calloc(1, QUEUE_SLOTS * sizeof *queue->slots + QUEUE_BYTES);
+	if (queue->slots == NULL)
+		return false;
+	queue->arena = (uint8_t *)(queue->slots + QUEUE_SLOTS);
+	return true;
+}
+
+/* Moves the frames that wait to the beginning. */
+static void compact(struct frame_queue *queue)
+{
+	const uint32_t start = queue->slots[queue->first].offset;
+
+	memmove(queue->arena, queue->arena + start, queue->used - start);
+	memmove(queue->slots, queue->slots + queue->first, (queue->count - queue->first) * sizeof *queue->slots);
+	queue->count -= queue->first;
+	queue->first = 0;
+	queue->used -= start;
+	for (uint32_t i = 0; i < queue->count; i++)
+		queue->slots[i].offset -= start;
+}
+
+/* Copies super-frames as they are; returns how many frames were dealt with. */
+static uint32_t enqueue_whole(struct frame_queue *queue, const struct frames *frames, uint32_t first)
+{
+	uint32_t next = first;
+
+	for (; next < frames->count && queue->count < QUEUE_SLOTS; next++) {
+		const struct frame_slot *slot = &frames->slots[next];
+		if (slot->length > QUEUE_BYTES - queue->used)
+			break;
+		memcpy(queue->arena + queue->used, frames->arena + slot->offset, slot->length);
+		queue->slots[queue->count] = *slot;
+		queue->slots[queue->count++].offset = (uint32_t)queue->used;
+		queue->used += slot->length;
+	}
+	return next - first;
+}
+
+/* Cuts super-frames; returns how many were dealt with. */
+static uint32_t enqueue_cut(struct port *port, const struct frames *frames, uint32_t first)
+{
+	struct frame_queue *queue = &port->queue;
+	struct segment_output output = {
+		.bytes = queue->arena, .size = QUEUE_BYTES, .used = queue->used, .slots = queue->slots,
+		.capacity = QUEUE_SLOTS, .count = queue->count, .max_frame = port->max_frame,
+	};
+	struct segment_result result;
+
+	segment_batch(frames->arena, frames->arena_size, frames->slots, first, frames->count - first, &output, &result);
+	queue->count = output.count;
+	queue->used = output.used;
+	port->sent[DROP_MALFORMED] += result.malformed;
+	port->sent[DROP_TOO_LONG] += result.too_long;
+	return result.consumed;
+}
+
+/* Queues frames behind those that wait, from @first on; returns the first that did not fit. */
+static uint32_t enqueue(struct port *port, const struct frames *frames, uint32_t first)
+{
+	struct frame_queue *queue = &port->queue;
+
+	if (!prepare_queue(queue))
+		return first;
+	for (;;) {
+		first += port->takes_super ? enqueue_whole(queue, frames, first) : enqueue_cut(port, frames, first);
+		if (first == frames->count || queue->first == 0)
+			return first;
+		compact(queue);
+	}
+}
+
+static enum counter reason_of(int error)
+{
+	if (error == EMSGSIZE)
+		return DROP_TOO_LONG;
+	return means_gone(error) || error == ENOENT ? DROP_DOWN : DROP_REFUSED;
+}
+
+/* Counts frames that could not leave because of an error. */
+static void fail(struct port *port, int error, uint32_t count)
+{
+	port->is_gone = port->is_gone || means_gone(error);
+	port->sent[reason_of(error)] += count;
+}
+
+HOT static void flush_to_tap(struct port *port)
+{
+	struct frame_queue *queue = &port->queue;
+	struct frames frames = {
+		.arena = queue->arena, .arena_size = QUEUE_BYTES, .slots = queue->slots + queue->first,
+		.count = queue->count - queue->first,
+	};
+
+	write_to_tap(port, &frames);
+	clear_queue(queue);
+}
+
+HOT bool port_flush(struct port *port)
+{
+	struct frame_queue *queue = &port->queue;
+	const uint32_t before = queue->first;
+
+	if (port->kind == PORT_SCRIPT)
+		return port_waiting(port) == 0;
+	if (port->kind == PORT_TAP)
+		flush_to_tap(port);
+	while (queue->first < queue->count) {
+		const struct frame_slot *slots = queue->slots + queue->first;
+		int sent = datagrams_send(port->fd, queue->arena, slots, queue->count - queue->first);
+		if (sent == -EAGAIN) {
+			if (queue->first > before)
+				port->progress_ms = port_now_ms();
+			return false;
+		}
+		if (sent < 0) {
+			/* This frame can never leave; those behind it perhaps can. */
+			fail(port, -sent, 1);
+			queue->first++;
+			continue;
+		}
+		count_frames(port->sent, slots, (uint32_t)sent);
+		queue->first += (uint32_t)sent;
+	}
+	clear_queue(queue);
+	return true;
+}
+
+/* Whether frames can leave as they are. */
+HOT static bool are_plain(const struct frame_slot *slots, uint32_t count, uint32_t max_frame)
+{
+	bool plain = true;
+
+	for (uint32_t i = 0; plain && i < count; i++)
+		plain = slots[i].offload.flags == 0 && slots[i].offload.gso_type == 0 && slots[i].length <= max_frame;
+	return plain;
+}
+
+/* Sends what it can of frames that are plain, from where they are; returns how many left. */
+HOT static uint32_t send_plain(struct port *port, const struct frames *frames)
+{
+	if (port->kind != PORT_SOCKET || port_waiting(port) > 0 ||
+	    !are_plain(frames->slots, frames->count, port->max_frame))
+		return 0;
+	int sent = datagrams_send(port->fd, frames->arena, frames->slots, frames->count);
+	if (sent <= 0)
+		return 0;
+	count_frames(port->sent, frames->slots, (uint32_t)sent);
+	return (uint32_t)sent;
+}
+
+HOT void port_send(struct port *port, const struct frames *frames)
+{
+	if (port->is_gone) {
+		port->sent[DROP_DOWN] += frames->count;
+		return;
+	}
+	if (port->kind == PORT_TAP && port->takes_super) {
+		write_to_tap(port, frames);
+		return;
+	}
+	const bool had_to_wait = port_waiting(port) > 0;
+	uint32_t done = send_plain(port, frames);
+	for (uint32_t before = UINT32_MAX; done < frames->count && done != before;) {
+		before = done;
+		done = enqueue(port, frames, done);
+		if (had_to_wait || !port_flush(port))
+			break;
+	}
+	if (!had_to_wait && port_waiting(port) > 0)
+		port->progress_ms = port_now_ms();
+	port->sent[DROP_QUEUE_FULL] += frames->count - done;
+}
+
+uint32_t port_take(struct port *port, uint8_t *arena, size_t arena_size, struct frame_slot *slots, uint32_t capacity)
+{
+	struct frame_queue *queue = &port->queue;
+	size_t used = 0;
+	uint32_t taken = 0;
+
+	for (; taken < capacity && queue->first < queue->count; queue->first++, taken++) {
+		const struct frame_slot *slot = &queue->slots[queue->first];
+		if (slot->length > arena_size - used)
+			break;
+		memcpy(arena + used, queue->arena + slot->offset, slot->length);
+		slots[taken] = *slot;
+		slots[taken].offset = (uint32_t)used;
+		used += slot->length;
+	}
+	if (queue->first == queue->count)
+		clear_queue(queue);
+	count_frames(port->sent, slots, taken);
+	return taken;
+}
+
+void port_drop(struct port *port, enum counter reason)
+{
+	port->sent[reason] += port_waiting(port);
+	clear_queue(&port->queue);
+}
+
+void port_release(struct port *port)
+{
+	port_drop(port, DROP_DOWN);
+	free(port->queue.slots);
+	port->queue = (struct frame_queue){ 0 };
+}

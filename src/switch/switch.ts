@@ -1,0 +1,161 @@
+/**
+ * A switch of our own: ports for plugs of any kind, one Ethernet.
+ *
+ * It learns which station is behind which port (MAC address and VLAN), sends what it does not know everywhere, and
+ * leaves tags alone. The forwarding is done in native/io/fabric.c; who has a port, and for how long, is decided here.
+ */
+import { VdensError } from '../errors.ts';
+import { FrameBatch } from '../frames/batch.ts';
+import { formatMac } from '../net/mac.ts';
+import { cable } from '../plugs/cable.ts';
+import { Fabric } from '../plugs/fabric.ts';
+import type { Plug } from '../plugs/plug.ts';
+import { SwitchPort } from './switch-port.ts';
+
+/** As many as a TAP gives at once. */
+const BATCH_BYTES = 512 * 1024;
+const BATCH_FRAMES = 128;
+
+/** Twice what a class of thirty with a few machines each needs; an address that finds no room is flooded. */
+export const DEFAULT_TABLE_SIZE = 1024;
+/** Seconds, as the originals have it. */
+export const DEFAULT_EXPIRE_SECONDS = 120;
+/** The most ports that a switch may have. */
+export const MAX_PORTS = 4096;
+
+/** What kind of switch. */
+export interface SwitchOptions {
+  /** What people call it. @defaultValue `switch` */
+  readonly label?: string;
+  /** Whether every frame goes to every port, as on one shared wire. @defaultValue false */
+  readonly hub?: boolean;
+  /** How many addresses are remembered, rounded up to a power of two. @defaultValue 1024 */
+  readonly tableSize?: number;
+  /** Changes which addresses share places in the table. @defaultValue 0 */
+  readonly hashSeed?: number;
+  /** How long an address that is not heard of is remembered, in seconds. @defaultValue 120 */
+  readonly expireSeconds?: number;
+  /** The most ports at a time. @defaultValue 4096 */
+  readonly maxPorts?: number;
+}
+
+/** Which port. */
+export interface PortOptions {
+  /** What people call it. @defaultValue the switch's label and the number */
+  readonly label?: string;
+  /** The number wished for; the next free one when it is taken. */
+  readonly number?: number | undefined;
+  /** Who is behind it, for people. */
+  readonly description?: string;
+}
+
+/** A station, and where it is. */
+export interface ForwardingEntry {
+  /** Such as `02:00:00:00:00:01`. */
+  readonly mac: string;
+  /** 0 for frames without a tag. */
+  readonly vlan: number;
+  /** The port's number. */
+  readonly port: number;
+  /** Since it was heard of last. */
+  readonly ageSeconds: number;
+}
+
+export class Switch implements AsyncDisposable {
+  readonly label: string;
+  readonly isHub: boolean;
+  readonly #maxPorts: number;
+  readonly #fabric: Fabric;
+  readonly #batch = new FrameBatch(new Uint8Array(BATCH_BYTES), BATCH_FRAMES);
+  readonly #ports = new Map<number, SwitchPort>();
+  #closed = false;
+
+  /** @throws VdensError `ERR_NATIVE` when the process has no descriptor or memory left for it */
+  constructor(options: SwitchOptions = {}) {
+    this.label = options.label ?? (options.hub === true ? 'hub' : 'switch');
+    this.isHub = options.hub ?? options.tableSize === 0;
+    this.#maxPorts = options.maxPorts ?? MAX_PORTS;
+    const { tableSize = DEFAULT_TABLE_SIZE, expireSeconds = DEFAULT_EXPIRE_SECONDS, hashSeed = 0 } = options;
+    this.#fabric = new Fabric({
+      tableSize: this.isHub ? 0 : tableSize,
+      hashSeed,
+      expireMs: Math.min(expireSeconds * 1000, 2 ** 31 - 1),
+    });
+  }
+
+  /** The ports, by number. */
+  get ports(): readonly SwitchPort[] {
+    return [...this.#ports.values()].sort((a, b) => a.number - b.number);
+  }
+
+  /** The stations that are known, by port. */
+  get forwardingTable(): readonly ForwardingEntry[] {
+    const numbers = new Map([...this.#ports.values()].map((port) => [port.fabricPort, port.number]));
+    return this.#fabric
+      .entries()
+      .map(({ address, vlan, port, ageSeconds }) => ({
+        mac: formatMac(address),
+        vlan,
+        port: numbers.get(port) ?? 0,
+        ageSeconds,
+      }))
+      .sort((a, b) => a.port - b.port || a.vlan - b.vlan || (a.mac < b.mac ? -1 : 1));
+  }
+
+  /**
+   * A new port, as a plug: to be cabled to another plug, given to a program, or used directly.
+   *
+   * @throws VdensError `ERR_CLOSED`; `ERR_SWITCH` when all ports are in use
+   */
+  port(options: PortOptions = {}): SwitchPort {
+    if (this.#closed) throw new VdensError('ERR_CLOSED', `${this.label}: the switch is closed`);
+    const number = this.#freeNumber(options.number);
+    const port = new SwitchPort({
+      number,
+      label: options.label ?? `${this.label} port ${number}`,
+      fabric: this.#fabric,
+      batch: this.#batch,
+      closed: () => this.#ports.delete(number),
+    });
+    port.description = options.description ?? '';
+    this.#ports.set(number, port);
+    return port;
+  }
+
+  /** Plugs something in, from now on, until the port is closed. */
+  attach(plug: Plug, options: PortOptions = {}): SwitchPort {
+    const port = this.port({ description: plug.label, ...options });
+    cable(plug, port);
+    return port;
+  }
+
+  /** Makes the clock by which stations are forgotten go ahead. */
+  advanceClock(seconds: number): void {
+    this.#fabric.advanceClock(seconds * 1000);
+  }
+
+  /** Lets go of everything; what was plugged in goes `down`, and stays its owner's to close. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    for (const port of [...this.#ports.values()]) port.lose('the switch was closed');
+    this.#ports.clear();
+    this.#fabric.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #freeNumber(wanted: number | undefined): number {
+    if (wanted !== undefined && wanted > 0 && wanted <= this.#maxPorts && !this.#ports.has(wanted)) return wanted;
+    for (let number = 1; number <= this.#maxPorts; number++) if (!this.#ports.has(number)) return number;
+    const message = `${this.label}: all ${this.#maxPorts} ports are in use. Close one, or allow more with maxPorts`;
+    throw new VdensError('ERR_SWITCH', message, { value: String(this.#maxPorts) });
+  }
+}
+
+/** Makes a switch. */
+export function createSwitch(options: SwitchOptions = {}): Switch {
+  return new Switch(options);
+}
