@@ -7,7 +7,7 @@
 import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkout, type Owner, original, spawnBackground } from '../test/interop/harness.ts';
+import { type CommandOptions, checkout, type Owner, original, spawnBackground } from '../test/interop/harness.ts';
 import type { Samples } from './row.ts';
 
 /** How much is measured, and what is taken for ours. */
@@ -29,7 +29,7 @@ export interface Bench extends Owner, AsyncDisposable {
   readonly originalVdens: string | undefined;
   /** Says what is going on, on a terminal only. */
   progress(text: string): void;
-  /** Puts a remark below the table. */
+  /** Puts a remark below the table: its first line. */
   note(text: string): void;
   close(): Promise<void>;
 }
@@ -47,7 +47,7 @@ export function createBench(options: BenchOptions, name: string, notes: string[]
     progress: (text) => {
       if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${name}: ${text}`);
     },
-    note: (text) => void notes.push(`${name}: ${text}`),
+    note: (text) => void notes.push(`${name}: ${text.split('\n', 1)[0]}`),
     after: (release) => void releases.push(release),
     close,
     [Symbol.asyncDispose]: close,
@@ -82,6 +82,36 @@ export async function interleave(
   return samples;
 }
 
+/** An owner that is over before its bench is: at the end of its block, or with the bench when that is interrupted. */
+export function openScope(bench: Bench): Owner & AsyncDisposable {
+  const releases: (() => void | Promise<void>)[] = [];
+  const close = async (): Promise<void> => {
+    for (let release = releases.pop(); release !== undefined; release = releases.pop()) await release();
+  };
+  bench.after(close);
+  return { after: (release) => void releases.push(release), [Symbol.asyncDispose]: close };
+}
+
+/** Opens what a side needs. One that does not start is noted and left out. */
+export async function openSide<T>(bench: Bench, side: string, open: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await open();
+  } catch (error) {
+    bench.note(`${side} did not start: ${error instanceof Error ? error.message : error}`);
+    return undefined;
+  }
+}
+
+/** Arguments of an iperf3 that sends for as long as the options say; {@link findIperfResult} reads what it prints. */
+export function iperfClient(bench: Bench, address: string): string[] {
+  return ['iperf3', '--client', address, '--time', `${bench.options.seconds}`, '--json'];
+}
+
+/** How long a run of iperf3 may take, in milliseconds. */
+export function iperfTimeoutMs(bench: Bench): number {
+  return bench.options.seconds * 1000 + 20_000;
+}
+
 /**
  * Runs a program until `find` finds what it looks for in its output, and ends it: that it prints is enough, because
  * the original `vdens` sometimes does not exit when its command has.
@@ -91,6 +121,7 @@ export async function readFrom<T>(
   argv: readonly string[],
   find: (output: string) => T | undefined,
   timeoutMs: number,
+  options: CommandOptions = {},
 ): Promise<T> {
   const owned: { release?: () => void | Promise<void> } = {};
   const end = async (): Promise<void> => {
@@ -104,7 +135,7 @@ export async function readFrom<T>(
       owned.release = release;
     },
   };
-  const running = await spawnBackground(owner, argv);
+  const running = await spawnBackground(owner, argv, options);
   try {
     const deadline = performance.now() + timeoutMs;
     for (;;) {

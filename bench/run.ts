@@ -10,14 +10,40 @@ import { parseArgs } from 'node:util';
 import { checkout, original } from '../test/interop/harness.ts';
 import { type Bench, type BenchOptions, builtVdens, createBench } from './harness.ts';
 import type { Row } from './row.ts';
+import { bigTable } from './rows/big-table.ts';
+import { manyMemory, manyPingEach, manySetUp, manySetUpEach } from './rows/many.ts';
 import { memory } from './rows/memory.ts';
+import { originalsOnPlug, originalsOnSwitch } from './rows/originals-on-ours.ts';
+import { ptp } from './rows/ptp.ts';
+import { ringFairness, ringTotal } from './rows/ring.ts';
 import { startUp } from './rows/start-up.ts';
+import { switchOurs, switchOursRoundTrip, switchOursSockets, switchOursVeth } from './rows/switch-ours.ts';
 import { switchRoundTrip } from './rows/switch-round-trip.ts';
 import { switchThroughput } from './rows/switch-throughput.ts';
 import { tapToTap } from './rows/tap-to-tap.ts';
 import { formatTable, type MeasuredRow, toJson, writeBetweenMarkers } from './table.ts';
 
-const rows: readonly Row[] = [switchThroughput, switchRoundTrip, tapToTap, startUp, memory];
+const rows: readonly Row[] = [
+  switchThroughput,
+  switchRoundTrip,
+  switchOurs,
+  switchOursSockets,
+  switchOursVeth,
+  switchOursRoundTrip,
+  originalsOnSwitch,
+  originalsOnPlug,
+  ptp,
+  ringTotal,
+  ringFairness,
+  bigTable,
+  manySetUp,
+  manySetUpEach,
+  manyMemory,
+  manyPingEach,
+  tapToTap,
+  startUp,
+  memory,
+];
 
 const help = `Usage: npm run bench [-- options]
 
