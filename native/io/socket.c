@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -109,6 +110,38 @@ static napi_value accept_connection(napi_env env, napi_callback_info info)
 	return result_or_errno(env, accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
 }
 
+/* peerCredentials(fd, credentials): 0; pid, uid and gid of who connected, as they were then. */
+static napi_value peer_credentials(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct ucred peer = { 0 };
+	socklen_t size = sizeof peer;
+	int32_t fd, *credentials;
+	size_t length;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_words(&arguments, 1, 3, &credentials, &length))
+		return NULL;
+	int result = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+	if (result == 0) {
+		credentials[0] = peer.pid;
+		credentials[1] = (int32_t)peer.uid;
+		credentials[2] = (int32_t)peer.gid;
+	}
+	return result_or_errno(env, result);
+}
+
+/* lockDescriptor(fd): 0, and the file is locked for all others as long as the descriptor is open; or -EAGAIN. */
+static napi_value lock_descriptor(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
+		return NULL;
+	return result_or_errno(env, flock(fd, LOCK_EX | LOCK_NB));
+}
+
 /* send(fd, bytes): how many bytes left. */
 static napi_value send_bytes(napi_env env, napi_callback_info info)
 {
@@ -186,6 +219,38 @@ static napi_value receive_descriptors(napi_env env, napi_callback_info info)
 	return number(env, received);
 }
 
+/* sendDescriptors(fd, bytes, descriptors): how many bytes left; all the descriptors go with them. */
+static napi_value send_descriptors(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct bytes bytes;
+	int32_t fd, *descriptors;
+	size_t count;
+	union {
+		char space[CMSG_SPACE(sizeof(int) * MAX_DESCRIPTORS)];
+		struct cmsghdr align;
+	} control = { 0 };
+
+	if (!get_arguments(env, info, 3, &arguments) || !get_int(&arguments, 0, &fd) ||
+	    !get_bytes(&arguments, 1, &bytes) || !get_words(&arguments, 2, 1, &descriptors, &count))
+		return NULL;
+	if (count > MAX_DESCRIPTORS) {
+		napi_throw_range_error(env, NULL, "too many descriptors for one message");
+		return NULL;
+	}
+	struct iovec data = { .iov_base = bytes.data, .iov_len = bytes.length };
+	struct msghdr message = { .msg_iov = &data,
+				  .msg_iovlen = 1,
+				  .msg_control = control.space,
+				  .msg_controllen = CMSG_SPACE(sizeof(int) * count) };
+	struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+	header->cmsg_level = SOL_SOCKET;
+	header->cmsg_type = SCM_RIGHTS;
+	header->cmsg_len = CMSG_LEN(sizeof(int) * count);
+	memcpy(CMSG_DATA(header), descriptors, sizeof(int) * count);
+	return result_or_errno(env, sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
 /* setNonBlocking(fd): 0. */
 static napi_value set_non_blocking(napi_env env, napi_callback_info info)
 {
@@ -217,10 +282,13 @@ void socket_init(napi_env env, napi_value exports)
 	export_function(env, exports, "connectSocket", connect_socket);
 	export_function(env, exports, "listen", listen_socket);
 	export_function(env, exports, "accept", accept_connection);
+	export_function(env, exports, "peerCredentials", peer_credentials);
+	export_function(env, exports, "lockDescriptor", lock_descriptor);
 	export_function(env, exports, "send", send_bytes);
 	export_function(env, exports, "receive", receive_bytes);
 	export_function(env, exports, "readInto", read_into);
 	export_function(env, exports, "receiveDescriptors", receive_descriptors);
+	export_function(env, exports, "sendDescriptors", send_descriptors);
 	export_function(env, exports, "setNonBlocking", set_non_blocking);
 	export_function(env, exports, "closeDescriptor", close_descriptor);
 }

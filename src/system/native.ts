@@ -67,10 +67,13 @@ export interface Native {
   connectSocket(fd: number, address: Uint8Array): number;
   listen(fd: number, backlog: number): number;
   accept(fd: number): number;
+  peerCredentials(fd: number, credentials: Int32Array): number;
+  lockDescriptor(fd: number): number;
   send(fd: number, bytes: Uint8Array): number;
   receive(fd: number, buffer: Uint8Array): number;
   readInto(fd: number, buffer: Uint8Array, offset: number): number;
   receiveDescriptors(fd: number, buffer: Uint8Array, descriptors: Int32Array): number;
+  sendDescriptors(fd: number, bytes: Uint8Array, descriptors: Int32Array): number;
   setNonBlocking(fd: number): number;
   closeDescriptor(fd: number): number;
 
