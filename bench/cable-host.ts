@@ -6,18 +6,12 @@
  * `node cable-host.js SECONDS` prints what `iperf3 --json` prints.
  */
 import { cable, openNamespace } from '../src/index.ts';
+import { CLIENT_ADDRESS, SERVER_ADDRESS, transfer } from './transfer.ts';
 
 const seconds = process.argv[2] ?? '3';
 
-await using client = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.97.0.1/24'] }] });
-await using server = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.97.0.2/24'] }] });
+await using client = await openNamespace({ interfaces: [{ name: 'eth0', addresses: [CLIENT_ADDRESS] }] });
+await using server = await openNamespace({ interfaces: [{ name: 'eth0', addresses: [SERVER_ADDRESS] }] });
 cable(client.interfaces[0]!.plug, server.interfaces[0]!.plug);
 
-const serving = server.run(['iperf3', '--server', '--forceflush'], { stdio: ['ignore', 'pipe', 'ignore'] });
-await new Promise<void>((resolve) => {
-  serving.process.stdout?.on('data', (text: Buffer) => {
-    if (text.includes('Server listening')) resolve();
-  });
-});
-const transfer = ['iperf3', '--client', '10.97.0.2', '--time', seconds, '--json'];
-process.exitCode = await client.run(transfer, { stdio: 'inherit' }).exit;
+process.exitCode = await transfer(client, server, seconds);
