@@ -1,0 +1,168 @@
+/**
+ * A switch directory that is ours to serve, as long as its lock is held.
+ *
+ * What is in it is reached through the directory that was opened, not by its path, so that nothing elsewhere is
+ * touched when somebody moves another one in its place.
+ *
+ * The names are not entrusted to anybody who would remove them after our death (system/entrusted-names.ts): another
+ * switch may have taken the directory by then, and the same names would be its own. Whoever claims the directory
+ * next removes them.
+ */
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  fchmodSync,
+  constants as fs,
+  fstatSync,
+  lstatSync,
+  openSync,
+  rmdirSync,
+  type Stats,
+  unlinkSync,
+} from 'node:fs';
+import { basename, join } from 'node:path';
+import { VdensError } from '../errors.ts';
+import { errnoName, native } from '../system/native.ts';
+import { unixAddress } from '../system/unix-address.ts';
+
+/** asm-generic/fcntl.h; Node.js has no name for it. */
+const O_PATH = 0o10000000;
+const SAME_OWNER: number = -1 >>> 0;
+const OWNER_BITS = 0o700;
+
+/** Who may use what is in the directory. */
+export interface SocketPermissions {
+  /** Permission bits. */
+  readonly mode: number;
+  /** A group, as a number. */
+  readonly group?: number | undefined;
+}
+
+export class ClaimedDirectory {
+  /** Absolute, without links. */
+  readonly path: string;
+  /** What sockets are made with. */
+  readonly permissions: SocketPermissions;
+  readonly #label: string;
+  readonly #fd: number;
+  readonly #stats: Stats;
+  /** The sockets that we made in it. */
+  readonly #made = new Map<string, Stats>();
+  #isReleased = false;
+
+  /** @param fd the locked descriptor of the directory, which belongs to this from now on */
+  constructor(label: string, path: string, fd: number, permissions: SocketPermissions) {
+    this.path = path;
+    this.permissions = permissions;
+    this.#label = label;
+    this.#fd = fd;
+    this.#stats = fstatSync(fd);
+  }
+
+  /**
+   * Binds a socket to a name in the directory.
+   *
+   * The permissions are those of the unbound socket, less what the umask says, so there is no moment in which the
+   * name is open to more users than it shall be.
+   *
+   * @returns false when the name is taken
+   * @throws VdensError `ERR_NETWORK_OPEN`; no name is left behind then
+   */
+  bind(socket: number, name: string, permissions: SocketPermissions = this.permissions): boolean {
+    const { mode, group } = permissions;
+    const path = join(this.path, name);
+    // Another group than ours comes before the bits that are for it.
+    fchmodSync(socket, group === undefined ? mode : mode & OWNER_BITS);
+    const result = native.bindSocket(socket, unixAddress(path));
+    if (result < 0 && errnoName(result) === 'EADDRINUSE') return false;
+    if (result < 0) throw this.#failure(path, 'bind', errnoName(result));
+    try {
+      this.#made.set(name, this.#setPermissions(name, permissions));
+      return true;
+    } catch (cause) {
+      this.#unlink(name);
+      if (cause instanceof VdensError) throw cause;
+      const { code = '', syscall = '' } = cause as NodeJS.ErrnoException;
+      throw this.#failure(path, syscall, code, cause);
+    }
+  }
+
+  /** Removes a name that {@link bind} made. That somebody else did so already is fine. */
+  remove(name: string): void {
+    if (this.#isMadeByUs(name)) this.#unlink(name);
+    this.#made.delete(name);
+  }
+
+  /** Whether the path still leads here, and to the sockets that we made, so that those who come find us. */
+  isStillOurs(name = 'ctl'): boolean {
+    return !this.#isReleased && isSameFile(this.#stats, this.path) && (!this.#made.has(name) || this.#isMadeByUs(name));
+  }
+
+  /** Removes what we made, and the directory if it is ours and empty, and lets others claim it. Idempotent. */
+  release(): void {
+    if (this.#isReleased) return;
+    for (const name of [...this.#made.keys()]) this.remove(name);
+    try {
+      if (this.#stats.uid === process.geteuid?.() && isSameFile(this.#stats, this.path)) rmdirSync(this.path);
+    } catch {
+      // Somebody else has something in it, or the folder above cannot be written.
+    }
+    this.#isReleased = true;
+    closeSync(this.#fd);
+  }
+
+  #setPermissions(name: string, { mode, group }: SocketPermissions): Stats {
+    const pinned = openSync(this.#inside(name), O_PATH | fs.O_NOFOLLOW);
+    try {
+      const found = fstatSync(pinned);
+      if (!found.isSocket() || found.uid !== process.geteuid?.()) throw this.#failure(name, 'bind', 'EEXIST');
+      // Leads to what was opened, whatever bears the name by now (proc_pid_fd(5)).
+      const file = `/proc/self/fd/${pinned}`;
+      if (group !== undefined && group !== found.gid) chownSync(file, SAME_OWNER, group);
+      if ((found.mode & 0o7777) !== mode) chmodSync(file, mode);
+      return found;
+    } finally {
+      closeSync(pinned);
+    }
+  }
+
+  #isMadeByUs(name: string): boolean {
+    const made = this.#made.get(name);
+    return made !== undefined && !this.#isReleased && isSameFile(made, this.#inside(name));
+  }
+
+  #unlink(name: string): void {
+    try {
+      unlinkSync(this.#inside(name));
+    } catch {
+      // It is gone.
+    }
+  }
+
+  #inside(name: string): string {
+    return `/proc/self/fd/${this.#fd}/${basename(name)}`;
+  }
+
+  #failure(path: string, syscall: string, errno: string, cause?: unknown): VdensError {
+    const message = `${this.#label}: cannot make the socket ${path} (${syscall}: ${errno}). ${remedyFor(syscall, errno)}`;
+    return new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno, syscall, cause });
+  }
+}
+
+function remedyFor(syscall: string, errno: string): string {
+  if (syscall === 'chown') return 'Name a group that you are in: grp=GROUP';
+  if (errno === 'EACCES' || errno === 'EROFS') return 'Name a directory that you may write';
+  if (errno === 'ENOENT') return 'The directory was removed or replaced just now. Try again';
+  return 'Is there room left in that file system?';
+}
+
+/** Whether the path leads to that very file. */
+export function isSameFile(stats: Stats, path: string): boolean {
+  try {
+    const found = lstatSync(path);
+    return found.ino === stats.ino && found.dev === stats.dev;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,117 @@
+/**
+ * A listening unix socket that gives out its connections, and costs nothing while there is no descriptor for them.
+ */
+import { constants } from 'node:os';
+import { VdensError } from '../errors.ts';
+import { AGAIN, errnoName, native } from '../system/native.ts';
+import { READABLE, Watch } from '../system/reactor.ts';
+import { AF_UNIX } from '../system/unix-address.ts';
+import type { ClaimedDirectory, SocketPermissions } from './claimed-directory.ts';
+
+/** How many connections the kernel keeps for us; who comes then waits, or is told to try again. */
+const BACKLOG = 128;
+/** Connections that are taken before others have their turn. */
+const AT_ONCE = 64;
+/** How long to wait when there are no descriptors, or no memory, for another connection, in milliseconds. */
+export const PAUSE_MS = 1000;
+
+const { ECONNABORTED, EINTR } = constants.errno;
+
+/** Who connected, as it was at that time. */
+export interface PeerCredentials {
+  /** 0 when the process is not visible from here. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Takes a connection: the descriptor belongs to it from now on. Must not throw. */
+export type ConnectionHandler = (connection: number, peer: PeerCredentials) => void;
+
+export interface ListenerOptions {
+  readonly directory: ClaimedDirectory;
+  /** The socket's name in it. */
+  readonly name: string;
+  /** `SOCK_STREAM` or `SOCK_SEQPACKET`. */
+  readonly type: number;
+  /** @defaultValue the directory's */
+  readonly permissions?: SocketPermissions;
+  readonly connected: ConnectionHandler;
+}
+
+export class Listener {
+  readonly #directory: ClaimedDirectory;
+  readonly #name: string;
+  readonly #connected: ConnectionHandler;
+  readonly #socket: number;
+  readonly #watch: Watch;
+  readonly #credentials = new Int32Array(3);
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  /** @throws VdensError `ERR_NETWORK_OPEN` or `ERR_NATIVE`; nothing is left behind then */
+  constructor(label: string, { directory, name, type, permissions, connected }: ListenerOptions) {
+    this.#directory = directory;
+    this.#name = name;
+    this.#connected = connected;
+    this.#socket = native.openSocket(AF_UNIX, type, 0);
+    if (this.#socket < 0) throw failure(label, 'socket', this.#socket);
+    try {
+      if (!directory.bind(this.#socket, name, permissions)) throw failure(label, 'bind', -constants.errno.EADDRINUSE);
+      const result = native.listen(this.#socket, BACKLOG);
+      if (result < 0) throw failure(label, 'listen', result);
+      this.#watch = new Watch(this.#socket, READABLE, () => this.#accept());
+    } catch (error) {
+      directory.remove(name);
+      native.closeDescriptor(this.#socket);
+      throw error;
+    }
+  }
+
+  /** Lets nobody in any more, and removes the name. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#watch.end();
+    this.#directory.remove(this.#name);
+    native.closeDescriptor(this.#socket);
+  }
+
+  #accept(): void {
+    for (let i = 0; i < AT_ONCE && !this.#isClosed; i++) {
+      const connection = native.accept(this.#socket);
+      if (connection >= 0) this.#welcome(connection);
+      else if (connection !== -ECONNABORTED && connection !== -EINTR) {
+        if (connection !== AGAIN) this.#pause();
+        return;
+      }
+    }
+  }
+
+  #welcome(connection: number): void {
+    if (native.peerCredentials(connection, this.#credentials) < 0) {
+      native.closeDescriptor(connection);
+      return;
+    }
+    const [pid = 0, uid = 0, gid = 0] = this.#credentials;
+    // Ids are unsigned.
+    this.#connected(connection, { pid, uid: uid >>> 0, gid: gid >>> 0 });
+  }
+
+  /** The connections stay in the kernel's queue, where they would make the socket readable all the time. */
+  #pause(): void {
+    this.#watch.events = 0;
+    this.#timer = setTimeout(() => {
+      this.#watch.events = READABLE;
+    }, PAUSE_MS);
+  }
+}
+
+function failure(label: string, syscall: string, result: number): VdensError {
+  const errno = errnoName(result);
+  const remedy =
+    errno === 'EMFILE' || errno === 'ENFILE' ? 'Are there too many open files? See: ulimit -n' : 'Try again';
+  const message = `${label}: cannot listen for those who join (${syscall}: ${errno}). ${remedy}`;
+  return new VdensError('ERR_NETWORK_OPEN', message, { errno, syscall });
+}

@@ -1,0 +1,313 @@
+/**
+ * Claiming a switch directory: who may serve it, when several would.
+ *
+ * The right to serve is a lock on the directory itself (flock(2)). The kernel takes it back from a process that
+ * dies, however it dies, and gives it to one at a time, so of those who start at the same instant exactly one has it.
+ * Original switches take no lock; whether one of them serves is seen by whether somebody listens on `ctl`.
+ *
+ * A directory is only ever made ours when there is nothing in it but the sockets of a switch that is gone.
+ */
+import {
+  accessSync,
+  closeSync,
+  fchmodSync,
+  fchownSync,
+  constants as fs,
+  fstatSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  realpathSync,
+  type Stats,
+  unlinkSync,
+} from 'node:fs';
+import { basename, dirname, join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { VdensError } from '../errors.ts';
+import { listeningInodes } from '../system/listening-sockets.ts';
+import { errnoName, native } from '../system/native.ts';
+import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
+import { ClaimedDirectory, isSameFile } from './claimed-directory.ts';
+
+/** The name of the control socket in the directory. */
+export const CONTROL_NAME = 'ctl';
+/** The name of the socket for processes of our own. */
+export const PRIVATE_NAME = '.vdens';
+/** What a path may have besides the directory: `/fd12345`. */
+const LONGEST_NAME_BYTES = 8;
+const MAX_PATH_BYTES = 107;
+const DEFAULT_MODE = 0o600;
+/** Names that switches and their clients give to sockets. */
+const SOCKET_NAMES = /^(ctl|\.vdens|fd\d+|\d{3,}\.\d+|\.\d+-\d+)$/;
+/** How often the directory may change under us before it is somebody else's problem. */
+const MAX_ATTEMPTS = 50;
+/** An original switch needs a moment from the name to listening; a younger name than this is looked at again. */
+const SETTLE_MS = 100;
+const SAME_OWNER: number = -1 >>> 0;
+
+/** Who may join. */
+export interface RendezvousOptions {
+  /** Permission bits of the sockets; execution is left out. @defaultValue 0o600 */
+  readonly mode?: number | undefined;
+  /** Permission bits of the directory. @defaultValue set-group-id, and what `mode` needs: 0o2700 */
+  readonly dirmode?: number | undefined;
+  /** The group of directory and sockets, as a number. */
+  readonly group?: number | undefined;
+}
+
+/** What came of it. */
+export type Claim =
+  /** Nobody else serves there until it is released, or this process ends. */
+  | { readonly kind: 'claimed'; readonly directory: ClaimedDirectory; release(): void }
+  /** Somebody serves there, or is about to: then there may be nobody to connect to for a moment. */
+  | { readonly kind: 'served'; readonly path: string };
+
+/**
+ * Makes the directory, or takes over one whose switch is gone.
+ *
+ * @param label what people call the network
+ * @param path of the directory, whose parent must exist
+ * @throws VdensError `ERR_NETWORK_OPEN` when the directory is no place for a switch of ours
+ */
+export async function claimDirectory(label: string, path: string, options: RendezvousOptions = {}): Promise<Claim> {
+  for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt++) {
+    const canonical = canonicalPath(label, path);
+    const bytes = Buffer.byteLength(canonical);
+    const most = MAX_PATH_BYTES - LONGEST_NAME_BYTES;
+    if (bytes > most) {
+      const problem = `the directory of a switch may have ${most} bytes in its path, this one has ${bytes}`;
+      throw failure(label, canonical, problem, 'Use a shorter one', { errno: 'ENAMETOOLONG' });
+    }
+    const claim = await new Attempt(label, canonical, options).run();
+    if (claim !== undefined) return claim;
+  }
+  throw failure(label, path, 'the directory is removed as often as it is made', 'Does another program clean up there?');
+}
+
+/** The directory mode that the sockets' mode asks for: whoever may read or write gets to them. */
+export function directoryModeFor(mode: number): number {
+  const passable = ((mode & 0o444) >> 2) | ((mode & 0o222) >> 1);
+  return 0o2000 | mode | passable;
+}
+
+function canonicalPath(label: string, path: string): string {
+  const absolute = resolve(path);
+  try {
+    return realpathSync(absolute);
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code !== 'ENOENT') throw systemFailure(label, absolute, cause);
+  }
+  try {
+    return join(realpathSync(dirname(absolute)), basename(absolute));
+  } catch (cause) {
+    throw systemFailure(label, dirname(absolute), cause);
+  }
+}
+
+/** One try; it starts over when the directory is not the same any more by the time it is locked. */
+class Attempt {
+  readonly #label: string;
+  readonly #path: string;
+  readonly #mode: number;
+  readonly #dirmode: number;
+  readonly #group: number | undefined;
+
+  constructor(label: string, path: string, { mode = DEFAULT_MODE, dirmode, group }: RendezvousOptions) {
+    this.#label = label;
+    this.#path = path;
+    this.#mode = mode & 0o666;
+    this.#dirmode = dirmode ?? directoryModeFor(this.#mode);
+    this.#group = group;
+  }
+
+  async run(): Promise<Claim | undefined> {
+    this.#make();
+    const fd = this.#open();
+    if (fd === 'gone') return undefined;
+    if (fd === 'unreadable') return this.#joinOnly();
+    let isKept = false;
+    try {
+      const locked = native.lockDescriptor(fd);
+      if (locked < 0 && errnoName(locked) === 'EAGAIN') return this.#served();
+      if (locked < 0)
+        throw this.#refuse(`cannot lock it (flock: ${errnoName(locked)})`, 'Name a directory on a local disk');
+      const stats = fstatSync(fd);
+      if (!isSameFile(stats, this.#path)) return undefined;
+      if (await this.#isServedByOthers()) return this.#served();
+      const names = this.#staleSockets(fd);
+      this.#takePossession(fd, stats);
+      this.#removeStale(fd, names);
+      const permissions = { mode: this.#mode, group: this.#group };
+      const directory = new ClaimedDirectory(this.#label, this.#path, fd, permissions);
+      isKept = true;
+      return { kind: 'claimed', directory, release: () => directory.release() };
+    } finally {
+      if (!isKept) closeSync(fd);
+    }
+  }
+
+  #make(): void {
+    try {
+      mkdirSync(this.#path, 0o700);
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw systemFailure(this.#label, this.#path, cause);
+    }
+  }
+
+  #open(): number | 'gone' | 'unreadable' {
+    try {
+      return openSync(this.#path, fs.O_RDONLY | fs.O_DIRECTORY | fs.O_NOFOLLOW);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return 'gone';
+      if (code === 'EACCES') return 'unreadable';
+      if (code === 'ENOTDIR' || code === 'ELOOP') {
+        throw this.#refuse('that is no directory', 'Name one that does not exist yet: it is made', {
+          errno: 'ENOTDIR',
+          cause,
+        });
+      }
+      throw systemFailure(this.#label, this.#path, cause);
+    }
+  }
+
+  #served(): Claim {
+    return { kind: 'served', path: this.#path };
+  }
+
+  /** A directory that we may not list can still be one whose switch we may use. */
+  async #joinOnly(): Promise<Claim> {
+    if (await this.#isServedByOthers()) return this.#served();
+    throw this.#belongsToOther('EACCES');
+  }
+
+  /** Whether somebody listens on `ctl`; one that is just being set up is waited for. */
+  async #isServedByOthers(): Promise<boolean> {
+    const path = join(this.#path, CONTROL_NAME);
+    let stats = this.#lookAt(path);
+    if (stats === undefined) return false;
+    if (!stats.isSocket()) throw this.#holdsOther(CONTROL_NAME);
+    if (this.#isAnswering(path, stats)) return true;
+    if (Date.now() - stats.ctimeMs > SETTLE_MS) return false;
+    await sleep(SETTLE_MS);
+    stats = this.#lookAt(path);
+    return stats !== undefined && this.#isAnswering(path, stats);
+  }
+
+  #lookAt(path: string): Stats | undefined {
+    try {
+      return lstatSync(path);
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      if (code === 'ENOENT') return undefined;
+      throw code === 'EACCES' ? this.#belongsToOther('EACCES') : systemFailure(this.#label, path, cause);
+    }
+  }
+
+  /** Asks the kernel first: some servers do not bear being connected to for nothing. */
+  #isAnswering(path: string, stats: Stats): boolean {
+    if (listeningInodes()?.has(stats.ino % 2 ** 32) === true) return true;
+    const socket = native.openSocket(AF_UNIX, SOCK_STREAM, 0);
+    if (socket < 0) {
+      const problem = `cannot make a socket (socket: ${errnoName(socket)})`;
+      throw this.#refuse(problem, 'Are there too many open files? See: ulimit -n', { errno: errnoName(socket) });
+    }
+    const result = native.connectSocket(socket, unixAddress(path));
+    native.closeDescriptor(socket);
+    const errno = result < 0 ? errnoName(result) : undefined;
+    // EAGAIN: somebody is there, whose queue of connections is full.
+    if (errno === undefined || errno === 'EAGAIN') return true;
+    if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return false;
+    const problem = `you may not use the switch there (connect ${path}: ${errno})`;
+    const remedy = 'Its owner can allow it with mode=0666, or mode=0660/grp=GROUP; if it is gone, remove the directory';
+    throw this.#refuse(problem, remedy, { errno, syscall: 'connect' });
+  }
+
+  /** The names in the directory, which are all those of sockets that a switch leaves behind. */
+  #staleSockets(fd: number): string[] {
+    const entries = readdirSync(`/proc/self/fd/${fd}`, { withFileTypes: true });
+    const other = entries.find((entry) => !SOCKET_NAMES.test(entry.name) || !entry.isSocket());
+    if (other !== undefined) throw this.#holdsOther(other.name);
+    return entries.map((entry) => entry.name);
+  }
+
+  /** Gives it the permissions, when it is ours; one of somebody else we must at least be able to use. */
+  #takePossession(fd: number, stats: Stats): void {
+    if (stats.uid === process.geteuid?.()) {
+      try {
+        if (this.#group !== undefined && this.#group !== stats.gid) fchownSync(fd, SAME_OWNER, this.#group);
+        fchmodSync(fd, this.#dirmode);
+      } catch (cause) {
+        const { code = '', syscall = '' } = cause as NodeJS.ErrnoException;
+        const remedy = syscall === 'fchown' ? 'Name a group that you are in: grp=GROUP' : 'Name another directory';
+        throw this.#refuse(`cannot set its permissions (${syscall}: ${code})`, remedy, { errno: code, syscall, cause });
+      }
+      return;
+    }
+    try {
+      accessSync(`/proc/self/fd/${fd}`, fs.W_OK | fs.X_OK);
+    } catch {
+      throw this.#belongsToOther('EACCES');
+    }
+  }
+
+  #removeStale(fd: number, names: readonly string[]): void {
+    for (const name of names) {
+      try {
+        unlinkSync(`/proc/self/fd/${fd}/${name}`);
+      } catch (cause) {
+        const { code = '' } = cause as NodeJS.ErrnoException;
+        // Other names are not in the way: there are enough.
+        if (code === 'ENOENT' || (name !== CONTROL_NAME && name !== PRIVATE_NAME)) continue;
+        const problem = `cannot remove ${name}, which a switch left behind (unlink: ${code})`;
+        throw this.#refuse(problem, 'Have its owner remove it', { errno: code, syscall: 'unlink', cause });
+      }
+    }
+  }
+
+  #holdsOther(name: string): VdensError {
+    const problem = `it holds something else than a switch (${JSON.stringify(name)})`;
+    return this.#refuse(problem, 'Name a directory that does not exist yet: it is made', { errno: 'ENOTEMPTY' });
+  }
+
+  #belongsToOther(errno: string): VdensError {
+    const problem = 'it belongs to somebody else, no switch is there that you may use, and you may not make one there';
+    return this.#refuse(problem, 'Name a directory of your own, which need not exist yet', { errno });
+  }
+
+  #refuse(problem: string, remedy: string, details: FailureDetails = {}): VdensError {
+    return failure(this.#label, this.#path, problem, remedy, details);
+  }
+}
+
+interface FailureDetails {
+  readonly errno?: string;
+  readonly syscall?: string;
+  readonly cause?: unknown;
+}
+
+function failure(
+  label: string,
+  path: string,
+  problem: string,
+  remedy: string,
+  details: FailureDetails = {},
+): VdensError {
+  const message = `${label}: cannot serve a switch in ${path}: ${problem}. ${remedy}`;
+  return new VdensError('ERR_NETWORK_OPEN', message, { value: path, ...details });
+}
+
+const REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: 'The folder above it must exist: make that first',
+  ENOTDIR: 'Name a directory that does not exist yet: it is made',
+  EACCES: 'Name a place where you may make a directory, such as /tmp/lan',
+  EROFS: 'Name a place that can be written, such as /tmp/lan',
+  ENOSPC: 'That file system is full',
+};
+
+function systemFailure(label: string, path: string, cause: unknown): VdensError {
+  const { code = '', syscall = '' } = cause as NodeJS.ErrnoException;
+  const remedy = REMEDIES[code] ?? 'Name another directory';
+  return failure(label, path, `${syscall}: ${code}`, remedy, { errno: code, syscall, cause });
+}

@@ -1,0 +1,188 @@
+/**
+ * The serving side of a switch directory: whoever asks on `DIR/ctl` gets a port, which comes out here as a plug.
+ *
+ * ```
+ * client                                     here
+ *   │ binds a datagram socket
+ *   │ connects to DIR/ctl   ───────────────▶ accept, who is it?
+ *   │ request: my socket    ───────────────▶ a socket of our own, connected to that, called DIR/fdN
+ *   │ connects to DIR/fdN   ◀─────────────── answer: 110 bytes, the address of it
+ *   │ frames                ◀──────────────▶ frames
+ *   │ control connection ends ─────────────▶ `down`
+ * ```
+ *
+ * Frames are forwarded elsewhere. What is no request, or names a socket that is not the client's, is refused: there is
+ * no word for that but closing the connection.
+ */
+import { join } from 'node:path';
+import type { GoneReasons, SocketPlug } from '../plugs/socket-plug.ts';
+import { NETNODE_FRAME_BYTES } from '../plugs/vde.ts';
+import { errnoName, native } from '../system/native.ts';
+import { SOCK_STREAM, UNIX_ADDRESS_BYTES, unixAddress } from '../system/unix-address.ts';
+import type { VdeRequest } from '../wire/vde-request.ts';
+import type { ClaimedDirectory } from './claimed-directory.ts';
+import { ClientPlug } from './client-plug.ts';
+import { connectToClient } from './client-socket.ts';
+import { HalfOpen } from './half-open.ts';
+import { Listener, type PeerCredentials } from './listener.ts';
+import { CONTROL_NAME, PRIVATE_NAME } from './rendezvous.ts';
+
+const SOCK_SEQPACKET = 5;
+/** Clients that have connected and not asked yet; then the one that waits longest is closed. */
+export const MAX_HALF_OPEN = 64;
+/** How often it is looked whether the directory is still the one that others find, in milliseconds. */
+export const CHECK_MS = 1000;
+const MAX_DATA_NAMES = 100_000;
+const PRIVATE_MODE = 0o600;
+
+const REASONS: GoneReasons = {
+  closed: 'the client closed its socket',
+  left: 'the client left',
+  babbles: 'the client says what no client says',
+};
+
+/** Who is at a port. */
+export interface VdeClient {
+  /** What it says of itself: one line, safe to print; may be empty. */
+  readonly description: string;
+  /** 0 when the process is not visible from here. */
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** The number of the port that it asks for; `undefined` for any. */
+  readonly wantedPort: number | undefined;
+  /** The path of our data socket, by which the client knows its port. */
+  readonly dataPath: string;
+}
+
+/** What happens at the directory. None of these may throw. */
+export interface VdeServerEvents {
+  /**
+   * A client has a port. Whoever takes the plug starts it, and closes it when it is `down` or no longer wanted: that
+   * removes its socket and tells the client.
+   */
+  accepted(plug: SocketPlug, client: VdeClient): void;
+  /** A process of our own user connected to `DIR/.vdens` (seqpacket, non-blocking); the descriptor is the callee's. */
+  privateConnection?(connection: number, peer: PeerCredentials): void;
+  /** Nobody finds us any more: the directory was removed or replaced, or our socket in it. Said once. */
+  lost?(reason: string): void;
+  /** A client was refused; `reason` is a clause for people. */
+  refused?(reason: string, peer: PeerCredentials): void;
+}
+
+export class VdeServer {
+  readonly label: string;
+  readonly directory: ClaimedDirectory;
+  readonly #events: VdeServerEvents;
+  readonly #listeners: Listener[] = [];
+  readonly #halfOpen = new Set<HalfOpen>();
+  readonly #timer: NodeJS.Timeout;
+  #nextName = 1;
+
+  /**
+   * Begins to serve.
+   *
+   * @param directory stays the caller's, who releases it after {@link close}
+   * @throws VdensError `ERR_NETWORK_OPEN` or `ERR_NATIVE`
+   */
+  constructor(label: string, directory: ClaimedDirectory, events: VdeServerEvents) {
+    this.label = label;
+    this.directory = directory;
+    this.#events = events;
+    try {
+      // First, so that who has a port finds it.
+      if (events.privateConnection !== undefined) this.#listenToOurOwn();
+      const connected = (control: number, peer: PeerCredentials): void => this.#receive(control, peer);
+      this.#listeners.push(new Listener(label, { directory, name: CONTROL_NAME, type: SOCK_STREAM, connected }));
+    } catch (error) {
+      for (const listener of this.#listeners) listener.close();
+      throw error;
+    }
+    this.#timer = setInterval(() => this.#check(), CHECK_MS).unref();
+  }
+
+  /** How many clients have connected and not asked yet. */
+  get halfOpen(): number {
+    return this.#halfOpen.size;
+  }
+
+  /** Lets nobody in any more. The plugs that were given out live on. Idempotent. */
+  close(): void {
+    clearInterval(this.#timer);
+    for (const listener of this.#listeners) listener.close();
+    for (const halfOpen of [...this.#halfOpen]) halfOpen.abandon('the switch ends');
+  }
+
+  #listenToOurOwn(): void {
+    const connected = (connection: number, peer: PeerCredentials): void => {
+      if (peer.uid === process.geteuid?.()) this.#events.privateConnection?.(connection, peer);
+      else native.closeDescriptor(connection);
+    };
+    const { directory } = this;
+    const permissions = { mode: PRIVATE_MODE };
+    this.#listeners.push(
+      new Listener(this.label, { directory, name: PRIVATE_NAME, type: SOCK_SEQPACKET, permissions, connected }),
+    );
+  }
+
+  #receive(control: number, peer: PeerCredentials): void {
+    const halfOpen = new HalfOpen(control, (request, reason) => {
+      this.#halfOpen.delete(halfOpen);
+      const problem = request === undefined ? reason : this.#serve(control, peer, request);
+      if (request !== undefined && problem === undefined) return;
+      native.closeDescriptor(control);
+      if (problem !== undefined) this.#events.refused?.(problem, peer);
+    });
+    this.#halfOpen.add(halfOpen);
+    halfOpen.start();
+    if (this.#halfOpen.size <= MAX_HALF_OPEN) return;
+    const [oldest] = this.#halfOpen;
+    oldest?.abandon('too many others have connected and not asked');
+  }
+
+  /** Gives the client a port. Returns undefined, or a clause that says why not; the connection is the caller's then. */
+  #serve(control: number, peer: PeerCredentials, request: VdeRequest): string | undefined {
+    const data = connectToClient(request.address, peer);
+    if (typeof data === 'string') return data;
+    let name: string | undefined;
+    let plug: SocketPlug;
+    let dataPath: string;
+    try {
+      name = this.#bind(data);
+      dataPath = join(this.directory.path, name);
+      const sent = native.send(control, unixAddress(dataPath));
+      if (sent !== UNIX_ADDRESS_BYTES)
+        throw new Error(`it does not take the answer (${errnoName(Math.min(sent, -1))})`);
+      plug = this.#makePlug(control, data, name);
+    } catch (error) {
+      native.closeDescriptor(data);
+      if (name !== undefined) this.directory.remove(name);
+      return (error as Error).message;
+    }
+    const { description, port: wantedPort } = request;
+    this.#events.accepted(plug, { description, ...peer, wantedPort, dataPath });
+    return undefined;
+  }
+
+  #makePlug(control: number, data: number, name: string): SocketPlug {
+    const options = { data, control, maxFrameBytes: NETNODE_FRAME_BYTES, reasons: REASONS };
+    return new ClientPlug(`${this.label}/${name}`, options, () => this.directory.remove(name));
+  }
+
+  #bind(data: number): string {
+    // Else the name would be made in a directory that is not ours.
+    if (!this.directory.isStillOurs()) throw new Error('the directory is not ours any more');
+    for (let tries = 0; tries < MAX_DATA_NAMES; tries++) {
+      const name = `fd${this.#nextName}`;
+      this.#nextName = (this.#nextName + 1) % MAX_DATA_NAMES;
+      if (this.directory.bind(data, name)) return name;
+    }
+    throw new Error('there is no name left for its socket');
+  }
+
+  #check(): void {
+    if (this.directory.isStillOurs()) return;
+    clearInterval(this.#timer);
+    this.#events.lost?.(`the directory ${this.directory.path}, or the socket in it, was removed or replaced`);
+  }
+}
