@@ -16,6 +16,8 @@
 #define KICK UINT64_MAX
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Whoever is next for the lock waits with this one, so that the thread cannot take it again and again meanwhile. */
+static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct member *members[MAX_MEMBERS];
 static uint32_t member_places; /* how many places of `members` were ever in use */
 static uint32_t generations;
@@ -28,7 +30,9 @@ static bool is_thread_awake;
 
 void datapath_lock(void)
 {
+	pthread_mutex_lock(&turn);
 	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&turn);
 }
 
 void datapath_unlock(void)
@@ -56,7 +60,6 @@ int datapath_enter(struct member *member)
 	if (id == MAX_MEMBERS)
 		return ENOSPC;
 	member->id = id;
-	member->generation = ++generations;
 	members[id] = member;
 	if (member_places <= id)
 		member_places = id + 1;
@@ -71,6 +74,9 @@ void datapath_leave(struct member *member)
 
 HOT int datapath_watch(struct member *member, uint32_t events)
 {
+	/* What the thread was told of a descriptor that was here before is not about this one. */
+	if (!member->is_watched)
+		member->generation = ++generations;
 	struct epoll_event event = { .events = events, .data.u64 = token_of(member) };
 	const int operation = member->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
 
@@ -89,11 +95,11 @@ void datapath_unwatch(struct member *member)
 	member->events = 0;
 }
 
-void datapath_expect_waits(void)
+void datapath_look_at(int64_t time_ms)
 {
-	if (next_check_ms != INT64_MAX)
+	if (time_ms >= next_check_ms)
 		return;
-	next_check_ms = port_now_ms();
+	next_check_ms = time_ms;
 	if (!is_thread_awake)
 		eventfd_write(kick, 1);
 }
@@ -147,13 +153,16 @@ HOT static void *serve(void *unused)
 	(void)unused;
 	for (;;) {
 		int count = epoll_wait(epoll, events, MAX_EVENTS, timeout);
-		pthread_mutex_lock(&lock);
-		is_thread_awake = true;
-		for (int i = 0; i < count; i++)
+		for (int i = 0; i < count; i++) {
+			datapath_lock();
+			is_thread_awake = true;
 			serve_event(&events[i]);
+			datapath_unlock();
+		}
+		datapath_lock();
 		timeout = timeout_ms();
 		is_thread_awake = false;
-		pthread_mutex_unlock(&lock);
+		datapath_unlock();
 	}
 	return NULL;
 }

@@ -4,7 +4,7 @@
  * What a frame costs then is a few system calls and little memory, which is what counts for the latency of a network
  * that was idle: waking Node.js touches some hundred pages more, and costs as much as two such hops.
  *
- * One lock guards all fabrics; the thread waits without it.
+ * One lock guards all fabrics; the thread waits without it, and lets others have it between any two descriptors.
  */
 #ifndef VDENS_DATAPATH_H
 #define VDENS_DATAPATH_H
@@ -32,7 +32,7 @@ struct member *datapath_member(uint32_t id);
 int datapath_watch(struct member *member, uint32_t events);
 void datapath_unwatch(struct member *member);
 
-/* Frames wait, or a member is held: the thread is to look at the time. */
-void datapath_expect_waits(void);
+/* Frames wait, or a member is held: the thread is to look at them at that time. */
+void datapath_look_at(int64_t time_ms);
 
 #endif

@@ -69,6 +69,25 @@ void fabric_report(struct member *member, uint32_t report)
 	fabric->has_reports = true;
 }
 
+/* Whether nobody else suffers when one end waits for the other. */
+HOT static bool is_line(const struct fabric *fabric)
+{
+	return fabric->count == 2;
+}
+
+/* From now on there are others: who waits for ever, as on a line, waits no longer than they all do. */
+static void limit_holds(struct fabric *fabric)
+{
+	const int64_t until_ms = port_now_ms() + HOLD_MS;
+
+	for (uint32_t i = 0; i < fabric->count; i++) {
+		if (fabric->members[i]->held_by == NULL)
+			continue;
+		fabric->members[i]->hold_until_ms = until_ms;
+		datapath_look_at(until_ms);
+	}
+}
+
 int fabric_add(struct fabric *fabric, struct member *member)
 {
 	if (fabric->count == fabric->capacity) {
@@ -78,6 +97,8 @@ int fabric_add(struct fabric *fabric, struct member *member)
 		fabric->members = larger;
 		fabric->capacity *= 2;
 	}
+	if (is_line(fabric))
+		limit_holds(fabric);
 	member->fabric = fabric;
 	member->place = fabric->count;
 	fabric->members[fabric->count++] = member;
@@ -133,12 +154,6 @@ void fabric_remove(struct member *member)
 	fabric->members[member->place]->place = member->place;
 }
 
-/* Whether nobody else suffers when one end waits for the other. */
-HOT static bool is_line(const struct fabric *fabric)
-{
-	return fabric->count == 2;
-}
-
 /* Does not read @from while frames wait at @to. */
 HOT static void hold(struct member *from, struct member *to)
 {
@@ -148,7 +163,7 @@ HOT static void hold(struct member *from, struct member *to)
 	to->holds++;
 	from->hold_until_ms = is_line(from->fabric) ? INT64_MAX : port_now_ms() + HOLD_MS;
 	update_watch(from);
-	datapath_expect_waits();
+	datapath_look_at(from->hold_until_ms);
 }
 
 static void report_gone(struct member *member)
@@ -178,11 +193,12 @@ HOT static void deliver(struct member *from, struct member *to, const struct fra
 		to->is_lagging = false;
 		return;
 	}
-	if (to->port.kind == PORT_SCRIPT)
+	/* JavaScript that did not take what it was told of will ask by itself. */
+	if (!had_to_wait && to->port.kind == PORT_SCRIPT) {
 		fabric_report(to, REPORT_PENDING);
-	else if (!had_to_wait) {
+	} else if (!had_to_wait) {
 		update_watch(to);
-		datapath_expect_waits();
+		datapath_look_at(to->port.progress_ms + STALL_MS);
 	}
 	if (is_sole && port_is_full(&to->port))
 		hold(from, to);
@@ -319,9 +335,10 @@ HOT void fabric_serve(struct member *member, uint32_t events, struct receive_roo
 		port_flush(port);
 		fabric_settle(member);
 	}
+	int count = 0;
 	if (events & (EPOLLIN | EPOLLERR) && member->held_by == NULL) {
 		/* Receiving also fetches a pending error of a socket. */
-		int count = port_receive(port, room);
+		count = port_receive(port, room);
 		if (count > 0) {
 			const struct frames frames = { .arena = room->arena, .arena_size = room->arena_size,
 						       .slots = room->slots, .count = (uint32_t)count };
@@ -330,7 +347,8 @@ HOT void fabric_serve(struct member *member, uint32_t events, struct receive_roo
 	} else if (events & EPOLLERR) {
 		fetch_error(port);
 	}
-	if ((events & EPOLLHUP) || ((events & EPOLLERR) && port->kind == PORT_TAP))
+	/* What the other end sent before it went is still received. */
+	if (((events & EPOLLHUP) && count <= 0) || ((events & EPOLLERR) && port->kind == PORT_TAP))
 		port->is_gone = true;
 	if (port->is_gone && member->is_watched)
 		report_gone(member);

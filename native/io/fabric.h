@@ -28,7 +28,7 @@ struct fabric;
  * @port: what is behind it
  * @fabric: where it belongs
  * @id: its number among all members of all fabrics
- * @generation: tells it from members that had its number before
+ * @generation: tells its descriptor from those that its number stood for before
  * @place: where in @fabric->members
  * @events: what the datapath watches it for
  * @is_watched: whether the datapath has it

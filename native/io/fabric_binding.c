@@ -212,7 +212,7 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 			.sent = counters + COUNTERS_PER_DIRECTION, .queue = port->queue,
 		};
 		handle->end_reference = reference;
-		handle->member.reports = 0;
+		handle->member.reports = 0; /* they were about JavaScript behind the port */
 		fabric_settle(&handle->member);
 		error = datapath_watch(&handle->member, handle->member.held_by == NULL ? EPOLLIN : 0);
 		if (error != 0)
@@ -321,7 +321,10 @@ static napi_value fabric_send(napi_env env, napi_callback_info info)
 	return number(env, answer);
 }
 
-/* fabricTake(port, arena, slots): moves frames that wait for JavaScript into a batch; how many. */
+/*
+ * fabricTake(port, arena, slots): moves frames that wait for JavaScript into a batch; how many. JavaScript has to look
+ * at the reports afterwards: when frames remain, that is one.
+ */
 static napi_value fabric_take(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -335,9 +338,14 @@ static napi_value fabric_take(napi_env env, napi_callback_info info)
 	datapath_lock();
 	struct handle_port *handle = find_port(id);
 	if (handle != NULL && handle->member.port.kind == PORT_SCRIPT) {
-		taken = port_take(&handle->member.port, batch.arena.data, batch.arena.length, batch.slots,
+		struct member *member = &handle->member;
+		taken = port_take(&member->port, batch.arena.data, batch.arena.length, batch.slots,
 				  (uint32_t)batch.capacity);
-		fabric_settle(&handle->member);
+		member->fabric->in_script = true;
+		fabric_settle(member);
+		if (taken > 0 && port_waiting(&member->port) > 0)
+			fabric_report(member, REPORT_PENDING);
+		member->fabric->in_script = false;
 	}
 	datapath_unlock();
 	return number(env, taken);
@@ -361,7 +369,7 @@ static napi_value fabric_reports(napi_env env, napi_callback_info info)
 	struct handle *handle = find_fabric(id);
 	struct fabric *fabric = handle == NULL ? NULL : &handle->fabric;
 	bool has_more = false;
-	if (fabric != NULL)
+	if (fabric != NULL && fabric->has_reports)
 		eventfd_read(fabric->notice, &ignored);
 	for (uint32_t i = 0; fabric != NULL && fabric->has_reports && i < fabric->count; i++) {
 		struct member *member = fabric->members[i];

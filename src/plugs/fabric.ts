@@ -26,8 +26,8 @@ const REPORT_WORDS = 2;
 const ENTRY_WORDS = 4;
 /** How many ports are told of at a time. */
 const REPORTS_AT_ONCE = 64;
-/** How often reports are looked at before the event loop has its turn: a loop of cables must not stop it. */
-const MOST_ROUNDS = 16;
+/** How long frames are moved before the event loop has its turn, in milliseconds: a loop of cables must not stop it. */
+const MOST_MS = 5;
 
 /** How frames find their way. */
 export interface FabricOptions {
@@ -39,14 +39,14 @@ export interface FabricOptions {
   readonly expireMs?: number;
 }
 
-/** What a port tells whoever is behind it. */
+/** What a port tells whoever is behind it; never while another port of this process does. */
 export interface FabricPortEvents {
   /** What was attached is gone for good. */
   gone?(): void;
-  /** Frames wait to be taken. */
-  pending?(): void;
-  /** It may send again after {@link FabricPort.send} answered true. */
-  released?(): void;
+  /** Frames wait: they are to be taken once. Returns what a {@link FrameReceiver} does. */
+  pending?(): boolean;
+  /** It may send again after {@link FabricPort.send} answered true. Returns what a {@link FrameReceiver} does. */
+  released?(): boolean;
 }
 
 /** Where an address was heard. */
@@ -59,14 +59,54 @@ export interface FabricEntry {
   readonly ageSeconds: number;
 }
 
+/** Fabrics that have something to tell. Whoever serves goes on until none is left, so that nothing is told within. */
+const waiting = new Set<Fabric>();
+let isServing = false;
+let isScheduled = false;
+
+/** Serves what waits, for a bounded time. Returns whether it only moved frames. */
+function serveWaiting(): boolean {
+  if (isServing) return true;
+  isServing = true;
+  let onlyFrames = true;
+  try {
+    const end = performance.now() + MOST_MS;
+    for (const fabric of waiting) {
+      const result = fabric.tell(end);
+      onlyFrames &&= result.onlyFrames;
+      // At the end again, behind those that have waited.
+      waiting.delete(fabric);
+      if (result.hasMore) waiting.add(fabric);
+      if (performance.now() > end) break;
+    }
+  } finally {
+    isServing = false;
+    if (waiting.size > 0 || !onlyFrames) giveTurn();
+  }
+  return onlyFrames && waiting.size === 0;
+}
+
+/** Lets the event loop have its turn, and then goes on. */
+function giveTurn(): void {
+  if (isScheduled) return;
+  isScheduled = true;
+  setImmediate(() => {
+    isScheduled = false;
+    serveWaiting();
+  });
+}
+
 /** Ports that exchange frames. */
 export class Fabric {
   readonly #id: number;
   readonly #notice: Watch;
   readonly #ports = new Map<number, FabricPort>();
+  readonly #wanted = new Set<FabricPort>();
   readonly #reports = new Int32Array(REPORTS_AT_ONCE * REPORT_WORDS);
+  /** How many of them there are, and the first that was not yet told. */
+  #count = 0;
+  #next = 0;
   readonly #tableSize: number;
-  #isServing = false;
   #closed = false;
 
   /** @throws VdensError `ERR_NATIVE` when the process has too many descriptors, or no memory */
@@ -83,7 +123,12 @@ export class Fabric {
    */
   addPort(counters: PlugCounters, events: FabricPortEvents): FabricPort {
     const id = check(native.fabricAddPort(this.#id, counters.values), 'add a port');
-    const port = new FabricPort(id, this, events, () => this.#ports.delete(id));
+    const port: FabricPort = new FabricPort(id, this, events, (isOver) => {
+      this.#unreport(id, isOver ? GONE | PENDING | RELEASED : GONE);
+      if (!isOver) return;
+      this.#ports.delete(id);
+      this.#wanted.delete(port);
+    });
     this.#ports.set(id, port);
     return port;
   }
@@ -105,25 +150,41 @@ export class Fabric {
 
   /** Makes the clock by which addresses age go ahead. */
   advanceClock(ms: number): void {
-    native.fabricAdvance(this.#id, ms);
+    native.fabricAdvance(this.#id, Math.min(ms, 2 ** 31 - 1));
   }
 
   /** Looks at what there is to know of the ports. Returns whether it only moved frames, as a handler does. */
   serveReports(): boolean {
-    // Whoever serves already goes on until nothing is left.
-    if (this.#isServing || this.#closed) return true;
-    this.#isServing = true;
+    waiting.add(this);
+    return serveWaiting();
+  }
+
+  /** Tells that frames wait at the port, or may do. */
+  want(port: FabricPort): void {
+    this.#wanted.add(port);
+    this.serveReports();
+  }
+
+  /** Tells ports what they are to know, some at a time and no later than `end`, in milliseconds. */
+  tell(end: number): { readonly hasMore: boolean; readonly onlyFrames: boolean } {
     let onlyFrames = true;
-    let rounds = 0;
-    while (!this.#closed && rounds++ < MOST_ROUNDS) {
-      const count = native.fabricReports(this.#id, this.#reports);
-      if (count === 0) break;
-      for (let i = 0; i < count; i++)
-        onlyFrames = this.#tell(this.#reports[2 * i]!, this.#reports[2 * i + 1]!) && onlyFrames;
+    // Those that want again meanwhile have their turn after the others.
+    for (const port of this.#wanted.size > 0 ? [...this.#wanted] : []) {
+      this.#wanted.delete(port);
+      onlyFrames = port.events.pending?.() !== false && onlyFrames;
     }
-    this.#isServing = false;
-    if (rounds > MOST_ROUNDS) setImmediate(() => this.serveReports());
-    return onlyFrames && rounds <= MOST_ROUNDS;
+    if (this.#closed) return { hasMore: false, onlyFrames };
+    if (this.#next === this.#count) {
+      this.#next = 0;
+      this.#count = 0;
+      this.#count = native.fabricReports(this.#id, this.#reports);
+    }
+    const hasMore = this.#count > 0;
+    while (this.#next < this.#count && !this.#closed && performance.now() < end) {
+      const at = REPORT_WORDS * this.#next++;
+      onlyFrames = this.#tellPort(this.#reports[at]!, this.#reports[at + 1]!) && onlyFrames;
+    }
+    return { hasMore: (hasMore || this.#wanted.size > 0) && !this.#closed, onlyFrames };
   }
 
   /** Closes it and all its ports. What was attached may be closed afterwards. Idempotent. */
@@ -133,18 +194,28 @@ export class Fabric {
     this.#notice.end();
     native.fabricClose(this.#id);
     this.#ports.clear();
+    this.#wanted.clear();
+    waiting.delete(this);
   }
 
   get isClosed(): boolean {
     return this.#closed;
   }
 
-  #tell(id: number, reports: number): boolean {
-    const events = this.#ports.get(id)?.events;
-    if ((reports & RELEASED) !== 0) events?.released?.();
-    if ((reports & PENDING) !== 0) events?.pending?.();
-    if ((reports & GONE) !== 0) events?.gone?.();
-    return (reports & GONE) === 0;
+  #tellPort(id: number, reports: number): boolean {
+    const port = this.#ports.get(id);
+    let onlyFrames = true;
+    if ((reports & RELEASED) !== 0) onlyFrames = port?.release() !== false && onlyFrames;
+    if ((reports & PENDING) !== 0) onlyFrames = port?.events.pending?.() !== false && onlyFrames;
+    if ((reports & GONE) !== 0) port?.events.gone?.();
+    return onlyFrames && (reports & GONE) === 0;
+  }
+
+  /** What was not yet told is not about who has the port's number, or is behind the port, from now on. */
+  #unreport(id: number, reports: number): void {
+    for (let i = this.#next; i < this.#count; i++) {
+      if (this.#reports[REPORT_WORDS * i] === id) this.#reports[REPORT_WORDS * i + 1]! &= ~reports;
+    }
   }
 }
 
@@ -153,12 +224,13 @@ export class FabricPort {
   readonly events: FabricPortEvents;
   readonly #id: number;
   readonly #fabric: Fabric;
-  readonly #forget: () => void;
+  readonly #forget: (isOver: boolean) => void;
   #isAttached = false;
+  #isHeld = false;
   #isRemoved = false;
 
   /** Made by {@link Fabric.addPort}. */
-  constructor(id: number, fabric: Fabric, events: FabricPortEvents, forget: () => void) {
+  constructor(id: number, fabric: Fabric, events: FabricPortEvents, forget: (isOver: boolean) => void) {
     this.#id = id;
     this.#fabric = fabric;
     this.events = events;
@@ -178,24 +250,41 @@ export class FabricPort {
       (end.takesSuperFrames ? TAKES_SUPER_FRAMES : 0) |
       (end.emptyIsEnd === true ? EMPTY_IS_END : 0);
     this.#isAttached = native.fabricAttach(this.#id, end.fd, flags, end.maxFrameBytes, end.counters.values) === 0;
+    // Who was held has nothing to wait for: nobody asks it to send any more.
+    if (this.#isAttached) this.#isHeld = false;
     return this.#isAttached;
   }
 
   /** Puts JavaScript back behind it. Nothing touches the kernel object afterwards. */
   detach(): void {
     this.#isAttached = false;
-    if (!this.#isOver()) native.fabricDetach(this.#id);
+    if (this.#isOver()) return;
+    native.fabricDetach(this.#id);
+    this.#forget(false);
   }
 
   /** Sends frames into the fabric. Returns true when no more should be sent until it says `released`. */
   send(batch: FrameBatch): boolean {
     if (this.#isOver()) return false;
     const answer = native.fabricSend(this.#id, batch.arena, batch.slots, batch.count);
+    // Noted before others have their turn: they may be the ones for whom it waits.
+    if ((answer & IS_HELD) !== 0) this.#isHeld = true;
     if ((answer & HAS_REPORTS) !== 0) this.#fabric.serveReports();
-    return (answer & IS_HELD) !== 0;
+    return this.#isHeld;
   }
 
-  /** Moves frames that wait into a batch. Returns how many; 0 when none waits. */
+  /** It may send again. Called by its fabric. */
+  release(): boolean {
+    this.#isHeld = false;
+    return this.events.released?.() !== false;
+  }
+
+  /** Asks to be told of frames that wait, also of those that it was told of and did not take. */
+  want(): void {
+    if (!this.#isOver()) this.#fabric.want(this);
+  }
+
+  /** Moves frames that wait into a batch; when that is not all, more are told of. Returns how many; 0 when none waits. */
   take(batch: FrameBatch): number {
     batch.count = this.#isOver() ? 0 : native.fabricTake(this.#id, batch.arena, batch.slots);
     return batch.count;
@@ -206,7 +295,8 @@ export class FabricPort {
     if (!this.#isOver()) native.fabricRemovePort(this.#id);
     this.#isRemoved = true;
     this.#isAttached = false;
-    this.#forget();
+    this.#isHeld = false;
+    this.#forget(true);
   }
 
   #isOver(): boolean {
@@ -215,7 +305,7 @@ export class FabricPort {
 }
 
 function roundUp(size: number): number {
-  return size === 0 ? 0 : 2 ** Math.ceil(Math.log2(size));
+  return size <= 0 ? 0 : 2 ** Math.ceil(Math.log2(size));
 }
 
 function check(result: number, what: string): number {

@@ -75,7 +75,7 @@ export class SwitchPort implements Plug {
     this.#events = events;
     if (this.#closed) return;
     if (this.#down !== undefined) events.down?.(this.#down);
-    else this.#deliver();
+    else this.#port.want();
   }
 
   send(batch: FrameBatch): void {
@@ -89,13 +89,13 @@ export class SwitchPort implements Plug {
 
   resume(): void {
     this.#paused = false;
-    this.#deliver();
+    this.#port.want();
   }
 
   adopt(other: Lender): Line | undefined {
     if (this.#isOver() || this.#adopted !== undefined) return undefined;
     // What left the switch before is older than what leaves it from now on.
-    this.#deliver();
+    this.#port.want();
     const borrowed = other.lend(() => this.#adopted?.end(false));
     if (borrowed === undefined) return undefined;
     if (!this.#port.attach(borrowed)) {
@@ -111,6 +111,7 @@ export class SwitchPort implements Plug {
       other.restore(isGone);
     };
     this.#adopted = { kind: borrowed.kind, end };
+    this.#release();
     return { close: () => end(false) };
   }
 
@@ -140,17 +141,16 @@ export class SwitchPort implements Plug {
     return this.#closed || this.#down !== undefined;
   }
 
-  #deliver(): void {
-    const batch = this.#batch;
-    while (this.#receiver !== undefined && !this.#paused && !this.#isOver() && this.#adopted === undefined) {
-      if (this.#port.take(batch) === 0) return;
-      this.#receiver(batch);
-    }
+  /** Hands over what waits, as much as fits a batch; the fabric says when there is more. */
+  #deliver(): boolean {
+    const receiver = this.#receiver;
+    if (receiver === undefined || this.#paused || this.#isOver() || this.#adopted !== undefined) return true;
+    return this.#port.take(this.#batch) === 0 || receiver(this.#batch) === true;
   }
 
-  #release(): void {
-    if (!this.#busy) return;
+  #release(): boolean {
+    if (!this.#busy) return true;
     this.#busy = false;
-    this.#events.drain?.();
+    return this.#events.drain?.() === true;
   }
 }

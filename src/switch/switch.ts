@@ -18,6 +18,8 @@ const BATCH_FRAMES = 128;
 
 /** Twice what a class of thirty with a few machines each needs; an address that finds no room is flooded. */
 export const DEFAULT_TABLE_SIZE = 1024;
+/** The most addresses that a switch remembers (LARGEST_SIZE in native/io/forwarding_table.c). */
+const MAX_TABLE_SIZE = 2 ** 24;
 /** Seconds, as the originals have it. */
 export const DEFAULT_EXPIRE_SECONDS = 120;
 /** The most ports that a switch may have. */
@@ -77,7 +79,7 @@ export class Switch implements AsyncDisposable {
     this.#maxPorts = options.maxPorts ?? MAX_PORTS;
     const { tableSize = DEFAULT_TABLE_SIZE, expireSeconds = DEFAULT_EXPIRE_SECONDS, hashSeed = 0 } = options;
     this.#fabric = new Fabric({
-      tableSize: this.isHub ? 0 : tableSize,
+      tableSize: this.isHub ? 0 : Math.min(tableSize, MAX_TABLE_SIZE),
       hashSeed,
       expireMs: Math.min(expireSeconds * 1000, 2 ** 31 - 1),
     });
