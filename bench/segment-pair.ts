@@ -13,9 +13,12 @@ import { startSwitch } from '../test/interop/original-switch.ts';
 import { inNamespace } from '../test/interop/original-vdens.ts';
 import { startOurSwitch } from '../test/interop/our-switch.ts';
 import { type Bench, findIperfResult, iperfClient, iperfTimeoutMs, openSide, readFrom } from './harness.ts';
+import { findMedianRoundTrip, PING_TIMEOUT_MS, pingCommand } from './ping.ts';
 
 /** A running pair: the server is there, a client comes for every run. */
 export interface SegmentPair {
+  /** Process id of the server's `vdens`. */
+  readonly serverPid: number;
   /** Runs a command at the client's end until `find` finds what it looks for in its output. */
   read<T>(command: readonly string[], find: (output: string) => T | undefined, timeoutMs: number): Promise<T>;
 }
@@ -48,6 +51,7 @@ export async function openPair(
   });
   await server.waitForOutput(/Server listening/);
   return {
+    serverPid: server.pid,
     read: async (command, find, timeoutMs) => {
       const argv = inNamespace({ vdens, network, address: '10.98.0.1/24', command, isQuiet: true });
       return await readFrom(bench, argv, find, timeoutMs, { env });
@@ -65,9 +69,8 @@ export function oursOnSwitch(bench: Bench, env: Readonly<Record<string, string>>
   return () => openPair(bench, { vdens, network: `switch://${freshPath(bench)}`, env });
 }
 
-/** Two originals on the original `vde_switch`. Undefined when one of these is not installed. */
-export function originalsOnVdeSwitch(bench: Bench): PairOpener | undefined {
-  const vdens = bench.originalVdens;
+/** Two on an original `vde_switch` of their own. Undefined when `vdens` or the switch is not there. */
+export function onVdeSwitch(bench: Bench, vdens: string | undefined): PairOpener | undefined {
   if (!isPossible(vdens, 'vde_switch')) return undefined;
   return async () => await openPair(bench, { vdens, network: (await startSwitch(bench)).path });
 }
@@ -105,6 +108,16 @@ export async function throughputOf(
   const pair = open === undefined ? undefined : await openSide(bench, side, open);
   if (pair === undefined) return undefined;
   return () => pair.read(iperfClient(bench, SERVER), findIperfResult, iperfTimeoutMs(bench));
+}
+
+/** As {@link throughputOf}, for the median round trip of many pings, in milliseconds. */
+export async function roundTripOf(
+  bench: Bench,
+  side: string,
+  open: PairOpener | undefined,
+): Promise<(() => Promise<number>) | undefined> {
+  const pair = open === undefined ? undefined : await openSide(bench, side, open);
+  return pair && (() => pair.read(pingCommand(SERVER), findMedianRoundTrip, PING_TIMEOUT_MS));
 }
 
 /** A path where a segment may be made. */

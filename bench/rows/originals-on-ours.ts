@@ -1,13 +1,7 @@
 /** Two *original* `vdens` on a `switch://` of ours: what whoever comes with the original tools gets from us. */
 import { interleave } from '../harness.ts';
 import { type Row, ratioAtLeast } from '../row.ts';
-import {
-  originalsOnOurs,
-  originalsOnSwitchPlug,
-  originalsOnVdeSwitch,
-  pairCommands,
-  throughputOf,
-} from '../segment-pair.ts';
+import { onVdeSwitch, originalsOnOurs, originalsOnSwitchPlug, pairCommands, throughputOf } from '../segment-pair.ts';
 
 export const originalsOnSwitch: Row = {
   name: 'originals-on-ours',
@@ -18,7 +12,7 @@ export const originalsOnSwitch: Row = {
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
       ours: await throughputOf(bench, 'ours', originalsOnOurs(bench)),
-      original: await throughputOf(bench, 'original', originalsOnVdeSwitch(bench)),
+      original: await throughputOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
     }),
 };
 

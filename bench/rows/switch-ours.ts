@@ -1,15 +1,8 @@
 /** Two `vdens` of ours on one `switch://`, beside two originals on their switch, and beside the kernel alone. */
-import { interleave, openSide } from '../harness.ts';
-import { findMedianRoundTrip, leastPingRuns, PING_TIMEOUT_MS, pingCommand } from '../ping.ts';
+import { interleave } from '../harness.ts';
+import { leastPingRuns } from '../ping.ts';
 import { type Row, ratioAtLeast, ratioAtMost } from '../row.ts';
-import {
-  originalsOnVdeSwitch,
-  oursOnSwitch,
-  type PairOpener,
-  pairCommands,
-  SERVER,
-  throughputOf,
-} from '../segment-pair.ts';
+import { onVdeSwitch, oursOnSwitch, pairCommands, roundTripOf, throughputOf } from '../segment-pair.ts';
 import { vethCommands, vethThroughput } from '../veth.ts';
 
 const peers = ['vdens', 'vde_switch', ...pairCommands];
@@ -23,7 +16,7 @@ export const switchOurs: Row = {
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
       ours: await throughputOf(bench, 'ours', oursOnSwitch(bench)),
-      original: await throughputOf(bench, 'original', originalsOnVdeSwitch(bench)),
+      original: await throughputOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
     }),
 };
 
@@ -36,7 +29,7 @@ export const switchOursSockets: Row = {
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
       ours: await throughputOf(bench, 'ours', oursOnSwitch(bench, { VDENS_HANDOVER: '0' })),
-      original: await throughputOf(bench, 'original', originalsOnVdeSwitch(bench)),
+      original: await throughputOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
     }),
 };
 
@@ -59,17 +52,9 @@ export const switchOursRoundTrip: Row = {
   unit: 'ms',
   goal: ratioAtMost(1),
   peers: [...peers, 'ping'],
-  measure: async (bench) => {
-    const roundTrip = async (
-      side: string,
-      open: PairOpener | undefined,
-    ): Promise<(() => Promise<number>) | undefined> => {
-      const pair = open === undefined ? undefined : await openSide(bench, side, open);
-      return pair && (() => pair.read(pingCommand(SERVER), findMedianRoundTrip, PING_TIMEOUT_MS));
-    };
-    return await interleave(bench, Math.max(leastPingRuns, bench.options.runs), {
-      ours: await roundTrip('ours', oursOnSwitch(bench)),
-      original: await roundTrip('original', originalsOnVdeSwitch(bench)),
-    });
-  },
+  measure: async (bench) =>
+    await interleave(bench, Math.max(leastPingRuns, bench.options.runs), {
+      ours: await roundTripOf(bench, 'ours', oursOnSwitch(bench)),
+      original: await roundTripOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
+    }),
 };
