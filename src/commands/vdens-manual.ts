@@ -27,6 +27,12 @@ export const VDENS_MANUAL: Manual = {
           ],
         },
         {
+          term: '`ptp://PATH`',
+          text: [
+            'A line between two who name the same path, ours or originals of either protocol. Whoever comes first waits, with an interface that has no carrier; so does whoever is left. A third one is refused.',
+          ],
+        },
+        {
           term: '`tap://NAME`',
           text: ['A TAP interface of the machine itself, which has to belong to the user.'],
         },
@@ -40,7 +46,7 @@ export const VDENS_MANUAL: Manual = {
         {
           term: 'Others',
           text: [
-            'The names of the other networks of VDE (`ptp://`, `udp://`, `vxlan://`, `vxvde://`, `slirp://`, `switch://`, `hub://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
+            'The names of the other networks of VDE (`udp://`, `vxlan://`, `vxvde://`, `slirp://`, `switch://`, `hub://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
           ],
         },
       ],
