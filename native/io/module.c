@@ -5,6 +5,7 @@
 #include "datagram.h"
 #include "frames_binding.h"
 #include "fabric_binding.h"
+#include "memory.h"
 #include "process.h"
 #include "reactor.h"
 #include "socket.h"
@@ -20,6 +21,7 @@ NAPI_MODULE_INIT()
 	datagram_init(env, exports);
 	stream_init(env, exports);
 	socket_init(env, exports);
+	memory_init(env, exports);
 	process_init(env, exports);
 	return exports;
 }

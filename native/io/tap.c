@@ -56,6 +56,23 @@ static napi_value tap_set_carrier(napi_env env, napi_callback_info info)
 	return result_or_errno(env, ioctl(fd, TUNSETCARRIER, &value));
 }
 
+/* tapCheck(fd): 0 when it is a TAP interface as tapAttach makes them; -EINVAL or another -errno when it is not. */
+static napi_value tap_check(napi_env env, napi_callback_info info)
+{
+	const int wanted = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+	struct arguments arguments;
+	struct ifreq request = { 0 };
+	int32_t fd;
+	int header = 0;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
+		return NULL;
+	if (ioctl(fd, TUNGETIFF, &request) != 0 || ioctl(fd, TUNGETVNETHDRSZ, &header) != 0)
+		return number(env, -errno);
+	bool is_tap = (request.ifr_flags & wanted) == wanted && header == sizeof(struct offload_header);
+	return number(env, is_tap ? 0 : -EINVAL);
+}
+
 /* tapReadBatch(fd, arena, slots, largest): see tap_read(). */
 static napi_value tap_read_batch(napi_env env, napi_callback_info info)
 {
@@ -102,6 +119,7 @@ void tap_init(napi_env env, napi_value exports)
 	export_function(env, exports, "tapAttach", tap_attach);
 	export_function(env, exports, "tapSetOffload", tap_set_offload);
 	export_function(env, exports, "tapSetCarrier", tap_set_carrier);
+	export_function(env, exports, "tapCheck", tap_check);
 	export_function(env, exports, "tapReadBatch", tap_read_batch);
 	export_function(env, exports, "tapWriteBatch", tap_write_batch);
 }

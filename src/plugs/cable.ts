@@ -25,8 +25,16 @@ export interface CableOptions {
   readonly line?: boolean;
 }
 
+/** A cable that is plugged in. */
+export interface Cable {
+  /** Has frames pass through JavaScript, so that what the plugs lend can be lent to somebody else. */
+  releaseLine(): void;
+  /** Has frames pass without JavaScript again, where that is possible. */
+  layLine(): void;
+}
+
 /** Joins two plugs from now on. Closing either plug ends it. */
-export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: CableOptions = {}): void {
+export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: CableOptions = {}): Cable {
   const wantsLine = options.line ?? process.env['VDENS_LINE'] !== '0';
   let line: Line | undefined;
   /** Something happened that the event loop has to go on with, which frames do not. */
@@ -70,4 +78,8 @@ export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: Cable
   forward(a, b);
   forward(b, a);
   lay();
+  return {
+    releaseLine: () => line?.close(),
+    layLine: lay,
+  };
 }

@@ -38,7 +38,6 @@ export interface HealingOptions {
 
 export class HealingPlug implements Plug, Lender {
   readonly label: string;
-  readonly takesSuperFrames: boolean;
   readonly counters: PlugCounters;
   readonly #open: OpenInner;
   readonly #settleMs: number;
@@ -63,7 +62,6 @@ export class HealingPlug implements Plug, Lender {
     this.#settleMs = options.settleMs ?? 0;
     this.#inner = inner;
     this.counters = counters;
-    this.takesSuperFrames = inner.takesSuperFrames;
   }
 
   /** Opens it for the first time; a failure of that is the caller's. */
@@ -71,6 +69,10 @@ export class HealingPlug implements Plug, Lender {
     const counters = new PlugCounters();
     const inner = await open(counters, options.signal ?? new AbortController().signal);
     return new HealingPlug(label, open, options, counters, inner);
+  }
+
+  get takesSuperFrames(): boolean {
+    return this.#inner.takesSuperFrames;
   }
 
   get maxFrameBytes(): number {

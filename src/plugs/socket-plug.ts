@@ -99,6 +99,11 @@ export class SocketPlug implements Plug, Lender {
     if (control !== undefined) this.#controlWatch = new Watch(control, READABLE, (ready) => this.#readControl(ready));
   }
 
+  /** Whether its other end is there, and it was not closed. */
+  protected get isUp(): boolean {
+    return !this.#closed && this.#goneReason === undefined;
+  }
+
   get busy(): boolean {
     return this.#sender.busy;
   }
@@ -153,6 +158,7 @@ export class SocketPlug implements Plug, Lender {
     this.#sender.abandon('down');
     this.#controlWatch?.end();
     this.#unwatchData();
+    this.ended();
     native.closeDescriptor(this.#data);
     if (this.#control !== undefined) native.closeDescriptor(this.#control);
   }
@@ -160,6 +166,9 @@ export class SocketPlug implements Plug, Lender {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }
+
+  /** Called when it is closed, and when its other end is gone; a kind of plug with more to let go of does so here. */
+  protected ended(): void {}
 
   #watchData(): void {
     this.#dataWatch ??= new Watch(this.#data, this.#interest, (ready) => this.#serve(ready));
@@ -234,6 +243,7 @@ export class SocketPlug implements Plug, Lender {
     this.#controlWatch?.end();
     this.#unwatchData();
     this.#sender.abandon('down');
+    this.ended();
     this.#events.down?.(reason);
   }
 }

@@ -42,8 +42,12 @@ export interface VdeConnectionOptions extends VdeSocketOptions {
 export interface VdeConnection {
   readonly control: number;
   readonly data: number;
+  /** The switch's directory, without links. */
+  readonly directory: string;
   /** The path of the switch's data socket. */
   readonly peer: string;
+  /** The same as an address (unix(7)). */
+  readonly peerAddress: Uint8Array;
 }
 
 /**
@@ -71,7 +75,7 @@ export async function connectToSwitch(label: string, options: VdeConnectionOptio
       const message = `${label}: the switch's socket ${peer} is out of reach (connect: ${errno}). Did the switch end just now? Try again`;
       throw new VdensError('ERR_NETWORK_OPEN', message, { value: peer, errno, syscall: 'connect' });
     }
-    return { control, data, peer: unixPath(address) };
+    return { control, data, directory, peer: unixPath(address), peerAddress: address };
   } catch (error) {
     native.closeDescriptor(control);
     if (data >= 0) native.closeDescriptor(data);

@@ -25,6 +25,7 @@ export interface Native {
   tapAttach(fd: number, name: string): number;
   tapSetOffload(fd: number, flags: number): number;
   tapSetCarrier(fd: number, on: number): number;
+  tapCheck(fd: number): number;
   tapReadBatch(fd: number, arena: Uint8Array, slots: Int32Array, largest: number): number;
   tapWriteBatch(
     fd: number,
@@ -59,6 +60,9 @@ export interface Native {
   fabricTable(fabric: number, words: Int32Array): number;
   fabricAdvance(fabric: number, ms: number): void;
   fabricClose(fabric: number): void;
+
+  memoryOpen(size: number): number;
+  memoryMap(fd: number, size: number): ArrayBuffer | undefined;
 
   openSocket(domain: number, type: number, protocol: number): number;
   openSocketPair(type: number, ends: Int32Array): number;

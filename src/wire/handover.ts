@@ -1,0 +1,91 @@
+/**
+ * What two processes of ours say to each other when one hands its TAP interface over: packets of a connected unix
+ * socket, in host byte order, because they never leave the machine.
+ *
+ * ```
+ * off len
+ *   0   4  magic
+ *   4   1  version
+ *   5   1  kind
+ *   6   2  errno of an answer, flags of an offer
+ *   8 110  of an offer: the address of the port's data socket at the other end (all zero where there is one port only)
+ * ```
+ *
+ * An offer carries two descriptors: the interface, and the memory in which both count.
+ */
+
+const MAGIC = 0x50415456; // "VTAP" on a little-endian machine
+const VERSION = 1;
+const HEADER_BYTES = 8;
+const ADDRESS_BYTES = 110;
+const TAKES_SUPER_FRAMES = 1;
+
+const OFFER = 1;
+const ANSWER = 2;
+const TAKE_BACK = 3;
+const GIVEN_BACK = 4;
+
+/** The longest message. */
+export const MAX_HANDOVER_BYTES: number = HEADER_BYTES + ADDRESS_BYTES;
+
+/** One packet. */
+export type HandoverMessage =
+  /** Here is my interface: move its frames in place of those of the port with this address. */
+  | { readonly kind: 'offer'; readonly takesSuperFrames: boolean; readonly address: Uint8Array }
+  /** It is moved, or why not: an errno. */
+  | { readonly kind: 'answer'; readonly errno: number }
+  /** The owner takes its interface back. */
+  | { readonly kind: 'take-back' }
+  /** The interface is let go of: it was taken back, or the borrower ends it. */
+  | { readonly kind: 'given-back' };
+
+/** The bytes of a message. */
+export function emitHandover(message: HandoverMessage): Uint8Array {
+  const bytes = new Uint8Array(message.kind === 'offer' ? MAX_HANDOVER_BYTES : HEADER_BYTES);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, MAGIC, true);
+  bytes[4] = VERSION;
+  switch (message.kind) {
+    case 'offer':
+      bytes[5] = OFFER;
+      view.setUint16(6, message.takesSuperFrames ? TAKES_SUPER_FRAMES : 0, true);
+      bytes.set(message.address, HEADER_BYTES);
+      break;
+    case 'answer':
+      bytes[5] = ANSWER;
+      view.setUint16(6, message.errno, true);
+      break;
+    case 'take-back':
+      bytes[5] = TAKE_BACK;
+      break;
+    case 'given-back':
+      bytes[5] = GIVEN_BACK;
+      break;
+  }
+  return bytes;
+}
+
+/** The message in these bytes; `undefined` when there is none that this version knows. */
+export function parseHandover(bytes: Uint8Array): HandoverMessage | undefined {
+  if (bytes.length < HEADER_BYTES) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(0, true) !== MAGIC || bytes[4] !== VERSION) return undefined;
+  const value = view.getUint16(6, true);
+  switch (bytes[5]) {
+    case OFFER:
+      if (bytes.length !== MAX_HANDOVER_BYTES) return undefined;
+      return {
+        kind: 'offer',
+        takesSuperFrames: (value & TAKES_SUPER_FRAMES) !== 0,
+        address: bytes.slice(HEADER_BYTES),
+      };
+    case ANSWER:
+      return { kind: 'answer', errno: value };
+    case TAKE_BACK:
+      return { kind: 'take-back' };
+    case GIVEN_BACK:
+      return { kind: 'given-back' };
+    default:
+      return undefined;
+  }
+}
