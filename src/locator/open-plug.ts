@@ -7,6 +7,7 @@ import type { OpenInner } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
+import { defaultNodeDirectory, nodeOptions } from './node-options.ts';
 import { defaultSwitchDirectories, type ResolvedLocator, resolveLocator } from './resolve.ts';
 import { OPENABLE_SCHEMES } from './schemes.ts';
 import { vdeAccessOptions, vdePortOption } from './vde-options.ts';
@@ -40,6 +41,9 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
   switch (locator.scheme) {
     case 'vde':
       return openVde(label, locator, options);
+    case 'switch':
+    case 'hub':
+      return openNode(label, locator, options);
     case 'cmd': {
       const { splitCommandLine } = await import('./command-line.ts');
       return openCommand(label, splitCommandLine(locator.address), options);
@@ -89,6 +93,22 @@ async function openVde(label: string, locator: Locator, options: OpenPlugOptions
     const message = `${label}: no switch runs at the usual places, neither ${places}. Start one with: vde_switch -s ${directories.at(-1)}, or name yours: vde:///run/sw`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { errno: 'ENOENT' });
   });
+}
+
+/** A segment that we serve, or join when somebody else does. */
+async function openNode(label: string, locator: Locator, options: OpenPlugOptions): Promise<Plug> {
+  const { openSwitchNetwork } = await import('../switch/switch-network.ts');
+  const { group, mode, dirmode, ...table } = nodeOptions(locator);
+  const network = {
+    ...(mode === undefined ? {} : { mode }),
+    ...(dirmode === undefined ? {} : { dirmode }),
+    ...(group === undefined ? {} : { group: await groupId(label, group) }),
+    ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+    switch: { ...table, hub: locator.scheme === 'hub' || table.tableSize === 0 },
+    description: describe(options.description ?? 'vdens'),
+  };
+  const path = locator.address === '' ? defaultNodeDirectory() : locator.address;
+  return healing(label, options, (counters, signal) => openSwitchNetwork(label, path, { ...network, counters, signal }));
 }
 
 function openCommand(label: string, command: readonly string[], options: OpenPlugOptions): Promise<Plug> {

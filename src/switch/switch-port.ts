@@ -19,6 +19,8 @@ export interface SwitchPortOptions {
   readonly fabric: Fabric;
   /** Where frames are on their way to JavaScript; all ports of a switch share it. */
   readonly batch: FrameBatch;
+  /** Goes on counting there. */
+  readonly counters?: PlugCounters | undefined;
   /** Called when the port is closed. */
   readonly closed: () => void;
 }
@@ -29,7 +31,7 @@ export class SwitchPort implements Plug {
   readonly number: number;
   readonly maxFrameBytes: number = MAX_FRAME_BYTES;
   readonly takesSuperFrames: boolean = true;
-  readonly counters: PlugCounters = new PlugCounters();
+  readonly counters: PlugCounters;
   /** Who is behind it, for people. */
   description = '';
   readonly #batch: FrameBatch;
@@ -44,7 +46,8 @@ export class SwitchPort implements Plug {
   #adopted: { readonly kind: KernelEnd['kind']; readonly end: (isGone: boolean) => void } | undefined;
 
   /** Made by {@link Switch.port}. */
-  constructor({ number, label, fabric, batch, closed }: SwitchPortOptions) {
+  constructor({ number, label, fabric, batch, counters, closed }: SwitchPortOptions) {
+    this.counters = counters ?? new PlugCounters();
     this.number = number;
     this.label = label;
     this.#batch = batch;

@@ -8,6 +8,7 @@ import { VdensError } from '../errors.ts';
 import { FrameBatch } from '../frames/batch.ts';
 import { formatMac } from '../net/mac.ts';
 import { cable } from '../plugs/cable.ts';
+import type { PlugCounters } from '../plugs/counters.ts';
 import { Fabric } from '../plugs/fabric.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { SwitchPort } from './switch-port.ts';
@@ -49,6 +50,8 @@ export interface PortOptions {
   readonly number?: number | undefined;
   /** Who is behind it, for people. */
   readonly description?: string;
+  /** Goes on counting there, when this is not the first port for the same purpose. */
+  readonly counters?: PlugCounters | undefined;
 }
 
 /** A station, and where it is. */
@@ -90,6 +93,11 @@ export class Switch implements AsyncDisposable {
     return [...this.#ports.values()].sort((a, b) => a.number - b.number);
   }
 
+  /** Whether all ports are in use. */
+  get isFull(): boolean {
+    return this.#ports.size >= this.#maxPorts;
+  }
+
   /** The stations that are known, by port. */
   get forwardingTable(): readonly ForwardingEntry[] {
     const numbers = new Map([...this.#ports.values()].map((port) => [port.fabricPort, port.number]));
@@ -117,6 +125,7 @@ export class Switch implements AsyncDisposable {
       label: options.label ?? `${this.label} port ${number}`,
       fabric: this.#fabric,
       batch: this.#batch,
+      counters: options.counters,
       closed: () => this.#ports.delete(number),
     });
     port.description = options.description ?? '';

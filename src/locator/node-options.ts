@@ -1,0 +1,85 @@
+/**
+ * What the options of a `switch://` or `hub://` locator say: who may join, and how the forwarding table is made.
+ *
+ * ```
+ * switch:///tmp/lan                                 for one user
+ * switch:///tmp/lan[mode=0660/grp=lab]              for a group
+ * switch:///tmp/lan[hashsize=4096/expiretime=300]   for many stations
+ * ```
+ */
+import { userInfo } from 'node:os';
+import { VdensError } from '../errors.ts';
+import type { Locator } from './locator.ts';
+
+/** Addresses that the original's table has room for. */
+const DEFAULT_TABLE_SIZE = 256;
+const MAX_TABLE_SIZE = 2 ** 24;
+const MAX_NUMBER = 2 ** 31 - 1;
+
+/** Who may join, and the table. */
+export interface NodeOptions {
+  /** Permission bits of the sockets. */
+  readonly mode?: number;
+  /** Permission bits of the directory. */
+  readonly dirmode?: number;
+  /** A group, by name or by number. */
+  readonly group?: string;
+  readonly tableSize: number;
+  readonly hashSeed: number;
+  readonly expireSeconds?: number;
+}
+
+/** The directory where the originals meet when none is named: one for each user. */
+export function defaultNodeDirectory(): string {
+  return `/tmp/vdenode_${loginName() ?? `u${process.geteuid?.() ?? ''}`}`;
+}
+
+/**
+ * Reads the options.
+ *
+ * @throws VdensError `ERR_LOCATOR` when a value makes no sense
+ */
+export function nodeOptions(locator: Locator): NodeOptions {
+  const mode = octal(locator, 'mode', 0o777);
+  const dirmode = octal(locator, 'dirmode', 0o7777);
+  const group = locator.options.get('grp');
+  const expireSeconds = decimal(locator, 'expiretime', MAX_NUMBER);
+  if (group === '') throw wrong(locator, '', 'the option "grp" needs a value. Write, for example, [grp=users]');
+  return {
+    ...(mode === undefined ? {} : { mode }),
+    ...(dirmode === undefined ? {} : { dirmode }),
+    ...(group === undefined ? {} : { group }),
+    tableSize: decimal(locator, 'hashsize', MAX_TABLE_SIZE) ?? DEFAULT_TABLE_SIZE,
+    hashSeed: decimal(locator, 'hashseed', MAX_NUMBER) ?? 0,
+    ...(expireSeconds === undefined ? {} : { expireSeconds }),
+  };
+}
+
+function octal(locator: Locator, key: string, largest: number): number | undefined {
+  const text = locator.options.get(key);
+  if (text === undefined) return undefined;
+  const value = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
+  if (value <= largest) return value;
+  const example = key === 'mode' ? 'mode=0660' : 'dirmode=02770';
+  const range = `from 0 to ${largest.toString(8)}, in octal`;
+  throw wrong(locator, text, `the ${key} "${text}" is not one ${range}. Write, for example, [${example}]`);
+}
+
+function decimal(locator: Locator, key: string, largest: number): number | undefined {
+  const text = locator.options.get(key);
+  if (text === undefined) return undefined;
+  if (/^\d+$/.test(text) && Number(text) <= largest) return Number(text);
+  throw wrong(locator, text, `${key} "${text}" is not a number from 0 to ${largest}. Write, for example, [${key}=256]`);
+}
+
+function loginName(): string | undefined {
+  try {
+    return userInfo().username;
+  } catch {
+    return undefined; // no entry in passwd(5)
+  }
+}
+
+function wrong(locator: Locator, value: string, message: string): VdensError {
+  return new VdensError('ERR_LOCATOR', `${locator.text}: ${message}`, { value });
+}

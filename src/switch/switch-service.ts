@@ -1,0 +1,131 @@
+/**
+ * A switch that is served in a directory: every client there has a port of it.
+ *
+ * A client of our own, of the same user, may hand its TAP over (plugs/handover.ts): then its frames come from, and go
+ * to, that TAP in place of its socket, until it takes the TAP back or leaves.
+ */
+import { type Cable, cable } from '../plugs/cable.ts';
+import { type ForeignTap, HandoverChannel, isHandoverWanted } from '../plugs/handover.ts';
+import type { Line } from '../plugs/line.ts';
+import type { SocketPlug } from '../plugs/socket-plug.ts';
+import { unixPath } from '../system/unix-address.ts';
+import type { ClaimedDirectory } from './claimed-directory.ts';
+import { claimDirectory, type RendezvousOptions } from './rendezvous.ts';
+import type { Switch } from './switch.ts';
+import type { SwitchPort } from './switch-port.ts';
+import { type VdeClient, VdeServer } from './vde-server.ts';
+
+/** How to serve. */
+export interface SwitchServiceOptions extends RendezvousOptions {
+  /** Called when others do not find us any more; the reason is one clause. The clients have been let go of. */
+  readonly lost?: (reason: string) => void;
+}
+
+/** A port that a client has. */
+interface Client {
+  readonly plug: SocketPlug;
+  readonly port: SwitchPort;
+  readonly cable: Cable;
+  readonly uid: number;
+}
+
+export class SwitchService {
+  readonly #switch: Switch;
+  readonly #directory: ClaimedDirectory;
+  readonly #server: VdeServer;
+  /** By the path of the data socket. */
+  readonly #clients = new Map<string, Client>();
+  readonly #channels = new Set<HandoverChannel>();
+  #closed = false;
+
+  private constructor(segment: Switch, label: string, directory: ClaimedDirectory, options: SwitchServiceOptions) {
+    this.#switch = segment;
+    this.#directory = directory;
+    const lost = (reason: string): void => {
+      void this.close();
+      options.lost?.(reason);
+    };
+    this.#server = new VdeServer(label, directory, {
+      accepted: (plug, client) => this.#welcome(plug, client),
+      ...(isHandoverWanted() ? { privateConnection: (fd: number) => this.#openChannel(fd) } : {}),
+      lost,
+    });
+  }
+
+  /**
+   * Serves a switch in a directory.
+   *
+   * @returns `undefined` when somebody else does, or is about to
+   * @throws VdensError `ERR_NETWORK_OPEN` when the directory is no place for a switch of ours
+   */
+  static async start(
+    segment: Switch,
+    label: string,
+    path: string,
+    options: SwitchServiceOptions = {},
+  ): Promise<SwitchService | undefined> {
+    const claim = await claimDirectory(label, path, options);
+    if (claim.kind === 'served') return undefined;
+    try {
+      return new SwitchService(segment, label, claim.directory, options);
+    } catch (error) {
+      claim.release();
+      throw error;
+    }
+  }
+
+  /** The directory, without links. */
+  get path(): string {
+    return this.#directory.path;
+  }
+
+  /** Lets go of all clients, and of the directory, which somebody else may serve then. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#server.close();
+    for (const channel of [...this.#channels]) channel.close();
+    await Promise.all([...this.#clients.keys()].map((path) => this.#dismiss(path)));
+    this.#directory.release();
+  }
+
+  #welcome(plug: SocketPlug, { description, dataPath, uid, wantedPort }: VdeClient): void {
+    if (this.#closed || this.#switch.isFull) {
+      void plug.close();
+      return;
+    }
+    const port = this.#switch.port({ number: wantedPort, description });
+    const down = (): void => void this.#dismiss(dataPath);
+    this.#clients.set(dataPath, { plug, port, cable: cable(plug, port, { down }), uid });
+  }
+
+  async #dismiss(dataPath: string): Promise<void> {
+    const client = this.#clients.get(dataPath);
+    if (client === undefined) return;
+    this.#clients.delete(dataPath);
+    await Promise.all([client.port.close(), client.plug.close()]);
+  }
+
+  #openChannel(fd: number): void {
+    const channel: HandoverChannel = new HandoverChannel(fd, {
+      offered: (tap, address) => this.#take(tap, unixPath(address)),
+      ended: () => this.#channels.delete(channel),
+    });
+    this.#channels.add(channel);
+  }
+
+  /** Moves the client's frames from and to its TAP. */
+  #take(tap: ForeignTap, dataPath: string): Line | undefined {
+    const client = this.#clients.get(dataPath);
+    if (client === undefined || client.uid !== process.geteuid?.()) return undefined;
+    client.cable.releaseLine();
+    const line = client.port.adopt(tap);
+    if (line === undefined) client.cable.layLine();
+    return line === undefined ? undefined : { close: () => this.#giveBack(client, line) };
+  }
+
+  #giveBack(client: Client, line: Line): void {
+    line.close();
+    if (!this.#closed) client.cable.layLine();
+  }
+}
