@@ -13,6 +13,11 @@ import type { Plug } from '../plugs/plug.ts';
 import type { TapPlug } from '../plugs/tap.ts';
 import { writeErrorLineNow } from './standard-streams.ts';
 
+/**
+ * How long a network may be gone before the interface loses its carrier, in milliseconds: a segment that somebody else
+ * takes over is back sooner, and the kernel needs a second to notice that a carrier is back (net/core/link_watch.c).
+ */
+const CARRIER_GRACE_MS = 300;
 /** How long letting go of everything may take before we leave it to the kernel. */
 const CLOSE_TIMEOUT_MS = 3000;
 
@@ -92,18 +97,21 @@ interface Line {
 
 function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () => void): void {
   const name = `${tap.label}: ${network.label}`;
+  let carrierTimer: NodeJS.Timeout | undefined;
   cable(tap, network, {
     down: (plug, reason) => {
       if (plug === tap) {
         say(`${tap.label}: ${reason}`);
         return;
       }
-      tap.setCarrier(false);
+      carrierTimer ??= setTimeout(() => tap.setCarrier(false), reconnect ? CARRIER_GRACE_MS : 0).unref();
       say(`${name}: ${reason}${reconnect ? '; waiting for it to come back' : ''}`);
       // Without its stream the original ends, too.
       if (!reconnect && network.label.startsWith('=')) endCommand();
     },
     up: () => {
+      clearTimeout(carrierTimer);
+      carrierTimer = undefined;
       tap.setCarrier(true);
       say(`${name}: is back`);
     },
