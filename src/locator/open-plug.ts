@@ -108,7 +108,9 @@ async function openNode(label: string, locator: Locator, options: OpenPlugOption
     description: describe(options.description ?? 'vdens'),
   };
   const path = locator.address === '' ? defaultNodeDirectory() : locator.address;
-  return healing(label, options, (counters, signal) => openSwitchNetwork(label, path, { ...network, counters, signal }));
+  return healing(label, options, (counters, signal) =>
+    openSwitchNetwork(label, path, { ...network, counters, signal }),
+  );
 }
 
 function openCommand(label: string, command: readonly string[], options: OpenPlugOptions): Promise<Plug> {

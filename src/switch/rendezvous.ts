@@ -25,6 +25,7 @@ import {
 import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
+import { PRIVATE_SOCKET } from '../plugs/vde.ts';
 import { listeningInodes } from '../system/listening-sockets.ts';
 import { errnoName, native } from '../system/native.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
@@ -32,8 +33,6 @@ import { ClaimedDirectory, isSameFile } from './claimed-directory.ts';
 
 /** The name of the control socket in the directory. */
 export const CONTROL_NAME = 'ctl';
-/** The name of the socket for processes of our own. */
-export const PRIVATE_NAME = '.vdens';
 /** What a path may have besides the directory: `/fd12345`. */
 const LONGEST_NAME_BYTES = 8;
 const MAX_PATH_BYTES = 107;
@@ -259,7 +258,7 @@ class Attempt {
       } catch (cause) {
         const { code = '' } = cause as NodeJS.ErrnoException;
         // Other names are not in the way: there are enough.
-        if (code === 'ENOENT' || (name !== CONTROL_NAME && name !== PRIVATE_NAME)) continue;
+        if (code === 'ENOENT' || (name !== CONTROL_NAME && name !== PRIVATE_SOCKET)) continue;
         const problem = `cannot remove ${name}, which a switch left behind (unlink: ${code})`;
         throw this.#refuse(problem, 'Have its owner remove it', { errno: code, syscall: 'unlink', cause });
       }

@@ -16,7 +16,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
-import { PlugCounters } from '../plugs/counters.ts';
+import type { PlugCounters } from '../plugs/counters.ts';
 import type { Lender } from '../plugs/kernel-end.ts';
 import type { Line } from '../plugs/line.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';

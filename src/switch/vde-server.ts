@@ -16,7 +16,7 @@
  */
 import { join } from 'node:path';
 import type { GoneReasons, SocketPlug } from '../plugs/socket-plug.ts';
-import { NETNODE_FRAME_BYTES } from '../plugs/vde.ts';
+import { NETNODE_FRAME_BYTES, PRIVATE_SOCKET } from '../plugs/vde.ts';
 import { errnoName, native } from '../system/native.ts';
 import { SOCK_STREAM, UNIX_ADDRESS_BYTES, unixAddress } from '../system/unix-address.ts';
 import type { VdeRequest } from '../wire/vde-request.ts';
@@ -25,7 +25,7 @@ import { ClientPlug } from './client-plug.ts';
 import { connectToClient } from './client-socket.ts';
 import { HalfOpen } from './half-open.ts';
 import { Listener, type PeerCredentials } from './listener.ts';
-import { CONTROL_NAME, PRIVATE_NAME } from './rendezvous.ts';
+import { CONTROL_NAME } from './rendezvous.ts';
 
 const SOCK_SEQPACKET = 5;
 /** Clients that have connected and not asked yet; then the one that waits longest is closed. */
@@ -121,7 +121,7 @@ export class VdeServer {
     const { directory } = this;
     const permissions = { mode: PRIVATE_MODE };
     this.#listeners.push(
-      new Listener(this.label, { directory, name: PRIVATE_NAME, type: SOCK_SEQPACKET, permissions, connected }),
+      new Listener(this.label, { directory, name: PRIVATE_SOCKET, type: SOCK_SEQPACKET, permissions, connected }),
     );
   }
 
