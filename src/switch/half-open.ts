@@ -5,7 +5,10 @@ import { MAX_VDE_REQUEST_BYTES, parseVdeRequest, type VdeRequest } from '../wire
 
 /** How long a client may take to ask, in milliseconds. */
 export const REQUEST_TIMEOUT_MS = 2000;
-/** How long the rest of a description is waited for when a request came in pieces, or without one. */
+/**
+ * How long the rest of a description is waited for when a request came in pieces, or without one, in milliseconds. One
+ * that came in one piece, as all real clients send it, is answered at once.
+ */
 const SETTLE_MS = 20;
 
 /**

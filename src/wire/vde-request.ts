@@ -83,13 +83,13 @@ export function parseVdeRequest(bytes: Uint8Array): ParsedVdeRequest {
   if (kind !== NEW_CONTROL && kind !== NEW_PORT_0) return invalid(`type ${kind} is not known`);
   if (bytes.length < addressOffset + 2) return INCOMPLETE;
   // connect(2) with AF_UNSPEC would succeed, and connect to nobody.
-  const family = new Uint16Array(bytes.slice(addressOffset, addressOffset + 2).buffer)[0]!;
+  const family = new Uint16Array(copy(bytes, addressOffset, addressOffset + 2).buffer)[0]!;
   if (family !== AF_UNIX) return invalid(`an address of family ${family} is no unix socket`);
   const end = addressOffset + ADDRESS_BYTES;
   if (bytes.length < end) return INCOMPLETE;
   const port = kind === NEW_PORT_0 ? 0 : type >>> TYPE_PORT_SHIFT || undefined;
   const description = printable(bytes.subarray(end, end + MAX_DESCRIPTION_BYTES));
-  return { kind: 'request', request: { port, address: bytes.slice(addressOffset, end), description } };
+  return { kind: 'request', request: { port, address: copy(bytes, addressOffset, end), description } };
 }
 
 const INCOMPLETE: ParsedVdeRequest = { kind: 'incomplete' };
@@ -99,7 +99,12 @@ function invalid(reason: string): ParsedVdeRequest {
 }
 
 function read32(bytes: Uint8Array, offset: number): number {
-  return new Uint32Array(bytes.slice(offset, offset + 4).buffer)[0]!;
+  return new Uint32Array(copy(bytes, offset, offset + 4).buffer)[0]!;
+}
+
+/** Bytes of their own, aligned; those of a Buffer are a part of something larger. */
+function copy(bytes: Uint8Array, from: number, to: number): Uint8Array {
+  return Uint8Array.from(bytes.subarray(from, to));
 }
 
 /** Text that can be shown on a terminal: what is not UTF-8, controls, or turns the direction of writing, is a `?`. */
