@@ -12,9 +12,11 @@ import { openPlug } from '../../src/locator/open-plug.ts';
 import { parseIpv4 as parseIpv4Address } from '../../src/net/ip.ts';
 import { formatMac, parseMac } from '../../src/net/mac.ts';
 import type { Plug } from '../../src/plugs/plug.ts';
+import { createSwitch } from '../../src/switch/switch.ts';
 import { ETHERTYPE_IPV4, emitEthernet, parseEthernet } from '../../src/wire/ethernet.ts';
 import { emitIpv4, IP_PROTOCOL_UDP, parseIpv4 } from '../../src/wire/ipv4.ts';
 import { emitUdp, isUdpIntact, parseUdp } from '../../src/wire/udp.ts';
+import { serveDirectory } from '../fixtures/served-directory.ts';
 import { original, requireCommands, runCommand, spawnBackground, waitFor } from './harness.ts';
 import { startSwitch } from './original-switch.ts';
 
@@ -51,6 +53,21 @@ const servers: readonly {
     start: async (t) => {
       const lan = await startSwitch(t);
       return { path: lan.path, describeClients: () => lan.command('port/print') };
+    },
+  },
+  {
+    name: 'a switch of ours',
+    commands: [],
+    start: async (t) => {
+      const segment = createSwitch();
+      t.after(() => segment.close());
+      const { path } = await serveDirectory(t, {}, undefined, {
+        accepted: (plug, { description }) => {
+          t.after(() => plug.close());
+          segment.attach(plug, { description });
+        },
+      });
+      return { path, describeClients: async () => segment.ports.map((port) => port.description).join('\n') };
     },
   },
 ];
