@@ -55,9 +55,21 @@ test('what the second user runs never has the rights of the runner', async (t) =
   const other = requireOtherUser(t);
   if (other === undefined) return;
   const library = join(makeSharedDirectory(t), 'none.so');
-  const { stdout } = await runCommand(other.command(['cat', '/proc/self/status'], { env: { LD_PRELOAD: library } }));
+  const reading = other.command(['cat', '/proc/self/status'], { env: { LD_PRELOAD: library } });
+  const { stdout, stderr } = await runCommand(reading);
+  assert.equal(stderr.match(/none\.so/g)?.length, 1, 'what a request sets is set for its program alone');
   assert.match(stdout, /^CapEff:\s+0+$/m);
   assert.match(stdout, /^CapPrm:\s+0+$/m);
+});
+
+test('the second user cannot ask the runner for anything', async (t) => {
+  const other = requireOtherUser(t);
+  if (other === undefined) return;
+  const socket = process.env['VDENS_TEST_OTHER_USER']!;
+  const run = await runCommand(other.command(['stat', socket]));
+  assert.equal(run.status, 1);
+  assert.match(run.stderr, /Permission denied/);
+  assert.doesNotMatch((await runCommand(other.command(['env']))).stdout, new RegExp(socket));
 });
 
 /** What a client of the second user's made of its socket: permissions and group. */
