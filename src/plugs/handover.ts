@@ -86,6 +86,8 @@ export interface HandoverEvents {
    * refuse it. The line is closed when the owner takes its TAP back; `tap` is the channel's.
    */
   offered?(tap: ForeignTap, address: Uint8Array): Line | undefined;
+  /** The other process would take an offer. */
+  invited?(): void;
   /** The channel is closed: the other process ended it, or is gone. */
   ended?(): void;
 }
@@ -161,6 +163,18 @@ export class HandoverChannel {
     return { close: () => finish(true) };
   }
 
+  /** Asks for an offer. */
+  invite(): void {
+    this.#send({ kind: 'invite' });
+  }
+
+  /** Lets go of what was handed over here. */
+  giveBack(): void {
+    if (this.#taken === undefined) return;
+    this.#letGo();
+    this.#send({ kind: 'given-back' });
+  }
+
   /** Ends it; what was handed over goes back. Idempotent. */
   close(): void {
     if (this.#closed) return;
@@ -205,6 +219,8 @@ export class HandoverChannel {
     } else if (message.kind === 'take-back') {
       this.#letGo();
       this.#send({ kind: 'given-back' });
+    } else if (message.kind === 'invite') {
+      this.#events.invited?.();
     } else if (message.kind === 'given-back') {
       if (this.#given?.isAnswered === true) this.#given.end(false);
       else if (this.#given === undefined) this.#stopCounting();
@@ -219,10 +235,8 @@ export class HandoverChannel {
       this.#send({ kind: 'answer', errno: EINVAL });
       return false;
     }
-    const tap = new ForeignTap(fd, offer.takesSuperFrames, new PlugCounters(new Float64Array(values)), () => {
-      this.#letGo();
-      this.#send({ kind: 'given-back' });
-    });
+    const counters = new PlugCounters(new Float64Array(values));
+    const tap = new ForeignTap(fd, offer.takesSuperFrames, counters, () => this.giveBack());
     const line = this.#events.offered?.(tap, offer.address);
     if (line === undefined) {
       this.#send({ kind: 'answer', errno: EBUSY });

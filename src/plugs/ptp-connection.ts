@@ -14,12 +14,16 @@ import { VdensError } from '../errors.ts';
 import { errnoName, native } from '../system/native.ts';
 import { HUNG_UP, READABLE, Watch } from '../system/reactor.ts';
 import { SOCK_SEQPACKET, unixAddress } from '../system/unix-address.ts';
+import { isHandoverWanted, isSameUser } from './handover.ts';
 import { answers, lookAt, type NamedSocket, openUnixSocket, receiveAt } from './ptp-names.ts';
 
 /** How long the other end may take to let us in, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 2000;
 /** How long to wait before knocking again where many do. */
 const KNOCK_AGAIN_MS = 20;
+
+/** receiveDescriptors takes a count, and as many as one message holds (unix(7)). */
+const DESCRIPTOR_WORDS = 254;
 
 /** The answers of an end that is asked for the line. */
 export const ACCEPTED = 0;
@@ -33,6 +37,8 @@ export interface PtpLine {
   readonly role: 'accepted' | 'connected';
   /** Who is at the other end: one of us, or an original, by its protocol. */
   readonly peer: 'ours' | 'seqpacket' | 'datagram';
+  /** A private connection to the other end, when that is a process of ours of the same user; the owner's, too. */
+  readonly channel?: number | undefined;
   /** Whether the other end is still there, where the socket does not tell by itself. */
   isThere(): boolean;
   /** Says farewell, where that is the custom, and removes names. Before the descriptor is closed; idempotent. */
@@ -41,7 +47,7 @@ export interface PtpLine {
 
 /** What came of knocking at a name. */
 export type Knock =
-  | { readonly kind: 'line'; readonly fd: number }
+  | { readonly kind: 'line'; readonly fd: number; readonly channel: number | undefined }
   /** The line has two ends already. */
   | { readonly kind: 'taken' }
   /** There is no such name. */
@@ -54,8 +60,32 @@ export type Knock =
   | { readonly kind: 'left' };
 
 /** A line over a connected seqpacket socket, which tells of its end by itself. */
-export function packetLine(fd: number, role: PtpLine['role'], peer: 'ours' | 'seqpacket'): PtpLine {
-  return { fd, role, peer, isThere: () => true, end: () => undefined };
+export function packetLine(
+  fd: number,
+  role: PtpLine['role'],
+  peer: 'ours' | 'seqpacket',
+  channel?: number | undefined,
+): PtpLine {
+  return { fd, role, peer, channel, isThere: () => true, end: () => undefined };
+}
+
+/**
+ * Lets in who connected. Another process of ours, of the same user, gets a private connection with the answer.
+ *
+ * @returns `undefined` when it left
+ */
+export function letIn(fd: number, peer: 'ours' | 'seqpacket'): PtpLine | undefined {
+  const answer = Uint8Array.of(ACCEPTED);
+  if (peer !== 'ours' || !isHandoverWanted() || !isSameUser(fd)) {
+    return native.send(fd, answer) === 1 ? packetLine(fd, 'accepted', peer) : undefined;
+  }
+  const ends = new Int32Array(2);
+  if (native.openSocketPair(SOCK_SEQPACKET, ends) < 0) return packetLine(fd, 'accepted', peer);
+  const sent = native.sendDescriptors(fd, answer, ends.subarray(1));
+  native.closeDescriptor(ends[1]!);
+  if (sent === 1) return packetLine(fd, 'accepted', peer, ends[0]!);
+  native.closeDescriptor(ends[0]!);
+  return undefined;
 }
 
 /**
@@ -71,13 +101,13 @@ export async function knock(label: string, path: string, signal: AbortSignal): P
   try {
     const failure = await connect(fd, path, deadline, signal);
     if (failure !== undefined) return afterFailure(label, path, failure);
-    const answer = await receiveAnswer(fd, deadline, signal);
+    const { answer, channel } = await receiveAnswer(fd, deadline, signal);
     if (answer === 'closed') return { kind: 'left' };
     if (answer === 'timeout') throw silent(label, path);
     if (answer === TAKEN) return { kind: 'taken' };
     if (answer !== ACCEPTED) throw refused(label, path, answer);
     isKept = true;
-    return { kind: 'line', fd };
+    return { kind: 'line', fd, channel };
   } finally {
     if (!isKept) native.closeDescriptor(fd);
   }
@@ -107,28 +137,28 @@ function afterFailure(label: string, path: string, errno: string): Knock {
   throw new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno, syscall: 'connect' });
 }
 
-/** The byte that lets us in, or not. */
-async function receiveAnswer(
-  fd: number,
-  deadline: number,
-  signal: AbortSignal,
-): Promise<number | 'timeout' | 'closed'> {
-  const buffer = new Uint8Array(1);
+/** The byte that lets us in, or not, and what may come with it. */
+interface Answer {
+  readonly answer: number | 'timeout' | 'closed';
+  readonly channel?: number | undefined;
+}
+
+async function receiveAnswer(fd: number, deadline: number, signal: AbortSignal): Promise<Answer> {
   let watch: Watch | undefined;
   let timer: NodeJS.Timeout | undefined;
-  let give: (outcome: number | 'timeout' | 'closed' | 'aborted') => void = () => undefined;
-  const outcome = new Promise<number | 'timeout' | 'closed' | 'aborted'>((resolve) => {
+  let give: (outcome: Answer | 'aborted') => void = () => undefined;
+  const outcome = new Promise<Answer | 'aborted'>((resolve) => {
     give = resolve;
   });
   const abort = (): void => give('aborted');
   try {
     watch = new Watch(fd, READABLE, (events) => {
-      const length = native.receive(fd, buffer);
-      if (length < 0 && (events & HUNG_UP) === 0) return;
+      const answer = readAnswer(fd, (events & HUNG_UP) !== 0);
+      if (answer === undefined) return;
       watch?.end();
-      give(length === 1 ? buffer[0]! : 'closed');
+      give(answer);
     });
-    timer = setTimeout(() => give('timeout'), Math.max(0, deadline - performance.now()));
+    timer = setTimeout(() => give({ answer: 'timeout' }), Math.max(0, deadline - performance.now()));
     signal.addEventListener('abort', abort);
     if (signal.aborted) abort();
     const end = await outcome;
@@ -139,6 +169,20 @@ async function receiveAnswer(
     clearTimeout(timer);
     signal.removeEventListener('abort', abort);
   }
+}
+
+function readAnswer(fd: number, isHungUp: boolean): Answer | undefined {
+  const buffer = new Uint8Array(1);
+  const descriptors = new Int32Array(DESCRIPTOR_WORDS);
+  const length = native.receiveDescriptors(fd, buffer, descriptors);
+  if (length < 0 && !isHungUp) return undefined;
+  const [count = 0, channel, ...others] = length < 0 ? [] : descriptors;
+  for (const other of others.slice(0, Math.max(0, count - 1))) native.closeDescriptor(other);
+  if (count > 0 && (length !== 1 || buffer[0] !== ACCEPTED)) native.closeDescriptor(channel!);
+  if (length !== 1) return { answer: 'closed' };
+  const isOurs = count > 0 && buffer[0] === ACCEPTED;
+  if (isOurs) native.setNonBlocking(channel!);
+  return { answer: buffer[0]!, channel: isOurs ? channel : undefined };
 }
 
 /** What came of joining a packaged original, which waits at a datagram socket. */

@@ -24,7 +24,7 @@ import { basename, dirname, join } from 'node:path';
 import { VdensError } from '../errors.ts';
 import { AGAIN, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
-import { ACCEPTED, joinDatagram, knock, type PtpLine, packetLine, TAKEN, taken } from './ptp-connection.ts';
+import { joinDatagram, knock, letIn, type PtpLine, packetLine, TAKEN, taken } from './ptp-connection.ts';
 import { listenAt, lookAt, type NamedSocket, notOurs, removeStale } from './ptp-names.ts';
 
 /** How often whoever waits looks whether somebody came, in milliseconds. */
@@ -178,7 +178,7 @@ export class PtpEndpoint {
   async #lookForOurs(): Promise<void> {
     const meeting = `${this.#path}.vdens`;
     const found = await knock(this.#label, meeting, this.#abort.signal);
-    if (found.kind === 'line') return this.#take(packetLine(found.fd, 'connected', 'ours'));
+    if (found.kind === 'line') return this.#take(packetLine(found.fd, 'connected', 'ours', found.channel));
     if (this.#closed) return;
     if (found.kind === 'taken') throw taken(this.#label, this.#path);
     if (found.kind === 'nobody') this.#ours = this.#listen(meeting, 'ours');
@@ -244,6 +244,7 @@ export class PtpEndpoint {
     if (this.#closed || this.#line !== undefined) {
       line.end();
       native.closeDescriptor(line.fd);
+      if (line.channel !== undefined) native.closeDescriptor(line.channel);
       return;
     }
     this.#line = line;
@@ -319,8 +320,9 @@ export class PtpEndpoint {
   }
 
   #letIn(fd: number, peer: Door['peer']): void {
-    if (native.send(fd, new Uint8Array([ACCEPTED])) === 1) this.#take(packetLine(fd, 'accepted', peer));
-    else native.closeDescriptor(fd);
+    const line = letIn(fd, peer);
+    if (line === undefined) native.closeDescriptor(fd);
+    else this.#take(line);
   }
 
   #forgetTied(): void {

@@ -6,7 +6,9 @@
  */
 import type { FrameBatch } from '../frames/batch.ts';
 import { PlugCounters } from './counters.ts';
+import { type ForeignTap, HandoverChannel } from './handover.ts';
 import type { KernelEnd, Lender } from './kernel-end.ts';
+import { type Line, layLine } from './line.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 import type { PtpLine } from './ptp-connection.ts';
 import { PtpEndpoint } from './ptp-endpoint.ts';
@@ -30,6 +32,7 @@ export interface PtpOptions {
 interface Connected {
   readonly line: PtpLine;
   readonly plug: SocketPlug;
+  readonly channel: HandoverChannel | undefined;
   /** On the clock of `performance.now()`. */
   readonly since: number;
 }
@@ -50,6 +53,12 @@ export class PtpPlug implements Plug, Lender {
   #isDownSaid = false;
   /** What `down` says when it is said next. */
   #reason = NOBODY;
+  /** What the other end of our cable lends, and the line that moves its frames. */
+  #adopted: { readonly other: Lender; line: Line | undefined } | undefined;
+  /** The TAP of the process at the other end of the line. */
+  #foreign: ForeignTap | undefined;
+  /** Whether the other end would take our TAP. */
+  #isInvited = false;
   #paused = false;
   #closing: Promise<void> | undefined;
   #closed = false;
@@ -120,8 +129,22 @@ export class PtpPlug implements Plug, Lender {
     this.#lent = undefined;
   }
 
+  /**
+   * Moves the frames of what is at the other end of the cable: over the socket, or, when a process of ours is at the
+   * other end of the line, from TAP to TAP. Then who accepted the line is handed the TAP of who connected.
+   */
+  adopt(other: Lender): Line | undefined {
+    if (this.#connected?.channel === undefined || this.#adopted !== undefined) return undefined;
+    this.#adopted = { other, line: undefined };
+    this.#layAgain();
+    if (this.#connected.line.role === 'accepted') this.#connected.channel.invite();
+    return { close: () => this.#endAdoption() };
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
+    this.#endAdoption();
+    this.#connected?.channel?.close();
     const connected = this.#connected;
     const gone = this.#endpoint.close();
     connected?.line.end();
@@ -136,12 +159,64 @@ export class PtpPlug implements Plug, Lender {
     const { maxFrameBytes, counters } = this;
     const options = { data: line.fd, maxFrameBytes, emptyIsEnd: true, reasons: REASONS, counters };
     const plug = new SocketPlug(this.label, options);
-    this.#connected = { line, plug, since: performance.now() };
+    this.#isInvited = false;
+    const channel = line.channel === undefined ? undefined : this.#openChannel(line.channel);
+    this.#connected = { line, plug, channel, since: performance.now() };
     if (this.#receiver === undefined) return;
     this.#startPlug(plug);
     if (!this.#isDownSaid || this.#connected === undefined) return;
     this.#isDownSaid = false;
     this.#events.up?.();
+  }
+
+  #openChannel(fd: number): HandoverChannel {
+    return new HandoverChannel(fd, {
+      invited: () => {
+        this.#isInvited = true;
+        this.#layAgain();
+      },
+      offered: (tap) => this.#take(tap),
+    });
+  }
+
+  /** Takes the TAP of the process at the other end, unless there is nothing on our side to join it with. */
+  #take(tap: ForeignTap): Line | undefined {
+    if (this.#adopted === undefined) return undefined;
+    this.#foreign = tap;
+    const stopCounting = this.counters.follow(tap.counters);
+    this.#layAgain();
+    return {
+      close: () => {
+        if (this.#foreign !== tap) return;
+        this.#foreign = undefined;
+        stopCounting();
+        this.#layAgain();
+      },
+    };
+  }
+
+  /** Lays the best line that there is at present for what we adopted. */
+  #layAgain(): void {
+    const adopted = this.#adopted;
+    if (adopted === undefined) return;
+    adopted.line?.close();
+    adopted.line = this.#layToTap(adopted.other) ?? layLine(adopted.other, this);
+  }
+
+  #layToTap(other: Lender): Line | undefined {
+    if (this.#foreign !== undefined) return layLine(other, this.#foreign);
+    if (!this.#isInvited) return undefined;
+    return this.#connected?.channel?.offer(other, this.counters, undefined, () => {
+      this.#isInvited = false;
+      this.#layAgain();
+    });
+  }
+
+  #endAdoption(): void {
+    const line = this.#adopted?.line;
+    this.#adopted = undefined;
+    line?.close();
+    this.#connected?.channel?.giveBack();
   }
 
   #startPlug(plug: SocketPlug): void {
@@ -155,7 +230,9 @@ export class PtpPlug implements Plug, Lender {
   #lose(plug: SocketPlug | undefined, reason: string): void {
     const connected = this.#connected;
     if (connected === undefined || connected.plug !== plug || this.#closed) return;
+    this.#endAdoption();
     this.#connected = undefined;
+    connected.channel?.close();
     connected.line.end();
     this.#closing = connected.plug.close();
     // Whoever waits for room need not wait any longer.

@@ -24,6 +24,7 @@ const OFFER = 1;
 const ANSWER = 2;
 const TAKE_BACK = 3;
 const GIVEN_BACK = 4;
+const INVITE = 5;
 
 /** The longest message. */
 export const MAX_HANDOVER_BYTES: number = HEADER_BYTES + ADDRESS_BYTES;
@@ -37,7 +38,9 @@ export type HandoverMessage =
   /** The owner takes its interface back. */
   | { readonly kind: 'take-back' }
   /** The interface is let go of: it was taken back, or the borrower ends it. */
-  | { readonly kind: 'given-back' };
+  | { readonly kind: 'given-back' }
+  /** An offer is welcome from now on; said where it is not always. */
+  | { readonly kind: 'invite' };
 
 /** The bytes of a message. */
 export function emitHandover(message: HandoverMessage): Uint8Array {
@@ -60,6 +63,9 @@ export function emitHandover(message: HandoverMessage): Uint8Array {
       break;
     case 'given-back':
       bytes[5] = GIVEN_BACK;
+      break;
+    case 'invite':
+      bytes[5] = INVITE;
       break;
   }
   return bytes;
@@ -85,6 +91,8 @@ export function parseHandover(bytes: Uint8Array): HandoverMessage | undefined {
       return { kind: 'take-back' };
     case GIVEN_BACK:
       return { kind: 'given-back' };
+    case INVITE:
+      return { kind: 'invite' };
     default:
       return undefined;
   }
