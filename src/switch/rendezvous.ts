@@ -19,6 +19,7 @@ import {
   openSync,
   readdirSync,
   realpathSync,
+  rmdirSync,
   type Stats,
   unlinkSync,
 } from 'node:fs';
@@ -121,7 +122,7 @@ class Attempt {
   }
 
   async run(): Promise<Claim | undefined> {
-    this.#make();
+    const isNew = this.#make();
     const fd = this.#open();
     if (fd === 'gone') return undefined;
     if (fd === 'unreadable') return this.#joinOnly();
@@ -141,16 +142,23 @@ class Attempt {
       const directory = new ClaimedDirectory(this.#label, this.#path, fd, permissions);
       isKept = true;
       return { kind: 'claimed', directory, release: () => directory.release() };
+    } catch (error) {
+      // The lock is ours, so nobody else has begun to serve there.
+      if (isNew) removeEmpty(this.#path);
+      throw error;
     } finally {
       if (!isKept) closeSync(fd);
     }
   }
 
-  #make(): void {
+  /** Returns whether it was not there before. */
+  #make(): boolean {
     try {
       mkdirSync(this.#path, 0o700);
+      return true;
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw systemFailure(this.#label, this.#path, cause);
+      if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
+      throw systemFailure(this.#label, this.#path, cause);
     }
   }
 
@@ -277,6 +285,14 @@ class Attempt {
 
   #refuse(problem: string, remedy: string, details: FailureDetails = {}): VdensError {
     return failure(this.#label, this.#path, problem, remedy, details);
+  }
+}
+
+function removeEmpty(path: string): void {
+  try {
+    rmdirSync(path);
+  } catch {
+    // Somebody put something into it, or removed it.
   }
 }
 

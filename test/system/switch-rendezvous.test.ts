@@ -111,6 +111,7 @@ test('a group that we are not in is an error that says so, and nothing is left',
   const path = freshPath(t);
   const error = await refusal(path, { group: 0 });
   assert.match(error.message, /permissions .*EPERM.*group that you are in/);
+  assert.equal(existsSync(path), false);
 });
 
 test('what a killed server left is taken over', async (t) => {
