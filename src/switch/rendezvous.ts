@@ -27,7 +27,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
 import { PRIVATE_SOCKET } from '../plugs/vde.ts';
-import { listeningInodes } from '../system/listening-sockets.ts';
+import { isListenedOn } from '../system/listening-sockets.ts';
 import { errnoName, native } from '../system/native.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
 import { ClaimedDirectory, isSameFile } from './claimed-directory.ts';
@@ -214,7 +214,7 @@ class Attempt {
 
   /** Asks the kernel first: some servers do not bear being connected to for nothing. */
   #isAnswering(path: string, stats: Stats): boolean {
-    if (listeningInodes()?.has(stats.ino % 2 ** 32) === true) return true;
+    if (isListenedOn(stats)) return true;
     const socket = native.openSocket(AF_UNIX, SOCK_STREAM, 0);
     if (socket < 0) {
       const problem = `cannot make a socket (socket: ${errnoName(socket)})`;

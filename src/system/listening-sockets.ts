@@ -4,6 +4,7 @@
  * Connecting would answer it, too, but costs some servers dear: the `switch://` of the original library runs at full
  * speed for ever after somebody has connected and closed.
  */
+import type { Stats } from 'node:fs';
 import { native } from './native.ts';
 import {
   emitMessage,
@@ -25,25 +26,39 @@ const SOCK_DIAG_BY_FAMILY = 20;
 /** The bit of TCP_LISTEN among the states. */
 const LISTENING = 1 << 10;
 const SHOW_FILE = 2;
+/** A `struct unix_diag_vfs`: inode and device of the name. */
 const FILE_ATTRIBUTE = 1;
+const FILE_BYTES = 8;
 const REQUEST_BYTES = 24;
 const ANSWER_BYTES = 16;
 const DATAGRAM_BYTES = 65_536;
 
 /**
- * The low 32 bits of the inode numbers of the files on which sockets listen, as far as they belong to this network
- * namespace.
+ * Whether a socket of this network namespace listens on that file.
  *
- * @returns undefined when the kernel does not tell
+ * False as well when the kernel does not tell, and on file systems that show users another device number than they have
+ * (btrfs, overlays): then only connecting answers it.
  */
-export function listeningInodes(): Set<number> | undefined {
+export function isListenedOn(file: Pick<Stats, 'dev' | 'ino'>): boolean {
   const socket = native.openSocket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
-  if (socket < 0) return undefined;
+  if (socket < 0) return false;
   try {
-    return native.send(socket, emitRequest()) < 0 ? undefined : receiveInodes(socket);
+    return native.send(socket, emitRequest()) > 0 && receiveFiles(socket).has(keyOf(file.ino, kernelDevice(file.dev)));
   } finally {
     native.closeDescriptor(socket);
   }
+}
+
+/** The kernel's own number of a device, of the one that stat(2) gives (makedev(3)). */
+function kernelDevice(dev: number): number {
+  const major = (dev >>> 8) & 0xfff;
+  const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00);
+  return ((major << 20) | minor) >>> 0;
+}
+
+/** Of the inode's number the kernel tells the low 32 bits. */
+function keyOf(inode: number, device: number): string {
+  return `${inode % 2 ** 32} ${device}`;
 }
 
 /** A `struct unix_diag_req` (linux/unix_diag.h). */
@@ -58,18 +73,19 @@ function emitRequest(): Uint8Array {
 }
 
 /** The kernel makes each part of the answer when the one before is received, so nothing has to be waited for. */
-function receiveInodes(socket: number): Set<number> | undefined {
-  const inodes = new Set<number>();
+function receiveFiles(socket: number): Set<string> {
+  const files = new Set<string>();
   const buffer = new Uint8Array(DATAGRAM_BYTES);
   for (;;) {
     const length = native.receive(socket, buffer);
     const messages = length > 0 ? parseMessages(buffer.subarray(0, length)) : undefined;
-    if (messages === undefined) return undefined;
+    if (messages === undefined) return files;
     for (const { type, payload } of messages) {
-      if (type === NLMSG_DONE) return inodes;
-      if (type === NLMSG_ERROR) return undefined;
+      if (type === NLMSG_DONE || type === NLMSG_ERROR) return files;
       const file = parseAttributes(payload, ANSWER_BYTES)?.get(FILE_ATTRIBUTE);
-      if (file !== undefined && file.length >= 4) inodes.add(viewOf(file).getUint32(0, littleEndian));
+      if (file === undefined || file.length < FILE_BYTES) continue;
+      const view = viewOf(file);
+      files.add(keyOf(view.getUint32(0, littleEndian), view.getUint32(4, littleEndian)));
     }
   }
 }
