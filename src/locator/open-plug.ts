@@ -5,6 +5,7 @@ import { VdensError } from '../errors.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
 import type { OpenInner } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
+import { groupId } from './group-id.ts';
 import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
 import { defaultNodeDirectory, nodeOptions } from './node-options.ts';
@@ -147,15 +148,4 @@ function labelOf(word: string, { text, aliases }: ResolvedLocator): string {
 function describe(who: string): string {
   const ssh = process.env['SSH_CLIENT']?.split(' ')[0];
   return `${who} user=${process.geteuid?.() ?? ''} pid=${process.pid}${ssh === undefined ? '' : ` SSH=${ssh}`}`;
-}
-
-/** The number of a group, from its name in group(5) or as a number. */
-async function groupId(label: string, group: string): Promise<number> {
-  if (/^\d+$/.test(group)) return Number(group);
-  const { readFileSync } = await import('node:fs');
-  const line = readFileSync('/etc/group', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${group}:`));
-  if (line !== undefined) return Number(line.split(':')[2]);
-  throw new VdensError('ERR_LOCATOR', `${label}: there is no group "${group}". See: getent group`, { value: group });
 }
