@@ -148,6 +148,11 @@ export class Fabric {
     }).filter(({ port }) => port !== undefined);
   }
 
+  /** How many addresses are known. */
+  countEntries(): number {
+    return native.fabricTable(this.#id, new Int32Array(roundUp(this.#tableSize) * ENTRY_WORDS));
+  }
+
   /** Makes the clock by which addresses age go ahead. */
   advanceClock(ms: number): void {
     native.fabricAdvance(this.#id, Math.min(ms, 2 ** 31 - 1));

@@ -5,6 +5,7 @@
  * to, that TAP in place of its socket, until it takes the TAP back or leaves.
  */
 import { type Cable, cable } from '../plugs/cable.ts';
+import { PlugCounters } from '../plugs/counters.ts';
 import { type ForeignTap, HandoverChannel, isHandoverWanted } from '../plugs/handover.ts';
 import type { Line } from '../plugs/line.ts';
 import type { SocketPlug } from '../plugs/socket-plug.ts';
@@ -27,6 +28,15 @@ interface Client {
   readonly port: SwitchPort;
   readonly cable: Cable;
   readonly uid: number;
+  /** What its TAPs counted, the ones that were handed over. */
+  readonly taps: PlugCounters;
+}
+
+/** A port that a client has, for those who look. */
+export interface ServedPort {
+  readonly port: SwitchPort;
+  /** What counted at the client's end of the port's cable: frames that were dropped there are not known to the port. */
+  readonly ends: readonly PlugCounters[];
 }
 
 export class SwitchService {
@@ -79,6 +89,13 @@ export class SwitchService {
     return this.#directory.path;
   }
 
+  /** The clients' ports, by number. */
+  get ports(): readonly ServedPort[] {
+    return [...this.#clients.values()]
+      .map(({ port, plug, taps }) => ({ port, ends: [plug.counters, taps] }))
+      .sort((a, b) => a.port.number - b.port.number);
+  }
+
   /** Lets go of all clients, and of the directory, which somebody else may serve then. Idempotent. */
   async close(): Promise<void> {
     if (this.#closed) return;
@@ -96,7 +113,7 @@ export class SwitchService {
     }
     const port = this.#switch.port({ number: wantedPort, description });
     const down = (): void => void this.#dismiss(dataPath);
-    this.#clients.set(dataPath, { plug, port, cable: cable(plug, port, { down }), uid });
+    this.#clients.set(dataPath, { plug, port, cable: cable(plug, port, { down }), uid, taps: new PlugCounters() });
   }
 
   async #dismiss(dataPath: string): Promise<void> {
@@ -120,12 +137,17 @@ export class SwitchService {
     if (client === undefined || client.uid !== process.geteuid?.()) return undefined;
     client.cable.releaseLine();
     const line = client.port.adopt(tap);
-    if (line === undefined) client.cable.layLine();
-    return line === undefined ? undefined : { close: () => this.#giveBack(client, line) };
+    if (line === undefined) {
+      client.cable.layLine();
+      return undefined;
+    }
+    const endCounting = client.taps.follow(tap.counters);
+    return { close: () => this.#giveBack(client, line, endCounting) };
   }
 
-  #giveBack(client: Client, line: Line): void {
+  #giveBack(client: Client, line: Line, endCounting: () => void): void {
     line.close();
+    endCounting();
     if (!this.#closed) client.cable.layLine();
   }
 }

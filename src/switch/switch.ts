@@ -98,6 +98,11 @@ export class Switch implements AsyncDisposable {
     return this.#ports.size >= this.#maxPorts;
   }
 
+  /** How many stations are known. */
+  get stationCount(): number {
+    return this.#fabric.countEntries();
+  }
+
   /** The stations that are known, by port. */
   get forwardingTable(): readonly ForwardingEntry[] {
     const numbers = new Map([...this.#ports.values()].map((port) => [port.fabricPort, port.number]));
