@@ -40,3 +40,4 @@ export type { FrameReceiver, Plug, PlugEvents } from './plugs/plug.ts';
 export { TapPlug } from './plugs/tap.ts';
 export { createSwitch, type ForwardingEntry, type PortOptions, Switch, type SwitchOptions } from './switch/switch.ts';
 export type { SwitchPort } from './switch/switch-port.ts';
+export type { SwitchService, SwitchServiceOptions } from './switch/switch-service.ts';

@@ -27,18 +27,23 @@ export interface SenderOptions {
 
 export class Sender {
   readonly #options: SenderOptions;
-  readonly #queue: OutputQueue;
+  #madeQueue: OutputQueue | undefined;
   #busy = false;
   #progress = false;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: SenderOptions) {
     this.#options = options;
-    this.#queue = new OutputQueue(options.counters);
   }
 
   get busy(): boolean {
     return this.#busy;
+  }
+
+  /** Made with the first frame: a plug whose frames move without JavaScript needs none. */
+  get #queue(): OutputQueue {
+    this.#madeQueue ??= new OutputQueue(this.#options.counters);
+    return this.#madeQueue;
   }
 
   /** Sends or queues the frames; see {@link Plug.send}. */
@@ -63,7 +68,7 @@ export class Sender {
 
   /** Drops what waits; the peer is gone. */
   abandon(reason: DropReason): void {
-    this.#queue.drop(reason);
+    this.#madeQueue?.drop(reason);
     if (this.#busy) this.#becomeIdle();
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -60,7 +60,8 @@ export class SocketPlug implements Plug, Lender {
   readonly #emptyIsEnd: boolean;
   readonly #reasons: GoneReasons;
   readonly #sender: Sender;
-  readonly #batch = new FrameBatch(new Uint8Array(RECEIVE_CAPACITY * MAX_FRAME_BYTES), RECEIVE_CAPACITY);
+  /** Made when frames first pass through JavaScript, which on a line they never do. */
+  #batch: FrameBatch | undefined;
   readonly #controlWatch: Watch | undefined;
   readonly #ignored = new Uint8Array(256);
   #dataWatch: Watch | undefined;
@@ -186,28 +187,32 @@ export class SocketPlug implements Plug, Lender {
 
   #serve(ready: number): boolean {
     let onlyFrames = true;
+    const before = this.counters.received.frames;
     // A pending error is told, and forgotten, by receiving.
     if ((ready & (READABLE | FAILED)) !== 0) onlyFrames = this.#receive();
     if ((ready & WRITABLE) !== 0) onlyFrames = this.#sender.writable() && onlyFrames;
+    // What the other end sent before it went is still received.
+    const isHungUp = (ready & HUNG_UP) !== 0 && this.counters.received.frames === before;
     // A unix datagram socket says so when its peer closed; the control connection tells the reason.
-    if ((ready & HUNG_UP) === 0 && !this.#isRefused) return onlyFrames;
+    if (!isHungUp && !this.#isRefused) return onlyFrames;
     this.#gone(this.#reasons.closed);
     return false;
   }
 
   #receive(): boolean {
+    this.#batch ??= new FrameBatch(new Uint8Array(RECEIVE_CAPACITY * MAX_FRAME_BYTES), RECEIVE_CAPACITY);
     const batch = this.#batch;
     const count = native.receiveBatch(this.#data, batch.arena, batch.slots, MAX_FRAME_BYTES);
     if (count < 0) this.#isRefused ||= meansGone(-count);
     if (count <= 0) return true;
     batch.count = count;
-    this.#leaveOutBadFrames();
+    this.#leaveOutBadFrames(batch);
     this.counters.received.count(batch.count, batchBytes(batch));
     return batch.count === 0 || this.#receiver(batch) === true;
   }
 
-  #leaveOutBadFrames(): void {
-    const { slots, count } = this.#batch;
+  #leaveOutBadFrames(batch: FrameBatch): void {
+    const { slots, count } = batch;
     let kept = 0;
     for (let i = 0; i < count; i++) {
       const length = slots[i * SLOT_WORDS + 1]!;
@@ -219,7 +224,7 @@ export class SocketPlug implements Plug, Lender {
         this.counters.drop('received', length < 0 ? 'too-long' : 'too-short', 1);
       }
     }
-    this.#batch.count = kept;
+    batch.count = kept;
   }
 
   #readControl(events: number): void {

@@ -55,7 +55,8 @@ export class TapPlug implements Plug, Lender {
   /** The TUNSETOFFLOAD bits in force; 0 when the kernel gives and takes ordinary frames only. */
   readonly offload: number;
   readonly #fd: number;
-  readonly #batch = new FrameBatch(new Uint8Array(ARENA_BYTES), CAPACITY);
+  /** Made when frames first pass through JavaScript. */
+  #batch: FrameBatch | undefined;
   readonly #results = new Int32Array(RESULTS);
   #takesSuperFrames: boolean;
   #watch: Watch | undefined;
@@ -155,6 +156,7 @@ export class TapPlug implements Plug, Lender {
   }
 
   #read(): boolean {
+    this.#batch ??= new FrameBatch(new Uint8Array(ARENA_BYTES), CAPACITY);
     const batch = this.#batch;
     const count = native.tapReadBatch(this.#fd, batch.arena, batch.slots, MAX_FRAME_BYTES);
     if (count > 0) {

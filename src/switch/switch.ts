@@ -12,6 +12,7 @@ import type { PlugCounters } from '../plugs/counters.ts';
 import { Fabric } from '../plugs/fabric.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { SwitchPort } from './switch-port.ts';
+import { SwitchService, type SwitchServiceOptions } from './switch-service.ts';
 
 /** As many as a TAP gives at once. */
 const BATCH_BYTES = 512 * 1024;
@@ -73,6 +74,7 @@ export class Switch implements AsyncDisposable {
   readonly #fabric: Fabric;
   readonly #batch = new FrameBatch(new Uint8Array(BATCH_BYTES), BATCH_FRAMES);
   readonly #ports = new Map<number, SwitchPort>();
+  readonly #services = new Set<SwitchService>();
   #closed = false;
 
   /** @throws VdensError `ERR_NATIVE` when the process has no descriptor or memory left for it */
@@ -145,6 +147,22 @@ export class Switch implements AsyncDisposable {
     return port;
   }
 
+  /**
+   * Serves it in a directory: clients of any kind join it there by the path, until the service or the switch is closed.
+   *
+   * @param path of the directory, which is made; its parent must exist
+   * @throws VdensError `ERR_NETWORK_OPEN` when somebody else serves there, or it is no place for a switch
+   */
+  async serve(path: string, options: SwitchServiceOptions = {}): Promise<SwitchService> {
+    const service = await SwitchService.start(this, path, path, options);
+    if (service === undefined) {
+      const message = `${path}: somebody else serves a switch there. Join it with vde://${path}, or name another directory`;
+      throw new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno: 'EADDRINUSE' });
+    }
+    this.#services.add(service);
+    return service;
+  }
+
   /** Makes the clock by which stations are forgotten go ahead. */
   advanceClock(seconds: number): void {
     this.#fabric.advanceClock(seconds * 1000);
@@ -154,9 +172,11 @@ export class Switch implements AsyncDisposable {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    const served = [...this.#services].map((service) => service.close());
     for (const port of [...this.#ports.values()]) port.lose('the switch was closed');
     this.#ports.clear();
     this.#fabric.close();
+    await Promise.all(served);
   }
 
   [Symbol.asyncDispose](): Promise<void> {
