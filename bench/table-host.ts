@@ -24,7 +24,7 @@ await using server = await openNamespace({ interfaces: [{ name: 'eth0', addresse
 for (const namespace of [client, server]) segment.attach(namespace.interfaces[0]!.plug);
 
 await teach(segment.port());
-const known = segment.forwardingTable.length;
+const known = segment.stationCount;
 if (known < stations) throw new Error(`the switch knows ${known} of ${stations} stations`);
 process.exitCode = await transfer(client, server, seconds);
 
