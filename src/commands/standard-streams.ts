@@ -5,6 +5,7 @@
  * nobody reads would hold up the frames.
  */
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 /** Control characters as `\x1b` (they could do things to a terminal), ends of lines as spaces. */
 export function printable(text: string): string {
@@ -44,6 +45,45 @@ function openWithoutWaiting(): number | undefined {
     return openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch {
     return undefined; // somebody else's pipe, for example
+  }
+}
+
+/** How long a reader of standard error may take nothing before the rest of a text is dropped, in milliseconds. */
+const READER_TIMEOUT_MS = 2000;
+const READER_PAUSE_MS = 10;
+
+/**
+ * Writes a text of several lines to standard error, in one piece as far as the reader takes it.
+ *
+ * @param text safe to print
+ */
+export async function writeErrorText(text: string): Promise<void> {
+  const own = openWithoutWaiting();
+  try {
+    await writeAll(own ?? 2, Buffer.from(text));
+  } catch {
+    // There is nobody to tell.
+  } finally {
+    if (own !== undefined) closeSync(own);
+  }
+}
+
+async function writeAll(fd: number, bytes: Uint8Array): Promise<void> {
+  let deadline = performance.now() + READER_TIMEOUT_MS;
+  for (let rest = bytes; rest.length > 0 && performance.now() < deadline; ) {
+    const written = writeSome(fd, rest);
+    rest = rest.subarray(written);
+    if (written > 0) deadline = performance.now() + READER_TIMEOUT_MS;
+    else await sleep(READER_PAUSE_MS);
+  }
+}
+
+function writeSome(fd: number, bytes: Uint8Array): number {
+  try {
+    return writeSync(fd, bytes);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
+    throw error;
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Manual } from './option-table.ts';
 
 export const VDE_MANUAL: Manual = {
-  date: 'November 21, 2026',
+  date: 'November 22, 2026',
   description: [
     '`vde` looks after what `vdens(1)` needs. The first word that is not an option says what to do, and has options of its own; `--help` after it lists them.',
   ],
@@ -14,6 +14,28 @@ export const VDE_MANUAL: Manual = {
     'doctor --print-apparmor': [
       'Prints an AppArmor profile that lets the helper program of this installation, and nothing else, make namespaces. Ubuntu 24.04 and later need one.',
     ],
+    switch: [
+      'Serves a switch in the directory `PATH`, for clients alone: there is no namespace and no command. It stays in the foreground until it is ended, removes what it made, and leaves nothing behind. Clients are `vdens(1)`, `vde_plug(1)`, QEMU and all others that know the directory of a VDE switch; our own, of the same user, hand over their TAP interfaces, so that frames move without passing a socket.',
+      '`PATH` is made, and its parent must exist; `switch://PATH` and `hub://PATH`, with the options of `vdens(1)` in brackets, are understood as well. The default is the directory in which the originals meet, `/tmp/vdenode_` and the name of the user. Options of the command line go before those in brackets. When somebody else serves there already, that is an error; the sockets of a switch that was killed are removed.',
+      'On a terminal it shows the ports, anew each second: what the frames come from (`tap`: handed over, `socket`), frames and bytes per second and in total, frames that were dropped and why, and what the client says of itself. `in` is what came into the switch at a port, `out` is what left it there. Where there is no room, totals are left out first, and then ports. In the background, and where the standard output is no terminal, nothing is shown: one line on the standard error says that clients can come. Scripts may wait for that line, or for the socket `ctl` in the directory.',
+      '`SIGUSR1` prints all ports, and the stations with their VLAN, port and age, to the standard error. Lines begin with `port`, `station` or `#`; fields are separated by spaces, and the description of a client is the last.',
+      'When the directory is removed, or another one is put in its place, nobody finds the switch any more: it lets go of its clients, says so, and ends.',
+    ],
+    'switch --hub': ['Sends every frame to every port, as on a shared wire.'],
+    'switch --mode': [
+      'Gives the sockets these permission bits, in octal. Who may read and write them may join. The default is 0600: only the user.',
+    ],
+    'switch --dirmode': [
+      'Gives the directory these permission bits, in octal. The default is what `--mode` needs, with the set-group-ID bit: 02700, or 02770 with `--mode 0660`.',
+    ],
+    'switch --group': ['Gives the directory and the sockets this group, by name or by number; the user must be in it.'],
+    'switch --ports': ['Lets in so many clients at a time, and refuses the next one. The default is 4096.'],
+    'switch --table-size': [
+      'Remembers so many stations (address and VLAN), rounded up to a power of two. Of more, the one that was silent longest is forgotten; frames for a station that is not known go to every port. The default is 256.',
+    ],
+    'switch --table-seed': ['Changes which stations share a place in the table. The default is 0.'],
+    'switch --expire': ['Forgets a station that was silent for so many seconds. The default is 120.'],
+    'switch --quiet': ['Shows nothing, and says nothing but problems. `SIGUSR1` is answered all the same.'],
     help: ['Prints a summary of the commands and options.'],
     version: ['Prints the version.'],
   },
@@ -24,9 +46,19 @@ export const VDE_MANUAL: Manual = {
     },
   ],
   exitStatus: [
-    { term: '0', text: ['All is well: with `doctor`, this machine can run `vdens(1)`.'] },
+    {
+      term: '0',
+      text: [
+        'All is well: with `doctor`, this machine can run `vdens(1)`; with `switch`, it was ended by `SIGINT`, `SIGTERM` or `SIGHUP`.',
+      ],
+    },
     { term: '1', text: ['With `doctor`: there is an obstacle.'] },
-    { term: '125', text: ['The options were wrong, or `vde` itself failed.'] },
+    {
+      term: '125',
+      text: [
+        'The options were wrong, or `vde` itself failed: with `switch`, also when somebody else serves there, or the directory was removed.',
+      ],
+    },
   ],
   examples: [
     { text: 'Find out why `vdens` does not run:', command: 'vde doctor' },
@@ -35,6 +67,12 @@ export const VDE_MANUAL: Manual = {
       command:
         'vde doctor --print-apparmor | sudo tee /etc/apparmor.d/vdens-launch\nsudo apparmor_parser -r /etc/apparmor.d/vdens-launch',
     },
+    { text: 'A switch for a group, and who is on it:', command: 'vde switch --mode 0660 --group lab /tmp/lan' },
+    {
+      text: 'The stations of a switch and their ports, from another terminal:',
+      command:
+        'vde switch /tmp/lan 2>/tmp/log & sleep 1\nkill -USR1 $!; sleep 1\nawk \'$1 == "station" { print $2, $4 }\' /tmp/log',
+    },
   ],
-  seeAlso: ['vdens(1)', 'user_namespaces(7)'],
+  seeAlso: ['vde_plug(1)', 'vde_switch(1)', 'vdens(1)', 'user_namespaces(7)'],
 };

@@ -2,7 +2,7 @@
 import { VdensError } from '../errors.ts';
 import { nearest } from '../locator/nearest.ts';
 import type { CommandTable } from './option-table.ts';
-import { parseOptions, usage } from './parse-options.ts';
+import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
 
 export const VDE_DOCTOR_TABLE: CommandTable = {
   name: 'vde doctor',
@@ -15,6 +15,27 @@ export const VDE_DOCTOR_TABLE: CommandTable = {
   ],
 };
 
+export const VDE_SWITCH_TABLE: CommandTable = {
+  name: 'vde switch',
+  summary: 'Serves a switch in a directory until it is ended, and shows its ports on a terminal',
+  synopsis: ['[options] [path]'],
+  options: [
+    { long: 'hub', short: 'x', help: 'send every frame to every port' },
+    { long: 'mode', short: 'm', argument: 'MODE', help: 'who may join: mode of the sockets, in octal [0600]' },
+    { long: 'dirmode', argument: 'MODE', help: 'mode of the directory [02700, or what --mode needs]' },
+    { long: 'group', short: 'g', argument: 'GROUP', help: 'group of the sockets and the directory' },
+    { long: 'ports', short: 'n', argument: 'N', help: 'most clients at a time [4096]' },
+    { long: 'table-size', argument: 'N', help: 'stations that are remembered [256]' },
+    { long: 'table-seed', argument: 'N', help: 'changes which stations share a place [0]' },
+    { long: 'expire', argument: 'SECONDS', help: 'how long a silent station is remembered [120]' },
+    { long: 'quiet', short: 'q', help: 'show nothing, report only problems' },
+    { long: 'help', short: 'h', help: 'print this' },
+  ],
+  notes: [
+    'The path is a directory that is made, switch://PATH[mode=0660/grp=lab], or hub://PATH. SIGUSR1 prints ports and stations.',
+  ],
+};
+
 export const VDE_TABLE: CommandTable = {
   name: 'vde',
   summary: 'Looks after virtual networks',
@@ -23,14 +44,16 @@ export const VDE_TABLE: CommandTable = {
     { long: 'help', short: 'h', help: 'print this' },
     { long: 'version', short: 'V', help: 'print the version' },
   ],
-  subcommands: [VDE_DOCTOR_TABLE],
+  subcommands: [VDE_DOCTOR_TABLE, VDE_SWITCH_TABLE],
 };
 
 /** What a command line of `vde` asks for. */
 export type VdeAction =
   | { readonly action: 'help'; readonly table: CommandTable }
   | { readonly action: 'version' }
-  | { readonly action: 'doctor'; readonly json: boolean; readonly printAppArmor: boolean };
+  | { readonly action: 'doctor'; readonly json: boolean; readonly printAppArmor: boolean }
+  /** What it says is for switch-options.ts, which needs more of the library. */
+  | { readonly action: 'switch'; readonly options: ParsedOptions };
 
 /**
  * What a command line asks for.
@@ -44,8 +67,15 @@ export function interpretVdeArguments(argv: readonly string[]): VdeAction {
   if (values.has('version')) return { action: 'version' };
   const [word, ...rest] = operands;
   if (word === undefined) throw usage(VDE_TABLE, 'a command is missing, for example: vde doctor', '');
-  if (word !== 'doctor') throw unknownCommand(word);
-  return interpretDoctor(rest);
+  if (word === 'doctor') return interpretDoctor(rest);
+  if (word === 'switch') return interpretSwitch(rest);
+  throw unknownCommand(word);
+}
+
+function interpretSwitch(argv: readonly string[]): VdeAction {
+  const options = parseOptions(VDE_SWITCH_TABLE, argv);
+  if (options.values.has('help')) return { action: 'help', table: VDE_SWITCH_TABLE };
+  return { action: 'switch', options };
 }
 
 function interpretDoctor(argv: readonly string[]): VdeAction {

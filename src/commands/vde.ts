@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { formatHelp } from './help.ts';
+import type { ParsedOptions } from './parse-options.ts';
 import { writeErrorLine, writeOutput } from './standard-streams.ts';
 import { interpretVdeArguments, type VdeAction } from './vde-options.ts';
 
@@ -40,7 +41,17 @@ async function act(request: VdeAction): Promise<number> {
       return 0;
     case 'doctor':
       return request.printAppArmor ? printProfile() : reportChecks(request.json);
+    case 'switch':
+      return serve(request.options);
   }
+}
+
+async function serve(options: ParsedOptions): Promise<number> {
+  const [{ readSwitchRequest }, { serveSwitch }] = await Promise.all([
+    import('./switch-options.ts'),
+    import('./serve-switch.ts'),
+  ]);
+  return serveSwitch(await readSwitchRequest(options));
 }
 
 async function printProfile(): Promise<number> {

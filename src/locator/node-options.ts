@@ -13,7 +13,8 @@ import type { Locator } from './locator.ts';
 
 /** Addresses that the original's table has room for. */
 const DEFAULT_TABLE_SIZE = 256;
-const MAX_TABLE_SIZE = 2 ** 24;
+/** LARGEST_SIZE in native/io/forwarding_table.c. */
+export const MAX_TABLE_SIZE: number = 2 ** 24;
 const MAX_NUMBER = 2 ** 31 - 1;
 
 /** Who may join, and the table. */

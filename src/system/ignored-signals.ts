@@ -15,6 +15,15 @@ export function ignoredSignals(): bigint {
   return mask & ~bit(constants.signals.SIGPIPE) & ~bit(constants.signals.SIGXFSZ);
 }
 
+/**
+ * Whether this process was started with the signal ignored, as by nohup(1) or in the background of a script: it shall
+ * not act on it. The files in bin/ look it up.
+ */
+export function wasIgnored(signal: NodeJS.Signals): boolean {
+  const { VDENS_IGNORED_SIGNALS: mask = '' } = process.env;
+  return /^[0-9a-f]+$/i.test(mask) && (BigInt(`0x${mask}`) & bit(constants.signals[signal])) !== 0n;
+}
+
 function bit(signal: number): bigint {
   return 1n << BigInt(signal - 1);
 }
