@@ -28,6 +28,8 @@ const ENTRY_WORDS = 4;
 const REPORTS_AT_ONCE = 64;
 /** How long frames are moved before the event loop has its turn, in milliseconds: a loop of cables must not stop it. */
 const MOST_MS = 5;
+/** How often reports are looked at all the same: what is soon done is done at once, even after a pause of the machine. */
+const FEWEST_ROUNDS = 8;
 
 /** How frames find their way. */
 export interface FabricOptions {
@@ -69,15 +71,16 @@ function serveWaiting(): boolean {
   if (isServing) return true;
   isServing = true;
   let onlyFrames = true;
+  let rounds = 0;
   try {
     const end = performance.now() + MOST_MS;
     for (const fabric of waiting) {
-      const result = fabric.tell(end);
+      const result = fabric.tell();
       onlyFrames &&= result.onlyFrames;
       // At the end again, behind those that have waited.
       waiting.delete(fabric);
       if (result.hasMore) waiting.add(fabric);
-      if (performance.now() > end) break;
+      if (++rounds >= FEWEST_ROUNDS && performance.now() > end) break;
     }
   } finally {
     isServing = false;
@@ -170,8 +173,8 @@ export class Fabric {
     this.serveReports();
   }
 
-  /** Tells ports what they are to know, some at a time and no later than `end`, in milliseconds. */
-  tell(end: number): { readonly hasMore: boolean; readonly onlyFrames: boolean } {
+  /** Tells ports what they are to know, some at a time. */
+  tell(): { readonly hasMore: boolean; readonly onlyFrames: boolean } {
     let onlyFrames = true;
     // Those that want again meanwhile have their turn after the others.
     for (const port of this.#wanted.size > 0 ? [...this.#wanted] : []) {
@@ -185,7 +188,7 @@ export class Fabric {
       this.#count = native.fabricReports(this.#id, this.#reports);
     }
     const hasMore = this.#count > 0;
-    while (this.#next < this.#count && !this.#closed && performance.now() < end) {
+    while (this.#next < this.#count && !this.#closed) {
       const at = REPORT_WORDS * this.#next++;
       onlyFrames = this.#tellPort(this.#reports[at]!, this.#reports[at + 1]!) && onlyFrames;
     }
@@ -274,7 +277,8 @@ export class FabricPort {
     const answer = native.fabricSend(this.#id, batch.arena, batch.slots, batch.count);
     // Noted before others have their turn: they may be the ones for whom it waits.
     if ((answer & IS_HELD) !== 0) this.#isHeld = true;
-    if ((answer & HAS_REPORTS) !== 0) this.#fabric.serveReports();
+    // Also when the event loop had to have its turn before all was told: what is sent now comes behind that.
+    if ((answer & HAS_REPORTS) !== 0 || waiting.size > 0) this.#fabric.serveReports();
     return this.#isHeld;
   }
 
