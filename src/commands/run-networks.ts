@@ -113,7 +113,7 @@ function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () =>
       clearTimeout(carrierTimer);
       carrierTimer = undefined;
       tap.setCarrier(true);
-      say(`${name}: is back`);
+      say(`${name}: is back${network.isServedHere === true ? ', served from here now' : ''}`);
     },
   });
 }

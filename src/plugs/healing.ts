@@ -83,6 +83,10 @@ export class HealingPlug implements Plug, Lender {
     return this.#up && this.#inner.busy;
   }
 
+  get isServedHere(): boolean {
+    return this.#up && this.#inner.isServedHere === true;
+  }
+
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
     this.#receiver = receiver;
     this.#events = events;

@@ -44,6 +44,8 @@ export interface Plug extends AsyncDisposable {
    * @returns `undefined` when it cannot at present; nothing has changed then
    */
   adopt?(other: Lender, given: () => void): Line | undefined;
+  /** True while this process serves the network, on which others may depend. */
+  readonly isServedHere?: boolean;
   /** Frames, bytes and drops, both ways. */
   readonly counters: PlugCounters;
   /** True while frames that were given to {@link send} are still waiting to leave. Who can, stops reading then. */

@@ -99,6 +99,7 @@ async function serveSegment(label: string, path: string, options: SwitchNetworkO
 
 /** The port of whoever serves: closing it ends the service, and the segment moves on to somebody else. */
 class HostPlug implements Plug {
+  readonly isServedHere = true;
   readonly #segment: Switch;
   readonly #service: SwitchService;
   readonly #port: SwitchPort;
