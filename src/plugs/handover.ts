@@ -92,6 +92,14 @@ export interface HandoverEvents {
   ended?(): void;
 }
 
+/** A TAP of ours that was offered, and perhaps taken. */
+interface GivenTap {
+  /** Ends it: on our account, or on that of the other process. */
+  readonly end: (isOwn: boolean) => void;
+  readonly timer: NodeJS.Timeout;
+  isAnswered: boolean;
+}
+
 /** A connection between two processes over which TAPs are handed over, in one direction at a time. */
 export class HandoverChannel {
   readonly #fd: number;
@@ -100,7 +108,9 @@ export class HandoverChannel {
   readonly #buffer = new Uint8Array(MAX_HANDOVER_BYTES + 1);
   readonly #descriptors = new Int32Array(DESCRIPTOR_WORDS);
   /** Our TAP over there. */
-  #given: { readonly end: (isOwn: boolean) => void; isAnswered: boolean; readonly timer: NodeJS.Timeout } | undefined;
+  #given: GivenTap | undefined;
+  /** Offers without an answer, which come in the same order: some may have been taken back meanwhile. */
+  readonly #unanswered: GivenTap[] = [];
   /** Their TAP here. */
   #taken: { readonly tap: ForeignTap; readonly line: Line } | undefined;
   /** Ends that the counters of our TAP, and of the plug that handed it over, count what is counted over there. */
@@ -160,6 +170,7 @@ export class HandoverChannel {
     end = finish;
     const timer = setTimeout(() => this.#given?.isAnswered === false && this.close(), ANSWER_TIMEOUT_MS);
     this.#given = { end: finish, isAnswered: false, timer };
+    this.#unanswered.push(this.#given);
     return { close: () => finish(true) };
   }
 
@@ -196,8 +207,11 @@ export class HandoverChannel {
     return native.sendDescriptors(this.#fd, offer, Int32Array.of(fd, memory)) === offer.length;
   }
 
+  /** What cannot be said ends the channel: both sides would think differently of who moves the frames. */
   #send(message: HandoverMessage): void {
-    if (!this.#closed) native.send(this.#fd, emitHandover(message));
+    if (this.#closed) return;
+    const bytes = emitHandover(message);
+    if (native.send(this.#fd, bytes) !== bytes.length) this.close();
   }
 
   #receive(ready: number): void {
@@ -213,9 +227,10 @@ export class HandoverChannel {
 
   #obey(message: HandoverMessage): void {
     if (message.kind === 'answer') {
-      if (this.#given === undefined) return;
-      this.#given.isAnswered = true;
-      if (message.errno !== 0) this.#given.end(false);
+      const answered = this.#unanswered.shift();
+      if (answered === undefined || answered !== this.#given) return;
+      answered.isAnswered = true;
+      if (message.errno !== 0) answered.end(false);
     } else if (message.kind === 'take-back') {
       this.#letGo();
       this.#send({ kind: 'given-back' });
@@ -235,6 +250,8 @@ export class HandoverChannel {
       this.#send({ kind: 'answer', errno: EINVAL });
       return false;
     }
+    // The flag is shared with whoever opened it, and a read that waits would stop all ports.
+    native.setNonBlocking(fd);
     const counters = new PlugCounters(new Float64Array(values));
     const tap = new ForeignTap(fd, offer.takesSuperFrames, counters, () => this.giveBack());
     const line = this.#events.offered?.(tap, offer.address);
@@ -274,5 +291,5 @@ function shareCounters(): { readonly fd: number; readonly counters: PlugCounters
 /** Whether the process at the other end of a connected unix socket is one of ours (SO_PEERCRED, unix(7)). */
 export function isSameUser(fd: number): boolean {
   const credentials = new Int32Array(3);
-  return native.peerCredentials(fd, credentials) === 0 && credentials[1] === process.geteuid?.();
+  return native.peerCredentials(fd, credentials) === 0 && credentials[1]! >>> 0 === process.geteuid?.();
 }

@@ -9,12 +9,17 @@ import { PlugCounters } from '../plugs/counters.ts';
 import { type ForeignTap, HandoverChannel, isHandoverWanted } from '../plugs/handover.ts';
 import type { Line } from '../plugs/line.ts';
 import type { SocketPlug } from '../plugs/socket-plug.ts';
+import { native } from '../system/native.ts';
 import { unixPath } from '../system/unix-address.ts';
 import type { ClaimedDirectory } from './claimed-directory.ts';
+import type { PeerCredentials } from './listener.ts';
 import { claimDirectory, type RendezvousOptions } from './rendezvous.ts';
 import type { Switch } from './switch.ts';
 import type { SwitchPort } from './switch-port.ts';
 import { type VdeClient, VdeServer } from './vde-server.ts';
+
+/** How many channels for handing TAPs over a process may have for each of its ports. */
+const CHANNELS_PER_PORT = 2;
 
 /** How to serve. */
 export interface SwitchServiceOptions extends RendezvousOptions {
@@ -27,7 +32,10 @@ interface Client {
   readonly plug: SocketPlug;
   readonly port: SwitchPort;
   readonly cable: Cable;
+  readonly pid: number;
   readonly uid: number;
+  /** Over which its TAP was handed over. */
+  channel: HandoverChannel | undefined;
   /** What its TAPs counted, the ones that were handed over. */
   readonly taps: PlugCounters;
 }
@@ -45,7 +53,8 @@ export class SwitchService {
   readonly #server: VdeServer;
   /** By the path of the data socket. */
   readonly #clients = new Map<string, Client>();
-  readonly #channels = new Set<HandoverChannel>();
+  /** With the process at the other end. */
+  readonly #channels = new Map<HandoverChannel, number>();
   #closed = false;
 
   private constructor(segment: Switch, label: string, directory: ClaimedDirectory, options: SwitchServiceOptions) {
@@ -57,7 +66,9 @@ export class SwitchService {
     };
     this.#server = new VdeServer(label, directory, {
       accepted: (plug, client) => this.#welcome(plug, client),
-      ...(isHandoverWanted() ? { privateConnection: (fd: number) => this.#openChannel(fd) } : {}),
+      ...(isHandoverWanted()
+        ? { privateConnection: (fd: number, { pid }: PeerCredentials) => this.#openChannel(fd, pid) }
+        : {}),
       lost,
     });
   }
@@ -101,46 +112,69 @@ export class SwitchService {
     if (this.#closed) return;
     this.#closed = true;
     this.#server.close();
-    for (const channel of [...this.#channels]) channel.close();
+    for (const channel of [...this.#channels.keys()]) channel.close();
     await Promise.all([...this.#clients.keys()].map((path) => this.#dismiss(path)));
     this.#directory.release();
   }
 
-  #welcome(plug: SocketPlug, { description, dataPath, uid, wantedPort }: VdeClient): void {
-    if (this.#closed || this.#switch.isFull) {
-      void plug.close();
-      return;
+  #welcome(plug: SocketPlug, client: VdeClient): void {
+    if (!this.#closed && !this.#switch.isFull && this.#giveOutPort(plug, client)) return;
+    void plug.close();
+  }
+
+  /** Returns whether it was possible: the process may be out of memory or descriptors. */
+  #giveOutPort(plug: SocketPlug, { description, dataPath, pid, uid, wantedPort }: VdeClient): boolean {
+    try {
+      const port = this.#switch.port({ number: wantedPort, description });
+      const down = (): void => void this.#dismiss(dataPath);
+      const joined = cable(plug, port, { down });
+      const taps = new PlugCounters();
+      this.#clients.set(dataPath, { plug, port, cable: joined, pid, uid, channel: undefined, taps });
+      return true;
+    } catch {
+      return false;
     }
-    const port = this.#switch.port({ number: wantedPort, description });
-    const down = (): void => void this.#dismiss(dataPath);
-    this.#clients.set(dataPath, { plug, port, cable: cable(plug, port, { down }), uid, taps: new PlugCounters() });
   }
 
   async #dismiss(dataPath: string): Promise<void> {
     const client = this.#clients.get(dataPath);
     if (client === undefined) return;
     this.#clients.delete(dataPath);
+    client.channel?.close();
     await Promise.all([client.port.close(), client.plug.close()]);
   }
 
-  #openChannel(fd: number): void {
+  #openChannel(fd: number, pid: number): void {
+    if (!this.#mayOpenChannel(pid)) {
+      native.closeDescriptor(fd);
+      return;
+    }
     const channel: HandoverChannel = new HandoverChannel(fd, {
-      offered: (tap, address) => this.#take(tap, unixPath(address)),
+      offered: (tap, address) => this.#take(tap, unixPath(address), channel),
       ended: () => this.#channels.delete(channel),
     });
-    this.#channels.add(channel);
+    this.#channels.set(channel, pid);
+  }
+
+  /** A process has a channel for each of its ports, and that of a port that it just left may not have ended yet. */
+  #mayOpenChannel(pid: number): boolean {
+    const channels = [...this.#channels.values()].filter((other) => other === pid).length;
+    const ports = [...this.#clients.values()].filter((client) => client.pid === pid).length;
+    return channels < CHANNELS_PER_PORT * ports;
   }
 
   /** Moves the client's frames from and to its TAP. */
-  #take(tap: ForeignTap, dataPath: string): Line | undefined {
+  #take(tap: ForeignTap, dataPath: string, channel: HandoverChannel): Line | undefined {
     const client = this.#clients.get(dataPath);
     if (client === undefined || client.uid !== process.geteuid?.()) return undefined;
+    if (client.pid !== this.#channels.get(channel) || client.channel !== undefined) return undefined;
     client.cable.releaseLine();
     const line = client.port.adopt(tap);
     if (line === undefined) {
       client.cable.layLine();
       return undefined;
     }
+    client.channel = channel;
     const endCounting = client.taps.follow(tap.counters);
     return { close: () => this.#giveBack(client, line, endCounting) };
   }
@@ -148,6 +182,7 @@ export class SwitchService {
   #giveBack(client: Client, line: Line, endCounting: () => void): void {
     line.close();
     endCounting();
+    client.channel = undefined;
     if (!this.#closed) client.cable.layLine();
   }
 }
