@@ -108,9 +108,11 @@ async function openNode(label: string, locator: Locator, options: OpenPlugOption
     switch: { ...table, hub: locator.scheme === 'hub' || table.tableSize === 0 },
     description: describe(options.description ?? 'vdens'),
   };
-  const path = locator.address === '' ? defaultNodeDirectory() : locator.address;
+  // The usual place is one where anybody can make a directory.
+  const ownOnly = locator.address === '';
+  const path = ownOnly ? defaultNodeDirectory() : locator.address;
   return healing(label, options, (counters, signal) =>
-    openSwitchNetwork(label, path, { ...network, counters, signal }),
+    openSwitchNetwork(label, path, { ...network, ownOnly, counters, signal }),
   );
 }
 

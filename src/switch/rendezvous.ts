@@ -54,6 +54,8 @@ export interface RendezvousOptions {
   readonly dirmode?: number | undefined;
   /** The group of directory and sockets, as a number. */
   readonly group?: number | undefined;
+  /** Whether a directory of another user is refused, even one whose switch we could join. @defaultValue false */
+  readonly ownOnly?: boolean | undefined;
 }
 
 /** What came of it. */
@@ -112,13 +114,15 @@ class Attempt {
   readonly #mode: number;
   readonly #dirmode: number;
   readonly #group: number | undefined;
+  readonly #ownOnly: boolean;
 
-  constructor(label: string, path: string, { mode = DEFAULT_MODE, dirmode, group }: RendezvousOptions) {
+  constructor(label: string, path: string, { mode = DEFAULT_MODE, dirmode, group, ownOnly }: RendezvousOptions) {
     this.#label = label;
     this.#path = path;
     this.#mode = mode & 0o666;
     this.#dirmode = dirmode ?? directoryModeFor(this.#mode);
     this.#group = group;
+    this.#ownOnly = ownOnly ?? false;
   }
 
   async run(): Promise<Claim | undefined> {
@@ -128,6 +132,7 @@ class Attempt {
     if (fd === 'unreadable') return this.#joinOnly();
     let isKept = false;
     try {
+      if (this.#ownOnly && fstatSync(fd).uid !== process.geteuid?.()) throw this.#notOurs();
       const locked = native.lockDescriptor(fd);
       if (locked < 0 && errnoName(locked) === 'EAGAIN') return this.#served();
       if (locked < 0)
@@ -185,6 +190,7 @@ class Attempt {
 
   /** A directory that we may not list can still be one whose switch we may use. */
   async #joinOnly(): Promise<Claim> {
+    if (this.#ownOnly) throw this.#notOurs();
     if (await this.#isServedByOthers()) return this.#served();
     throw this.#belongsToOther('EACCES');
   }
@@ -281,6 +287,12 @@ class Attempt {
   #belongsToOther(errno: string): VdensError {
     const problem = 'it belongs to somebody else, no switch is there that you may use, and you may not make one there';
     return this.#refuse(problem, 'Name a directory of your own, which need not exist yet', { errno });
+  }
+
+  #notOurs(): VdensError {
+    return this.#refuse('it belongs to another user', 'Name the directory, if that is meant: switch:///tmp/lan', {
+      errno: 'EPERM',
+    });
   }
 
   #refuse(problem: string, remedy: string, details: FailureDetails = {}): VdensError {

@@ -46,6 +46,15 @@ test('another user finds a directory that is open to all served, and a private o
   assert.deepEqual(readdirSync(hidden.path), ['ctl']);
 });
 
+test('where only a directory of our own will do, one of another user is refused, served or not', async (t) => {
+  const other = requireOtherUser(t);
+  if (other === undefined) return;
+  const open = await serveDirectory(t, { mode: 0o666 }, join(makeSharedDirectory(t), 'open'));
+  const run = await runCommand(other.command([process.execPath, join(fixtures, 'claim.js'), open.path, '0', 'own']));
+  assert.match(run.stderr, /belongs to another user\. Name the directory/);
+  assert.deepEqual(readdirSync(open.path), ['ctl']);
+});
+
 test("what another user's killed switch left is not ours to take when it was private", async (t) => {
   const other = requireOtherUser(t);
   if (other === undefined) return;
