@@ -65,6 +65,7 @@ export class SwitchService {
       options.lost?.(reason);
     };
     this.#server = new VdeServer(label, directory, {
+      refuse: () => (this.#closed || segment.isFull ? 'all ports are in use' : undefined),
       accepted: (plug, client) => this.#welcome(plug, client),
       ...(isHandoverWanted()
         ? { privateConnection: (fd: number, { pid }: PeerCredentials) => this.#openChannel(fd, pid) }
