@@ -71,7 +71,11 @@ class Display {
   #before: SegmentStatus;
   #now: SegmentStatus;
   #isReporting = false;
-  readonly #resized = (): void => this.#draw();
+  readonly #resized = (): void => {
+    // The terminal may have broken lines into several, which are to be whole ones again.
+    if (!isInBackground()) this.#screen?.erase();
+    this.#draw();
+  };
   readonly #continued = (): void => {
     // The shell has written below.
     this.#screen?.leave();
