@@ -30,6 +30,9 @@ const testFiles = [
   { file: 'dist/test/system/vdens-exit-status.test.js', names: '12[5678]' },
   { file: 'dist/test/system/vdens-resolv-conf.test.js' },
   { file: 'dist/test/system/cable.test.js' },
+  { file: 'dist/test/system/switch-model.test.js' },
+  { file: 'dist/test/system/switch.test.js' },
+  { file: 'dist/test/conformance/switch.test.js', names: 'socket|third|length' },
   { file: 'dist/test/conformance/tap.test.js' },
   { file: 'dist/test/conformance/command.test.js' },
   { file: 'dist/test/conformance/stream.test.js' },
@@ -92,6 +95,8 @@ function environmentOfTests() {
     ASAN_OPTIONS: 'detect_leaks=0',
     UBSAN_OPTIONS: 'print_stacktrace=1',
     VDENS_NATIVE_DIR: out,
+    // The switch and its model: as many steps as the time allows here.
+    VDENS_TEST_STEPS: '3000',
   };
   // Set when a test started this script: the tests below would report to that runner.
   delete environment.NODE_TEST_CONTEXT;

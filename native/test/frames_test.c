@@ -1,5 +1,6 @@
 /*
- * Feeds segmenting, joining and checksums with random, damaged and valid batches, to be run under
+ * Feeds segmenting, joining and checksums with random, damaged and valid batches, and uses forwarding tables
+ * at random (table_test.c), to be run under
  * AddressSanitizer and UndefinedBehaviorSanitizer: scripts/sanitize.mjs. Every buffer has exactly the
  * size that is promised, so that one byte too far is noticed. What comes out is compared with what
  * must hold for any input; the byte-for-byte comparison with the reference is in test/unit/frames.
@@ -17,6 +18,7 @@
 #include "../io/join.h"
 #include "../io/segment.h"
 #include "random_batches.h"
+#include "table_test.h"
 
 static uint64_t joined_pieces, cut_segments, dropped;
 
@@ -157,6 +159,8 @@ int main(int count, char **arguments)
 		try_join(&batch);
 		try_checksum();
 		free_batch(&batch);
+		if (round % 20 == 0)
+			try_forwarding_table();
 	}
 	expect(rounds < 100 || (joined_pieces > 0 && cut_segments > 0 && dropped > 0), "the batches are worth trying");
 	printf("%ld batches: %llu frames out, %llu dropped, %llu joined\n", rounds, (unsigned long long)cut_segments,
