@@ -28,6 +28,8 @@ const { EBUSY, EINVAL } = constants.errno;
 const ANSWER_TIMEOUT_MS = 1000;
 /** receiveDescriptors takes a count, and as many as one message holds (unix(7)). */
 const DESCRIPTOR_WORDS = 254;
+/** The interface, and the memory. */
+const OFFERED_DESCRIPTORS = 2;
 const COUNTER_BYTES = COUNTER_VALUES * Float64Array.BYTES_PER_ELEMENT;
 const LONGEST_FRAME_BYTES = 65600;
 
@@ -149,14 +151,20 @@ export class HandoverChannel {
     const lent = lender.lend(() => end(true));
     if (lent === undefined) return undefined;
     const shared = lent.kind === 'tap' ? shareCounters() : undefined;
-    if (shared === undefined || !this.#sendOffer(lent, shared.fd, address)) {
-      if (shared !== undefined) native.closeDescriptor(shared.fd);
+    if (shared === undefined) {
       lender.restore(false);
       return undefined;
     }
-    native.closeDescriptor(shared.fd);
+    // Before the other process has it, which begins to count at once.
     this.#stopCounting();
     this.#counting = [lent.counters.follow(shared.counters), counters.mirror(shared.counters)];
+    const isSent = this.#sendOffer(lent, shared.fd, address);
+    native.closeDescriptor(shared.fd);
+    if (!isSent) {
+      this.#stopCounting();
+      lender.restore(false);
+      return undefined;
+    }
     const finish = (isOwn: boolean): void => {
       if (this.#given?.end !== finish) return;
       clearTimeout(this.#given.timer);
@@ -217,10 +225,11 @@ export class HandoverChannel {
   #receive(ready: number): void {
     const length = native.receiveDescriptors(this.#fd, this.#buffer, this.#descriptors);
     if (length < 0 && (ready & HUNG_UP) === 0) return;
-    const descriptors = [...this.#descriptors.subarray(1, 1 + (length > 0 ? this.#descriptors[0]! : 0))];
+    // An empty packet can carry some, too.
+    const descriptors = [...this.#descriptors.subarray(1, 1 + this.#descriptors[0]!)];
     const message = length > 0 ? parseHandover(this.#buffer.subarray(0, length)) : undefined;
-    const kept = message?.kind === 'offer' && this.#take(message, descriptors);
-    if (!kept) for (const fd of descriptors) native.closeDescriptor(fd);
+    const kept = message?.kind === 'offer' && this.#take(message, descriptors) ? OFFERED_DESCRIPTORS : 0;
+    for (const fd of descriptors.slice(kept)) native.closeDescriptor(fd);
     if (message === undefined) this.close();
     else this.#obey(message);
   }
@@ -242,7 +251,7 @@ export class HandoverChannel {
     }
   }
 
-  /** Takes what is offered, or refuses it. Returns whether the descriptors are ours now. */
+  /** Takes what is offered, or refuses it. Returns whether the first two descriptors were taken. */
   #take(offer: HandoverMessage & { kind: 'offer' }, [fd, memory]: readonly number[]): boolean {
     this.#letGo();
     const values = memory === undefined ? undefined : native.memoryMap(memory, COUNTER_BYTES);

@@ -101,11 +101,13 @@ export class SwitchPort implements Plug {
     this.#port.want();
     const borrowed = other.lend(() => this.#adopted?.end(false));
     if (borrowed === undefined) return undefined;
+    // From the first frame on, which may move as soon as it is attached.
+    const endMirror = this.counters.mirror(borrowed.counters);
     if (!this.#port.attach(borrowed)) {
+      endMirror();
       other.restore(false);
       return undefined;
     }
-    const endMirror = this.counters.mirror(borrowed.counters);
     const end = (isGone: boolean): void => {
       if (this.#adopted?.end !== end) return;
       this.#port.detach();

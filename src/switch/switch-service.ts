@@ -170,13 +170,14 @@ export class SwitchService {
     if (client === undefined || client.uid !== process.geteuid?.()) return undefined;
     if (client.pid !== this.#channels.get(channel) || client.channel !== undefined) return undefined;
     client.cable.releaseLine();
+    const endCounting = client.taps.follow(tap.counters);
     const line = client.port.adopt(tap);
     if (line === undefined) {
+      endCounting();
       client.cable.layLine();
       return undefined;
     }
     client.channel = channel;
-    const endCounting = client.taps.follow(tap.counters);
     return { close: () => this.#giveBack(client, line, endCounting) };
   }
 
