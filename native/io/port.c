@@ -99,22 +99,6 @@ HOT int port_receive(struct port *port, struct receive_room *room)
 	return (int)good;
 }
 
-HOT static void write_to_tap(struct port *port, const struct frames *frames)
-{
-	struct tap_written written;
-
-	tap_write(port->fd, frames->arena, frames->arena_size, frames->slots, frames->count, port->takes_super, &written);
-	count_frames(port->sent, frames->slots, frames->count);
-	port->sent[COUNT_FRAMES] -= written.refused + written.too_short + written.too_long;
-	port->sent[COUNT_BYTES] -= written.lost_bytes;
-	port->sent[DROP_TOO_SHORT] += written.too_short;
-	port->sent[DROP_TOO_LONG] += written.too_long;
-	port->sent[written.last_errno == EIO ? DROP_DOWN : DROP_REFUSED] += written.refused;
-	/* Some kernels refuse correct super-frames: from now on they get ordinary ones. */
-	if (written.super_refused > 0)
-		port->takes_super = false;
-}
-
 uint32_t port_waiting(const struct port *port)
 {
 	return port->queue.count - port->queue.first;
@@ -144,6 +128,59 @@ static bool prepare_queue(struct frame_queue *queue)
 		return false;
 	queue->arena = (uint8_t *)(queue->slots + QUEUE_SLOTS);
 	return true;
+}
+
+/*
+ * How many frames have an offload header that does not fit them. The queue, which is empty, is room for trying; when
+ * the frames come from there, they have none.
+ */
+static uint32_t count_malformed(struct port *port, const struct frames *frames)
+{
+	struct frame_queue *queue = &port->queue;
+	uint32_t malformed = 0;
+
+	if (!prepare_queue(queue) || frames->arena == queue->arena)
+		return 0;
+	for (uint32_t first = 0; first < frames->count;) {
+		struct segment_output output = {
+			.bytes = queue->arena, .size = QUEUE_BYTES, .slots = queue->slots, .capacity = QUEUE_SLOTS,
+			.max_frame = port->max_frame,
+		};
+		struct segment_result result;
+		segment_batch(frames->arena, frames->arena_size, frames->slots, first, frames->count - first, &output,
+			      &result);
+		malformed += result.malformed;
+		first += result.consumed;
+	}
+	return malformed;
+}
+
+/* Counts what the kernel refused: because the offload header was wrong, or because it takes no super-frames. */
+static void explain_refusal(struct port *port, const struct frames *frames, const struct tap_written *written)
+{
+	uint32_t malformed = written->last_errno == EINVAL ? count_malformed(port, frames) : 0;
+
+	if (malformed > written->refused)
+		malformed = written->refused;
+	port->sent[DROP_MALFORMED] += malformed;
+	port->sent[written->last_errno == EIO ? DROP_DOWN : DROP_REFUSED] += written->refused - malformed;
+	/* Some kernels refuse correct super-frames: from now on they get ordinary ones. */
+	if (written->super_refused > malformed)
+		port->takes_super = false;
+}
+
+HOT static void write_to_tap(struct port *port, const struct frames *frames)
+{
+	struct tap_written written;
+
+	tap_write(port->fd, frames->arena, frames->arena_size, frames->slots, frames->count, port->takes_super, &written);
+	count_frames(port->sent, frames->slots, frames->count);
+	port->sent[COUNT_FRAMES] -= written.refused + written.too_short + written.too_long;
+	port->sent[COUNT_BYTES] -= written.lost_bytes;
+	port->sent[DROP_TOO_SHORT] += written.too_short;
+	port->sent[DROP_TOO_LONG] += written.too_long;
+	if (written.refused > 0)
+		explain_refusal(port, frames, &written);
 }
 
 /* Moves the frames that wait to the beginning. */

@@ -11,14 +11,15 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { batchOf } from '../../src/frames/batch.ts';
+import { segmentFrames } from '../../src/frames/segment.ts';
 import { cable, createSwitch, type Plug, type Switch, type SwitchPort } from '../../src/index.ts';
 import { SocketEnd } from '../fixtures/socket-end.ts';
 import { openTapHost } from '../fixtures/tap-host.ts';
-import { original } from '../interop/harness.ts';
+import { original, requireCommands, waitFor } from '../interop/harness.ts';
 import { batchWith, noOffload } from '../unit/frames/native-frames.ts';
 import type { FarEnd, Line, PlugKind } from './line.ts';
 import { describePlug } from './plug-suite.ts';
-import { testFrame, testFrames } from './test-frames.ts';
+import { superFrame, testFrame, testFrames, wrongOffloads } from './test-frames.ts';
 
 /** JavaScript at a port; it leaves by closing the switches, because nobody is told that somebody else's port closed. */
 function programAt(port: SwitchPort, switches: readonly Switch[]): FarEnd {
@@ -159,6 +160,29 @@ test('a port drops and counts what has not the length of a frame, and hands over
   assert.deepEqual(from.counters.sent.drops, { 'too-short': 2, 'too-long': 1 });
   assert.equal(from.counters.sent.frames, 3);
   assert.equal(to.counters.received.frames, 3);
+});
+
+test('a super-frame that is wrong is counted at the interface, which goes on to take whole ones', async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  await using lan = createSwitch();
+  const from = lan.port();
+  const host = await openTapHost();
+  t.after(() => host.close());
+  lan.attach(host.plug);
+  const wrong = wrongOffloads
+    .map((offload) => batchWith([{ frame: testFrame(8, 600), offload }]))
+    .filter((batch) => segmentFrames(batch, 1518).malformed > 0);
+  for (const batch of wrong) from.send(batch);
+  const { drops } = host.plug.counters.sent;
+  assert.ok((drops.malformed ?? 0) > 0 && drops.refused === undefined, JSON.stringify(drops));
+  const made = superFrame(true, false, 8000, 1400);
+  from.send(batchWith([made]));
+  const lengths: number[] = [];
+  const arrived = (): boolean => {
+    lengths.push(...host.far.take().map(({ length }) => length));
+    return lengths.includes(made.frame.length);
+  };
+  await waitFor(arrived, 3000, 'the super-frame').catch(() => assert.fail(`frames of ${lengths} bytes`));
 });
 
 test('who sends to a paused port alone waits for it; a third port ends that', { timeout: 10_000 }, async () => {
