@@ -2,19 +2,20 @@
  * Private networks for any Linux user: namespaces with Ethernet interfaces, and what to plug them into.
  *
  * ```js
- * import { cable, openNamespace } from 'vdens';
+ * import { createSwitch, openNamespace } from 'vdens';
  *
  * const alice = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.1/24'] }] });
  * const bob = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.2/24'] }] });
- * cable(alice.interfaces[0].plug, bob.interfaces[0].plug);
+ * const lan = createSwitch();
+ * for (const { interfaces } of [alice, bob]) lan.attach(interfaces[0].plug);
  *
  * process.exitCode = await alice.run(['ping', '-c', '1', '10.0.0.2'], { stdio: 'inherit' }).exit;
- * await Promise.all([alice.close(), bob.close()]);
+ * await Promise.all([alice.close(), bob.close(), lan.close()]);
  * ```
  *
- * {@link openNamespace} makes a namespace, {@link Namespace.run} runs a command in it. {@link openPlug} opens a network
- * by the name that the command line of `vdens` takes, {@link cable} joins two plugs, and with a {@link MemoryPlug} a
- * program takes part in a network with frames of its own. What fails throws a {@link VdensError} with a `code`.
+ * {@link openNamespace} makes a namespace, {@link Namespace.run} runs a command in it. {@link createSwitch} makes a
+ * switch, {@link cable} joins two plugs, {@link openPlug} opens a network by the name that the command line of `vdens`
+ * takes, and with a {@link MemoryPlug} or a port a program takes part in a network with frames of its own. What fails throws a {@link VdensError} with a `code`.
  *
  * docs/library.md goes through it; docs/errors.md lists the codes. What is not exported here is not the interface.
  *

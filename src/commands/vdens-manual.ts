@@ -27,6 +27,14 @@ export const VDENS_MANUAL: Manual = {
           ],
         },
         {
+          term: '`switch://PATH`, `hub://PATH`',
+          text: [
+            'A switch, or a hub, for all who name the directory `PATH`. Whoever comes first makes the directory and serves it, whoever comes later joins. When the one who serves goes away, however, one of those left takes over, and the others find it. Others join with `PATH` alone: original tools, QEMU, `vdens PATH`. Without a path it is the directory in which the originals meet, `/tmp/vdenode_` and the name of the user. To serve without a namespace there is `vde switch`, see `vde(1)`.',
+            'Options in brackets, separated by slashes, are for whoever serves: `mode=660` and `dirmode=2770` are permission bits of the sockets and the directory (the default is for the user alone), `grp=NAME` is the group of both; `hashsize=N` is how many stations are remembered (256; 0 makes a hub), `hashseed=N` changes which share a place, `expiretime=N` is after how many seconds a silent one is forgotten (120).',
+            'Among processes of one user, the one that serves is handed the interfaces of the others, and moves their frames without a socket between them.',
+          ],
+        },
+        {
           term: '`ptp://PATH`',
           text: [
             'A line between two who name the same path, ours or originals of either protocol. Whoever comes first waits, with an interface that has no carrier; so does whoever is left. A third one is refused.',
@@ -46,7 +54,7 @@ export const VDENS_MANUAL: Manual = {
         {
           term: 'Others',
           text: [
-            'The names of the other networks of VDE (`udp://`, `vxlan://`, `vxvde://`, `slirp://`, `switch://`, `hub://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
+            'The names of the other networks of VDE (`udp://`, `vxlan://`, `vxvde://`, `slirp://`, `multi://`, `bonding://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
           ],
         },
       ],
@@ -128,6 +136,12 @@ export const VDENS_MANUAL: Manual = {
       term: '`$VDENS_LINE`',
       text: [
         'When it is 0, frames between an interface and a switch do not move on a thread of their own. This is slower, and a help in looking for faults.',
+      ],
+    },
+    {
+      term: '`$VDENS_HANDOVER`',
+      text: [
+        'With the value `0`, interfaces are not handed over to the process that serves a `switch://`, and none is taken there: frames pass sockets.',
       ],
     },
     {

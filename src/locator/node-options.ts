@@ -14,7 +14,7 @@ import type { Locator } from './locator.ts';
 /** Addresses that the original's table has room for. */
 const DEFAULT_TABLE_SIZE = 256;
 /** LARGEST_SIZE in native/io/forwarding_table.c. */
-export const MAX_TABLE_SIZE: number = 2 ** 24;
+export const MAX_TABLE_SIZE: number = 16_777_216;
 const MAX_NUMBER = 2 ** 31 - 1;
 
 /** Who may join, and the table. */

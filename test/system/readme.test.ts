@@ -31,7 +31,7 @@ const FENCE =
 /** What readers have in the first screen, and what runs all of this. */
 const ENTRANCES = ['npm ci && npm start\n', 'npm ci && npm test\n'];
 /** The switches of the examples. */
-const SWITCHES = ['/tmp/sw', '/tmp/left', '/tmp/right'];
+const SWITCHES = ['/tmp/sw', '/tmp/lan', '/tmp/left', '/tmp/right'];
 
 function blocksOf(file: string): Block[] {
   const source = readFileSync(join(checkout, file), 'utf8');
