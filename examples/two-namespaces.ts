@@ -4,30 +4,35 @@
  *     npm start          (builds, then runs this: node dist/examples/two-namespaces.js)
  *
  * No root, nothing set up beforehand: each side is a network namespace of its own, with a TAP interface whose
- * other end is a plug in this process. The cable between the two plugs is written out here ({@link forward}), to
- * look at what it carries; `cable()` of the library does the same without looking. Both ends are real kernels: the
- * ping runs in one namespace, and the kernel answers in the other.
+ * other end is a plug in this process. Both plugs are ports of one switch; it is a hub, which sends every frame to
+ * every port, so that at a third port this program sees what the two say. (With `createSwitch()` it would see what
+ * is for everybody.) Both ends are real kernels: the ping runs in one namespace, and the kernel answers in the other.
  */
 import { createInterface } from 'node:readline';
 import { reportError } from '../src/commands/report-error.ts';
-import { formatCounters, type Namespace, openNamespace, type Plug } from '../src/index.ts';
+import { createSwitch, type FrameBatch, formatCounters, type Namespace, openNamespace } from '../src/index.ts';
+import { formatMac } from '../src/net/mac.ts';
 import { describeFrame, type FrameKind } from './describe-frame.ts';
 import { pingCommand } from './ping-command.ts';
 
 /** Three pings take two seconds; a machine that needs longer than this is stuck. */
 const DEADLINE_MS = 20_000;
 
+/** Interfaces get random addresses; these tell who sent a frame. */
+const [ALICE, BOB] = ['02:00:00:00:00:0a', '02:00:00:00:00:0b'];
+
 const PICTURE = `
-  alice                                                bob
-  ┌────────────────────┐                  ┌────────────────────┐
-  │ eth0   10.0.0.1/24 ├── this process ──┤ eth0   10.0.0.2/24 │
-  └────────────────────┘                  └────────────────────┘
-    a namespace                                    another one
+  alice                     this process      bob
+  ┌────────────────────┐   ┌──────────────┐   ┌────────────────────┐
+  │ eth0   10.0.0.1/24 ├───┤ 1  switch  2 ├───┤ eth0   10.0.0.2/24 │
+  └────────────────────┘   └──────3───────┘   └────────────────────┘
+    a namespace              we look here       another one
 `;
 
 const NEXT = `Now you:
   ./bin/vdens                          a shell in a private network
   ./bin/vdens --root --up no           the same as root, with a loopback interface
+  ./bin/vdens switch:///tmp/lan        a network with others: type it in two terminals
   ./bin/vdens --help                   everything else
   ./bin/vde doctor                     what this machine can do
   README.md                            how to join a switch, QEMU, another host`;
@@ -44,36 +49,30 @@ try {
 }
 
 async function run(): Promise<number> {
-  await using alice = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.1/24'] }] });
-  await using bob = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.2/24'] }] });
-  const [aliceEnd, bobEnd] = [alice.interfaces[0]!.plug, bob.interfaces[0]!.plug];
+  await using alice = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.1/24'], mac: ALICE }] });
+  await using bob = await openNamespace({ interfaces: [{ name: 'eth0', addresses: ['10.0.0.2/24'], mac: BOB }] });
+  await using lan = createSwitch({ hub: true });
+  lan.attach(alice.interfaces[0]!.plug);
+  lan.attach(bob.interfaces[0]!.plug);
+  lan.port().start(showAll);
 
   console.log(PICTURE);
-  forward(aliceEnd, bobEnd, 'alice ──▶ bob');
-  forward(bobEnd, aliceEnd, 'alice ◀── bob');
   const status = await ping(alice, '10.0.0.2');
 
   console.log(`\n${seen['echo-request']} echo requests, ${seen['echo-reply']} answers.`);
-  console.log(`alice's interface: ${formatCounters(aliceEnd.counters)}`);
+  console.log(`alice's interface: ${formatCounters(alice.interfaces[0]!.plug.counters)}`);
   const isAnswered = status === 0 && seen['echo-reply'] > 0;
   console.log(isAnswered ? `\n${NEXT}` : '\nNobody answered. Please see: ./bin/vde doctor');
   return isAnswered ? 0 : 1;
 }
 
-/** Half a cable: what comes out of one plug goes into the other, and on the screen. */
-function forward(from: Plug, to: Plug, arrow: string): void {
-  from.start(
-    (batch) => {
-      for (let index = 0; index < batch.count; index++) show(arrow, batch.frame(index));
-      to.send(batch);
-      if (to.busy) from.pause(); // Frames then wait in the kernel instead of being dropped here.
-    },
-    { drain: () => to.resume() },
-  );
+function showAll(batch: FrameBatch): void {
+  for (let index = 0; index < batch.count; index++) show(batch.frame(index));
 }
 
-function show(arrow: string, frame: Uint8Array): void {
+function show(frame: Uint8Array): void {
   const { kind, text } = describeFrame(frame);
+  const arrow = formatMac(frame.subarray(6, 12)) === ALICE ? 'alice ──▶ bob' : 'alice ◀── bob';
   seen[kind]++;
   const time = `${(performance.now() - startedAt).toFixed(1)} ms`.padStart(10);
   const line = `${time}  ${arrow}  ${text}`;
