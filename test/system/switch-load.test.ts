@@ -10,8 +10,10 @@ import { SocketEnd, socketPlugPair } from '../fixtures/socket-end.ts';
 import { checkout, makeTemporaryDirectory, requireCommands, runCommand, waitFor } from '../interop/harness.ts';
 
 const BROADCAST = [255, 255, 255, 255, 255, 255];
-/** What two cores that others use as well may make of an answer that is there at once. */
-const MOST_DELAY_MS = 250;
+/** What two cores that others use as well may make of an answer that is there at once, at worst. */
+const MOST_DELAY_MS = 1500;
+/** And on average. */
+const MEAN_DELAY_MS = 60;
 const transfer = join(import.meta.dirname, '..', 'fixtures', 'tcp-transfer.js');
 
 function station(number: number): number[] {
@@ -24,16 +26,20 @@ function frame(to: readonly number[], from: readonly number[], length = 60): Uin
   return bytes;
 }
 
-/** How late timers are, at most, during so many milliseconds, in which the switch is asked things. */
-async function longestDelay(lan: Switch, ms: number): Promise<number> {
-  let longest = 0;
+/** How late timers are during so many milliseconds, at most and on average, when the switch is asked things. */
+async function measureTimers(lan: Switch, ms: number): Promise<{ most: number; mean: number }> {
+  const delays: number[] = [];
   for (const end = performance.now() + ms; performance.now() < end; ) {
     const before = performance.now();
     await sleep(5);
     lan.advanceClock(0);
-    longest = Math.max(longest, performance.now() - before - 5);
+    delays.push(performance.now() - before - 5);
   }
-  return longest;
+  return { most: Math.max(...delays), mean: delays.reduce((sum, delay) => sum + delay, 0) / delays.length };
+}
+
+function assertPrompt(what: string, { most, mean }: { most: number; mean: number }): void {
+  assert.ok(most < MOST_DELAY_MS && mean < MEAN_DELAY_MS, `${what}: ${most} ms, ${mean} ms on average`);
 }
 
 for (const kind of ['program', 'socket'] as const) {
@@ -61,9 +67,9 @@ for (const kind of ['program', 'socket'] as const) {
     for (let i = 0; i < 20; i++) host.send(batchOf([frame(BROADCAST, station(1))]));
     await sleep(50);
     const before = frames;
-    const delay = await longestDelay(one, 500);
+    const delay = await measureTimers(one, 500);
     assert.ok(frames > before + 100, 'it is a storm');
-    assert.ok(delay < MOST_DELAY_MS, `${delay} ms`);
+    assertPrompt('the event loop', delay);
     for (const plug of plugs[0]!) await plug.close();
     await sleep(200);
     const after = frames;
@@ -111,8 +117,7 @@ test('a program that never takes its frames keeps a bounded number of them, and 
     one.send(frame(i % 2 === 0 ? BROADCAST : station(3), station(1)));
     if (i % 20 === 0) await measureCrossing(one, two, 1);
   }
-  const { most, mean } = await measureCrossing(one, two, 300);
-  assert.ok(most < MOST_DELAY_MS && mean < 10, `${most} ms, ${mean} ms on average`);
+  assertPrompt('a frame', await measureCrossing(one, two, 300));
   const lost = never.counters.received.drops['queue-full'] ?? 0;
   assert.ok(lost > 1500, `${lost} of 3000 frames did not fit its queue`);
   never.start(() => true);
@@ -140,8 +145,7 @@ test('a client that stops reading makes others wait once and shortly, and its lo
     if (performance.now() - start > 15) pauses++;
   }
   assert.ok(pauses <= 5, `${pauses} pauses`);
-  const { most, mean } = await measureCrossing(one, two, 300);
-  assert.ok(most < MOST_DELAY_MS && mean < 10, `${most} ms, ${mean} ms on average`);
+  assertPrompt('a frame', await measureCrossing(one, two, 300));
   const { drops, frames } = deaf.plug.counters.sent;
   const lost = Object.values(drops).reduce((sum, count) => sum + count, 0);
   assert.ok(lost > 15_000, `${lost} lost, ${frames} sent`);
@@ -197,16 +201,16 @@ test('a host that floods starves nobody: pings, frames between clients, and the 
   ping.process.stdout!.on('data', (bytes: Buffer) => {
     text += bytes.toString();
   });
-  const { most, mean } = await measureCrossing(one, two, 100);
-  const delay = await longestDelay(lan, 500);
+  const crossing = await measureCrossing(one, two, 100);
+  const timers = await measureTimers(lan, 500);
   await ping.exit;
   flooding.process.kill('SIGKILL');
   await flooding.exit;
   assert.match(text, / 0% packet loss/);
-  const slowest = Number(/= [\d.]+\/[\d.]+\/([\d.]+)/.exec(text)?.[1]);
-  assert.ok(slowest < MOST_DELAY_MS, text);
-  assert.ok(most < MOST_DELAY_MS && mean < 20, `${most} ms, ${mean} ms on average`);
-  assert.ok(delay < MOST_DELAY_MS, `the event loop waited ${delay} ms`);
+  const [mean, most] = (/= [\d.]+\/([\d.]+)\/([\d.]+)/.exec(text) ?? []).slice(1).map(Number);
+  assertPrompt('a ping', { most: most!, mean: mean! });
+  assertPrompt('a frame', crossing);
+  assertPrompt('the event loop', timers);
 });
 
 test('a transfer between two hosts arrives unharmed beside a client that does not read', async (t) => {
