@@ -166,6 +166,18 @@ HOT static void hold(struct member *from, struct member *to)
 	datapath_look_at(from->hold_until_ms);
 }
 
+void fabric_await_other(struct member *member)
+{
+	const struct fabric *fabric = member->fabric;
+	struct member *other = fabric->members[member->place == 0 ? 1 : 0];
+
+	if (!is_line(fabric) || other->port.kind != PORT_SCRIPT || member->held_by != NULL)
+		return;
+	member->held_by = other;
+	member->hold_until_ms = INT64_MAX;
+	other->holds++;
+}
+
 static void report_gone(struct member *member)
 {
 	datapath_unwatch(member);

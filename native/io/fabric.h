@@ -93,6 +93,9 @@ void fabric_forward(struct member *from, const struct frames *frames);
 /* Serves a member that the datapath found ready for @events (of epoll). */
 void fabric_serve(struct member *member, uint32_t events, struct receive_room *room);
 
+/* Does not read a member of a line until there is something behind the other one, too. */
+void fabric_await_other(struct member *member);
+
 /* Lets the queue of the member be empty: who was held for it may go on. To be called after frames were taken. */
 void fabric_settle(struct member *member);
 

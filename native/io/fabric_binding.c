@@ -16,6 +16,7 @@
 #define END_IS_TAP 1
 #define END_TAKES_SUPER 2
 #define END_EMPTY_IS_END 4
+#define END_AWAITS_OTHER 8
 
 /* What fabricSend answers. */
 #define SENT_IS_HELD 1
@@ -185,7 +186,8 @@ static void detach(struct handle_port *handle)
 
 /*
  * fabricAttach(port, fd, flags, maxFrameBytes, counters): puts a TAP or a socket behind the port; 0 or -errno. The
- * descriptor has to stay open until fabricDetach. What waited for JavaScript is dropped.
+ * descriptor has to stay open until fabricDetach. What waited for JavaScript is dropped. The first of a line is not read until the second
+ * is attached, when its flags say so: its frames would go nowhere.
  */
 static napi_value fabric_attach(napi_env env, napi_callback_info info)
 {
@@ -214,6 +216,8 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 		handle->end_reference = reference;
 		handle->member.reports = 0; /* they were about JavaScript behind the port */
 		fabric_settle(&handle->member);
+		if (flags & END_AWAITS_OTHER)
+			fabric_await_other(&handle->member);
 		error = datapath_watch(&handle->member, handle->member.held_by == NULL ? EPOLLIN : 0);
 		if (error != 0)
 			detach(handle);

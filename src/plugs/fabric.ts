@@ -14,6 +14,7 @@ import type { KernelEnd } from './kernel-end.ts';
 const IS_TAP = 1;
 const TAKES_SUPER_FRAMES = 2;
 const EMPTY_IS_END = 4;
+const AWAITS_OTHER = 8;
 
 const IS_HELD = 1;
 const HAS_REPORTS = 2;
@@ -250,13 +251,18 @@ export class FabricPort {
     return this.#isAttached;
   }
 
-  /** Puts a kernel object behind it; it has to stay open until {@link detach}. Returns whether that was possible. */
-  attach(end: KernelEnd): boolean {
+  /**
+   * Puts a kernel object behind it; it has to stay open until {@link detach}. Returns whether that was possible.
+   *
+   * @param awaitsOther of two ports: whether it is read only when there is such an object behind the other one, too
+   */
+  attach(end: KernelEnd, awaitsOther = false): boolean {
     if (this.#isOver()) return false;
     const flags =
       (end.kind === 'tap' ? IS_TAP : 0) |
       (end.takesSuperFrames ? TAKES_SUPER_FRAMES : 0) |
-      (end.emptyIsEnd === true ? EMPTY_IS_END : 0);
+      (end.emptyIsEnd === true ? EMPTY_IS_END : 0) |
+      (awaitsOther ? AWAITS_OTHER : 0);
     this.#isAttached = native.fabricAttach(this.#id, end.fd, flags, end.maxFrameBytes, end.counters.values) === 0;
     // Who was held has nothing to wait for: nobody asks it to send any more.
     if (this.#isAttached) this.#isHeld = false;

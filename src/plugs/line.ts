@@ -6,7 +6,7 @@
  */
 import { PlugCounters } from './counters.ts';
 import { Fabric, type FabricPort } from './fabric.ts';
-import type { Lender } from './kernel-end.ts';
+import type { KernelEnd, Lender } from './kernel-end.ts';
 
 /** A line in service. */
 export interface Line {
@@ -20,7 +20,7 @@ export interface Line {
  * @returns `undefined` when they cannot; nothing has changed then
  */
 export function layLine(a: Lender, b: Lender): Line | undefined {
-  const ends: { lender: Lender; isGone: boolean; port: FabricPort | undefined }[] = [];
+  const ends: { lender: Lender; kernelEnd: KernelEnd; isGone: boolean; port: FabricPort | undefined }[] = [];
   let fabric: Fabric | undefined;
   let isClosed = false;
   const close = (): void => {
@@ -32,7 +32,7 @@ export function layLine(a: Lender, b: Lender): Line | undefined {
   for (const lender of [a, b]) {
     const kernelEnd = lender.lend(close);
     if (kernelEnd === undefined) break;
-    const end = { lender, isGone: false, port: undefined as FabricPort | undefined };
+    const end = { lender, kernelEnd, isGone: false, port: undefined as FabricPort | undefined };
     ends.push(end);
     fabric ??= new Fabric({ tableSize: 0 });
     const gone = (): void => {
@@ -40,9 +40,10 @@ export function layLine(a: Lender, b: Lender): Line | undefined {
       close();
     };
     end.port = fabric.addPort(new PlugCounters(), { gone });
-    if (!end.port.attach(kernelEnd)) break;
   }
-  if (ends.length === 2 && ends.every(({ port }) => port?.isAttached === true)) return { close };
+  // The first frame of one end must find the other one there.
+  const areAttached = ends.length === 2 && ends.every(({ port, kernelEnd }) => port?.attach(kernelEnd, true) === true);
+  if (areAttached) return { close };
   close();
   return undefined;
 }
