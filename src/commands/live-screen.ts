@@ -24,9 +24,9 @@ export class LiveScreen {
     this.#fd = fd;
   }
 
-  /** The terminal that standard output is; `undefined` when it is none. */
+  /** The terminal that standard output is; `undefined` when it is none, or one that only prints. */
   static open(): LiveScreen | undefined {
-    if (process.stdout.isTTY !== true) return undefined;
+    if (process.stdout.isTTY !== true || process.env['TERM'] === 'dumb') return undefined;
     try {
       const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
       return new LiveScreen(openSync('/proc/self/fd/1', flags));

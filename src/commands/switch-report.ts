@@ -5,6 +5,7 @@
  */
 import { DROP_REASONS, type DropReason } from '../plugs/counters.ts';
 import type { ForwardingEntry } from '../switch/switch.ts';
+import { printable } from './standard-streams.ts';
 
 /** One direction of a port. */
 export interface DirectionStatus {
@@ -86,7 +87,7 @@ function perSecond(title: string, direction: 'in' | 'out', what: 'frames' | 'byt
 export function formatTable(status: SegmentStatus, before: SegmentStatus, size: TerminalSize): string[] {
   const { ports, path } = status;
   const lines = [formatTitle(status), ''];
-  if (ports.length === 0) lines.push(`Nobody is here yet. Join with: vdens ${path}`);
+  if (ports.length === 0) lines.push(`Nobody is here yet. Join with: vdens ${printable(path)}`);
   else lines.push(...portLines(status, before, size));
   return lines.slice(0, Math.max(size.rows - 1, 1)).map((line) => cutToWidth(line, size.columns - 1));
 }
@@ -170,7 +171,7 @@ function formatTitle({ path, isHub, ports, stationCount, uptimeSeconds }: Segmen
   // A hub does not look at who is where.
   const stations = isHub ? [] : [formatNumber(stationCount, 'station')];
   const facts = [isHub ? 'hub' : 'switch', formatNumber(ports.length, 'port'), ...stations];
-  return `${path}: ${facts.join(', ')}, up ${formatDuration(uptimeSeconds)}`;
+  return `${printable(path)}: ${facts.join(', ')}, up ${formatDuration(uptimeSeconds)}`;
 }
 
 function formatNumber(count: number, what: string): string {

@@ -4,7 +4,7 @@ import type { Manual } from './option-table.ts';
 export const VDE_MANUAL: Manual = {
   date: 'November 22, 2026',
   description: [
-    '`vde` looks after what `vdens(1)` needs. The first word that is not an option says what to do, and has options of its own; `--help` after it lists them.',
+    '`vde` looks after what `vdens(1)` needs, and serves switches. The first word that is not an option says what to do, and has options of its own; `--help` after it lists them.',
   ],
   options: {
     doctor: [

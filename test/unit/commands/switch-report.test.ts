@@ -63,6 +63,17 @@ test('a switch without ports says how to join it, and a hub does not count stati
   ]);
 });
 
+test('a path cannot do things to the terminal', () => {
+  const path = '/tmp/\x1b]0;x\x07\n';
+  for (const text of [
+    formatTable({ ...segment([]), path }, EARLIER, WIDE).join(''),
+    formatReport({ ...segment([]), path }, []),
+  ]) {
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
+    assert.doesNotMatch(text, /[\x1b\x07]/);
+  }
+});
+
 test('ports that have no room are counted', () => {
   const ports = Array.from({ length: 30 }, (_, index) => port(index + 1));
   const lines = formatTable(segment(ports), EARLIER, { columns: 80, rows: 12 });
