@@ -294,8 +294,9 @@ static void count_good_frames(double *counters, const struct frame_slot *slots, 
 }
 
 /*
- * fabricSend(port, arena, slots, count): sends the frames from a port with JavaScript behind it. The answer says
- * whether it had better wait (SENT_IS_HELD), and whether there are reports to look at (SENT_HAS_REPORTS).
+ * fabricSend(port, arena, slots, count): sends the frames as what comes in at the port. The answer says whether
+ * JavaScript behind it had better wait (SENT_IS_HELD), and whether there are reports to look at (SENT_HAS_REPORTS).
+ * With a TAP or a socket behind the port these are the last frames of what was there before.
  */
 static napi_value fabric_send(napi_env env, napi_callback_info info)
 {
@@ -312,13 +313,14 @@ static napi_value fabric_send(napi_env env, napi_callback_info info)
 				       .slots = batch.slots, .count = (uint32_t)count };
 	datapath_lock();
 	struct handle_port *handle = find_port(id);
-	if (handle != NULL && handle->member.port.kind == PORT_SCRIPT) {
+	if (handle != NULL) {
 		struct member *member = &handle->member;
-		count_good_frames(member->port.received, batch.slots, count);
+		const bool is_script = member->port.kind == PORT_SCRIPT;
+		count_good_frames(handle->script_counters + COUNTERS_PER_DIRECTION, batch.slots, count);
 		member->fabric->in_script = true;
 		fabric_forward(member, &frames);
 		member->fabric->in_script = false;
-		answer = (member->held_by != NULL ? SENT_IS_HELD : 0) |
+		answer = (is_script && member->held_by != NULL ? SENT_IS_HELD : 0) |
 			 (member->fabric->has_reports ? SENT_HAS_REPORTS : 0);
 	}
 	datapath_unlock();

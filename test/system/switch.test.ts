@@ -297,6 +297,21 @@ test('both ends of a cable that the switch serves count the same, and go on to w
   compare();
 });
 
+test('what is sent into a port that has a cable of its own by now is forwarded, and counted once', async () => {
+  await using lan = createSwitch();
+  await using end = new SocketEnd();
+  const port = lan.attach(end.plug);
+  const other = lan.port();
+  const frames = count(other);
+  assert.equal(port.kind, 'socket');
+  send(port, frame(BROADCAST, station(1)), frame(BROADCAST, station(2)));
+  assert.equal(frames(), 2);
+  assert.equal(port.counters.sent.frames, 2);
+  assert.equal(end.plug.counters.received.frames, 0);
+  await waitFor(() => lan.stationCount === 2, 2000, 'the stations');
+  assert.equal(end.take().length, 0, 'nothing comes back');
+});
+
 test('what a client sent before it left still arrives', async () => {
   await using lan = createSwitch();
   const port = lan.port();
