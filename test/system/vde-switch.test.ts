@@ -4,6 +4,7 @@ import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeSharedDirectory, requireOtherUser } from '../fixtures/other-user.ts';
 import { RawClient } from '../fixtures/raw-client.ts';
 import { openTerminal, type Terminal } from '../fixtures/terminal.ts';
 import {
@@ -190,6 +191,22 @@ test('an original switch that serves there is named, too', async (t) => {
   assert.match(readFileSync(`/proc/${pid}/cmdline`, 'latin1'), /vde_switch/);
 });
 
+test('another user is told whose switch it is, and may join when the mode says so', async (t) => {
+  const other = requireOtherUser(t);
+  if (other === undefined) return;
+  const lan = await serve(t, ['--mode', '0666'], join(makeSharedDirectory(t), 'lan'));
+  const second = await runCommand(other.command([ours('vde'), 'switch', lan.path]));
+  assert.equal(second.status, 125);
+  const who = `somebody serves a switch there already, a process of uid ${process.getuid?.()}. Join it with: vdens`;
+  assert.ok(second.stderr.includes(who), second.stderr);
+  const client = await spawnBackground(t, other.command([ours('vdens'), '--up', lan.path, 'sleep', '60']));
+  await waitFor(async () => (await ports(lan)).length === 1, 5000, 'the port of the other user');
+  const [port = []] = await ports(lan);
+  assert.equal(port[2], 'socket', 'TAPs are handed over within one user only');
+  client.kill('SIGTERM');
+  await waitFor(async () => (await ports(lan)).length === 0, 5000, 'the end of it');
+});
+
 test('after kill -9 the next one takes the directory over, and clients of ours come back', async (t) => {
   if (!requireCommands(t, 'ip', 'ping')) return;
   const lan = await serve(t);
@@ -352,7 +369,7 @@ test('on a terminal it shows its ports in place, as many as there is room for, a
   const shown = await show(t);
   if (shown === undefined) return;
   const { terminal, path } = shown;
-  await terminal.waitFor(/lan: switch, 0 ports, 0 stations, up \d+ s\n\nNobody is here yet/);
+  await terminal.waitFor(/lan: switch, 0 ports, 0 stations.*\n\nNobody is here yet/);
   const [anna] = await join3(t, path);
   for (let i = 0; i < 3; i++) anna!.send(stationFrame(0, 1, 500));
   await terminal.waitFor(/^ {3}1 socket .* 3 1\.50k +0 +0 anna\n.* 3 1\.50k berta\n.* 3 1\.50k cäsar$/m);
