@@ -30,6 +30,7 @@ import { unixAddress } from '../system/unix-address.ts';
 const O_PATH = 0o10000000;
 const SAME_OWNER: number = -1 >>> 0;
 const OWNER_BITS = 0o700;
+const SET_GROUP_ID = 0o2000;
 
 /** Who may use what is in the directory. */
 export interface SocketPermissions {
@@ -54,10 +55,10 @@ export class ClaimedDirectory {
   /** @param fd the locked descriptor of the directory, which belongs to this from now on */
   constructor(label: string, path: string, fd: number, permissions: SocketPermissions) {
     this.path = path;
-    this.permissions = permissions;
     this.#label = label;
     this.#fd = fd;
     this.#stats = fstatSync(fd);
+    this.permissions = { ...permissions, group: permissions.group ?? reachableGroup(this.#stats) };
   }
 
   /**
@@ -155,6 +156,16 @@ function remedyFor(syscall: string, errno: string): string {
   if (errno === 'EACCES' || errno === 'EROFS') return 'Name a directory that you may write';
   if (errno === 'ENOENT') return 'The directory was removed or replaced just now. Try again';
   return 'Is there room left in that file system?';
+}
+
+/**
+ * In a set-group-id directory of somebody else our sockets would get a group that we may not be in. Clients open theirs
+ * to the group of ours, and would be out of reach then. Returns the group to give instead, if any.
+ */
+function reachableGroup({ mode, gid }: Stats): number | undefined {
+  const own = process.getegid?.();
+  const isInherited = (mode & SET_GROUP_ID) !== 0 && process.geteuid?.() !== 0;
+  return isInherited && gid !== own && process.getgroups?.().includes(gid) !== true ? own : undefined;
 }
 
 /** Whether the path leads to that very file. */
