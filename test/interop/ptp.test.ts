@@ -105,7 +105,8 @@ test('the packaged vde_plug that came first is joined, again and again', { timeo
   for (let round = 0; round < 3; round++) {
     const our = await openOurs(t, path);
     await assertJoined(our, plug);
-    assert.deepEqual(our.said, []);
+    // At once, or when the original has read that the one before has left.
+    assert.match(our.said.join(' '), /^(down up)?$/);
     assert.ok(existsSync(`${path}+`));
     await our.plug.close();
     assert.ok(!existsSync(`${path}+`));
