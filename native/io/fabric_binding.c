@@ -52,6 +52,14 @@ static struct handle_port *find_port(int32_t id)
 	return (struct handle_port *)datapath_member((uint32_t)id);
 }
 
+/* The one argument of a function: the number of a fabric or a port. */
+static bool get_number(napi_env env, napi_callback_info info, int32_t *id)
+{
+	struct arguments arguments;
+
+	return get_arguments(env, info, 1, &arguments) && get_int(&arguments, 0, id);
+}
+
 /* The numbers of a PlugCounters, kept from being collected for as long as the reference lives. */
 static double *get_counters(const struct arguments *arguments, size_t index, napi_ref *reference)
 {
@@ -124,10 +132,9 @@ static napi_value fabric_open(napi_env env, napi_callback_info info)
 /* fabricNotice(fabric): a descriptor that is readable when a port has reports; it goes with the fabric. */
 static napi_value fabric_notice(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
 	int32_t id;
 
-	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &id))
+	if (!get_number(env, info, &id))
 		return NULL;
 	datapath_lock();
 	const struct handle *handle = find_fabric(id);
@@ -213,7 +220,6 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 			.max_frame = (uint32_t)max_frame, .received = counters,
 			.sent = counters + COUNTERS_PER_DIRECTION, .queue = port->queue,
 		};
-		handle->end_reference = reference;
 		handle->member.reports = 0; /* they were about JavaScript behind the port */
 		fabric_settle(&handle->member);
 		if (flags & END_AWAITS_OTHER)
@@ -221,23 +227,21 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 		error = datapath_watch(&handle->member, handle->member.held_by == NULL ? EPOLLIN : 0);
 		if (error != 0)
 			detach(handle);
+		else
+			handle->end_reference = reference;
 	}
 	datapath_unlock();
-	if (error != 0) {
-		if (handle != NULL)
-			handle->end_reference = NULL;
+	if (error != 0)
 		drop_reference(env, &reference);
-	}
 	return number(env, -error);
 }
 
 /* fabricDetach(port): JavaScript is behind it again. What still waited to leave is dropped and counted. */
 static napi_value fabric_detach(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
 	int32_t id;
 
-	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &id))
+	if (!get_number(env, info, &id))
 		return NULL;
 	datapath_lock();
 	struct handle_port *handle = find_port(id);
@@ -268,10 +272,9 @@ static void free_port(napi_env env, struct handle_port *handle)
 /* fabricRemovePort(port): addresses heard there are forgotten. */
 static napi_value fabric_remove_port(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
 	int32_t id;
 
-	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &id))
+	if (!get_number(env, info, &id))
 		return NULL;
 	datapath_lock();
 	struct handle_port *handle = find_port(id);
@@ -464,10 +467,9 @@ static void close_fabric(int32_t id)
 /* fabricClose(fabric): nothing touches descriptors that were attached to its ports afterwards. */
 static napi_value fabric_close(napi_env env, napi_callback_info info)
 {
-	struct arguments arguments;
 	int32_t id;
 
-	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &id))
+	if (!get_number(env, info, &id))
 		return NULL;
 	datapath_lock();
 	if (find_fabric(id) != NULL)
