@@ -107,10 +107,17 @@ export async function knock(label: string, path: string, signal: AbortSignal): P
     if (answer === TAKEN) return { kind: 'taken' };
     if (answer !== ACCEPTED) throw refused(label, path, answer);
     isKept = true;
-    return { kind: 'line', fd, channel };
+    return { kind: 'line', fd, channel: keepPrivate(fd, channel) };
   } finally {
     if (!isKept) native.closeDescriptor(fd);
   }
+}
+
+/** The private connection, unless it leads to another user, or is not wanted: then it is closed. */
+function keepPrivate(fd: number, channel: number | undefined): number | undefined {
+  if (channel === undefined || (isHandoverWanted() && isSameUser(fd))) return channel;
+  native.closeDescriptor(channel);
+  return undefined;
 }
 
 /** The errno's name, unless it worked; while the queue at the other end is full, it tries again. */

@@ -194,7 +194,7 @@ export class PtpEndpoint {
     if (present === undefined) return this.#forgetTied();
     if (!present.isSocket) throw notOurs(this.#label, this.#path);
     const found = await knock(this.#label, this.#path, this.#abort.signal);
-    if (found.kind === 'line') return this.#take(packetLine(found.fd, 'connected', 'seqpacket'));
+    if (found.kind === 'line') return this.#take(packetLine(found.fd, 'connected', 'seqpacket', found.channel));
     if (this.#closed) return;
     if (found.kind === 'taken') throw taken(this.#label, this.#path);
     if (found.kind === 'other-type') return this.#joinDatagram();

@@ -667,3 +667,31 @@ test('a served segment that is lost is healed by its own process, and its TAP go
   await waitFor(() => ups === 1, 3000, 'the segment to be back');
   await b.waitForPing(A, 3000);
 });
+
+test(
+  'of two at a ptp:// one moves the frames of both; with VDENS_HANDOVER=0 at either, neither does',
+  TIMEOUT,
+  async (t) => {
+    if (!requireCommands(t, 'ping')) return;
+    const folder = makeTemporaryDirectory(t);
+    for (const [index, env, taps] of [
+      [0, [{}, {}], 3],
+      [1, [{ VDENS_HANDOVER: '0' }, {}], 2],
+      [2, [{}, { VDENS_HANDOVER: '0' }], 2],
+    ] as const) {
+      const network = `ptp://${folder}/${index}`;
+      const a = await host(t, network, A, env[0]);
+      const b = await host(t, network, B, env[1]);
+      const count = (): number => a.taps().length + b.taps().length;
+      await waitFor(() => count() === taps, 3000, `${taps} TAPs`);
+      await b.waitForPing(A, 5000);
+      await b.receiveTransfer(5000);
+      await a.sendTransfer(B, 5000, 10_000_000);
+      assert.equal(count(), taps);
+      // On a socket super-frames are cut, and so are more than those of the interface.
+      if (taps === 3) for (const at of [a, b]) await waitForTruth(at, network);
+      b.run.kill('SIGKILL');
+      await waitFor(() => a.taps().length === 1, PROMPT_MS, 'only its own TAP to be left');
+    }
+  },
+);
