@@ -174,19 +174,23 @@ static bool handle_signal(int signals, pid_t child)
 	return true;
 }
 
-static void ignore_keyboard(bool ignore)
+/*
+ * What the terminal sends is for the child alone. What came while it was blocked may have come before there was a
+ * child, so the child gets it, perhaps a second time.
+ */
+static void leave_keyboard_to(pid_t child)
 {
-	/* SIGUSR1 makes vdens print its counters; it must never end us. */
-	static const int keyboard[] = { SIGINT, SIGQUIT, SIGUSR1 };
-	static struct sigaction before[3];
+	static const int keyboard[] = { SIGINT, SIGQUIT };
+	sigset_t pending;
 
-	for (size_t i = 0; i < 3; i++) {
-		struct sigaction action = { .sa_handler = SIG_IGN };
-		if (ignore)
-			sigaction(keyboard[i], &action, &before[i]);
-		else
-			sigaction(keyboard[i], &before[i], NULL);
+	sigpending(&pending);
+	for (size_t i = 0; i < sizeof keyboard / sizeof *keyboard; i++) {
+		if (sigismember(&pending, keyboard[i]))
+			kill(child, keyboard[i]);
+		signal(keyboard[i], SIG_IGN);
 	}
+	/* SIGUSR1 makes vdens print its counters; it must never end us. */
+	signal(SIGUSR1, SIG_IGN);
 }
 
 void let_go_of_streams(void)
@@ -218,7 +222,7 @@ bool parent_is_gone(void)
 
 int supervise(void (*child)(void *), void *context, bool outlives_parent, void (*forked)(void))
 {
-	sigset_t watched, original;
+	sigset_t watched, keyboard, original;
 	pid_t self = getpid();
 
 	sigemptyset(&watched);
@@ -230,19 +234,24 @@ int supervise(void (*child)(void *), void *context, bool outlives_parent, void (
 	int signals = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (signals < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) != 0)
 		fail("fork", "signalfd");
-	ignore_keyboard(true);
+	sigemptyset(&keyboard);
+	sigaddset(&keyboard, SIGINT);
+	sigaddset(&keyboard, SIGQUIT);
+	sigaddset(&keyboard, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &keyboard, NULL);
 
 	pid_t pid = fork();
 	if (pid < 0)
 		fail("fork", "fork");
 	if (pid == 0) {
 		own_parent = self;
-		ignore_keyboard(false);
 		sigprocmask(SIG_SETMASK, &original, NULL);
 		close(signals);
 		child(context);
 		_exit(STATUS_OWN_FAILURE);
 	}
+	leave_keyboard_to(pid);
+	sigprocmask(SIG_UNBLOCK, &keyboard, NULL);
 	if (forked != NULL)
 		forked();
 	bool parent_alive = true;

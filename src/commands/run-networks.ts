@@ -49,10 +49,16 @@ export async function runNetworks(
     for (const { tap, network } of lines) join(tap, network, reconnect, () => running.command?.process.kill('SIGTERM'));
     for (const [index, { mtu }] of (options.interfaces ?? []).entries()) warnOfMtu(lines[index]!, mtu ?? 0);
     passSignals(lines, (signal) => running.command?.process.kill(signal));
-    start.end();
     running.command = namespace.run(command, { stdio: 'inherit' });
-    return await running.command.exit;
+    // The command may not have got it.
+    await hearSignals();
+    start.end();
+    if (start.signal.aborted) running.command.process.kill('SIGTERM');
+    const status = await running.command.exit;
+    return start.signal.aborted ? (start.signal.reason as number) : status;
   } catch (error) {
+    // The helper may have been ended by the same one.
+    await hearSignals();
     if (start.signal.aborted) return start.signal.reason as number;
     throw error;
   } finally {
@@ -77,6 +83,11 @@ function watchStart(): { readonly signal: AbortSignal; end(): void } {
       for (const { name, handler } of handlers) process.off(name, handler);
     },
   };
+}
+
+/** Of a signal that has come, the handler hears in the next whole turn of the event loop. */
+async function hearSignals(): Promise<void> {
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
 /** An Ethernet header, and a VLAN tag that may be in it. */

@@ -5,6 +5,7 @@
  * caller's affair. Everything is configured from here by rtnetlink: nothing has to be installed inside.
  */
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
+import { constants } from 'node:os';
 import { VdensError } from '../errors.ts';
 import { parseIp } from '../net/ip.ts';
 import { parseMac } from '../net/mac.ts';
@@ -132,9 +133,9 @@ export class Namespace implements AsyncDisposable {
         reject(new VdensError('ERR_COMMAND', `cannot run '${command[0]}' (${cause.message})`, { cause }));
       });
       child.on('exit', (status, signal) => {
-        // A supervisor ends by a signal only when it was killed, and then could not end what it supervised.
+        // Ended by a signal itself, before there was a command or by force, it could not end what it supervised.
         if (signal !== null) this.#killLeftovers();
-        resolve(status ?? 128 + 9);
+        resolve(status ?? 128 + constants.signals[signal ?? 'SIGKILL']);
       });
     });
     const running: NamespaceCommand = { process: child, exit };
