@@ -3,7 +3,7 @@
  */
 import { VdensError } from '../errors.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
-import type { OpenInner } from '../plugs/healing.ts';
+import type { HealingOptions, OpenInner } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { groupId } from './group-id.ts';
 import type { Locator } from './locator.ts';
@@ -15,6 +15,9 @@ import { vdeAccessOptions, vdePortOption } from './vde-options.ts';
 
 /** A command always starts; one that speaks the stream is still there after so long, in milliseconds. */
 const COMMAND_SETTLE_MS = 1000;
+
+/** A segment whose server went away is to be served again soon, by one of those left, in milliseconds. */
+const TAKEOVER_PAUSE_MS = 400;
 
 /** How to open a network. */
 export interface OpenPlugOptions {
@@ -111,9 +114,9 @@ async function openNode(label: string, locator: Locator, options: OpenPlugOption
   // The usual place is one where anybody can make a directory.
   const ownOnly = locator.address === '';
   const path = ownOnly ? defaultNodeDirectory() : locator.address;
-  return healing(label, options, (counters, signal) =>
-    openSwitchNetwork(label, path, { ...network, ownOnly, counters, signal }),
-  );
+  const open = (counters: PlugCounters, signal: AbortSignal): Promise<Plug> =>
+    openSwitchNetwork(label, path, { ...network, ownOnly, counters, signal });
+  return healing(label, options, open, { longestPauseMs: TAKEOVER_PAUSE_MS });
 }
 
 function openCommand(label: string, command: readonly string[], options: OpenPlugOptions): Promise<Plug> {
@@ -121,17 +124,17 @@ function openCommand(label: string, command: readonly string[], options: OpenPlu
     const { CommandPlug } = await import('../plugs/command.ts');
     return CommandPlug.open(label, command, counters);
   };
-  return healing(label, options, open, COMMAND_SETTLE_MS);
+  return healing(label, options, open, { settleMs: COMMAND_SETTLE_MS });
 }
 
 async function healing(
   label: string,
   { reconnect = true, signal }: OpenPlugOptions,
   open: OpenInner,
-  settleMs = 0,
+  pace: Pick<HealingOptions, 'settleMs' | 'longestPauseMs'> = {},
 ): Promise<Plug> {
   const { HealingPlug } = await import('../plugs/healing.ts');
-  if (reconnect) return HealingPlug.open(label, open, { settleMs, signal });
+  if (reconnect) return HealingPlug.open(label, open, { ...pace, signal });
   const { PlugCounters } = await import('../plugs/counters.ts');
   return open(new PlugCounters(), signal ?? new AbortController().signal);
 }

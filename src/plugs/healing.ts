@@ -32,6 +32,11 @@ export interface HealingOptions {
    * @defaultValue 0: when it was opened, somebody is there
    */
   readonly settleMs?: number;
+  /**
+   * The longest pause between two tries, in milliseconds.
+   * @defaultValue 2000
+   */
+  readonly longestPauseMs?: number;
   /** Gives up the first opening. */
   readonly signal?: AbortSignal | undefined;
 }
@@ -41,6 +46,7 @@ export class HealingPlug implements Plug, Lender {
   readonly counters: PlugCounters;
   readonly #open: OpenInner;
   readonly #settleMs: number;
+  readonly #longestPauseMs: number;
   readonly #abort = new AbortController();
   #inner: Plug;
   /** Whether the inner plug can be used. */
@@ -60,6 +66,7 @@ export class HealingPlug implements Plug, Lender {
     this.label = label;
     this.#open = open;
     this.#settleMs = options.settleMs ?? 0;
+    this.#longestPauseMs = options.longestPauseMs ?? LONGEST_PAUSE_MS;
     this.#inner = inner;
     this.counters = counters;
   }
@@ -182,7 +189,7 @@ export class HealingPlug implements Plug, Lender {
     this.#timer = setTimeout(() => {
       this.#trying = this.#tryAgain();
     }, this.#pauseMs);
-    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+    this.#pauseMs = Math.min(2 * this.#pauseMs, this.#longestPauseMs);
   }
 
   async #tryAgain(): Promise<void> {
