@@ -109,6 +109,7 @@ interface Line {
 function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () => void): void {
   const name = `${tap.label}: ${network.label}`;
   let carrierTimer: NodeJS.Timeout | undefined;
+  let isReturning = true;
   cable(tap, network, {
     down: (plug, reason) => {
       if (plug === tap) {
@@ -116,7 +117,9 @@ function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () =>
         return;
       }
       carrierTimer ??= setTimeout(() => tap.setCarrier(false), reconnect ? CARRIER_GRACE_MS : 0).unref();
-      say(`${name}: ${reason}${reconnect ? '; waiting for it to come back' : ''}`);
+      isReturning = network.hasBeenUp !== false;
+      const awaited = reconnect ? '; waiting for it to come back' : '';
+      say(`${name}: ${reason}${isReturning ? awaited : '; waiting for it'}`);
       // Without its stream the original ends, too.
       if (!reconnect && network.label.startsWith('=')) endCommand();
     },
@@ -124,7 +127,7 @@ function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () =>
       clearTimeout(carrierTimer);
       carrierTimer = undefined;
       tap.setCarrier(true);
-      say(`${name}: is back${network.isServedHere === true ? ', served from here now' : ''}`);
+      say(`${name}: is ${isReturning ? 'back' : 'up'}${network.isServedHere === true ? ', served from here now' : ''}`);
     },
   });
 }

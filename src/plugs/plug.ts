@@ -46,6 +46,8 @@ export interface Plug extends AsyncDisposable {
   adopt?(other: Lender, given: () => void): Line | undefined;
   /** True while this process serves the network, on which others may depend. */
   readonly isServedHere?: boolean;
+  /** False while nobody has been at the other end yet (only plugs that wait for somebody to come). */
+  readonly hasBeenUp?: boolean;
   /** Frames, bytes and drops, both ways. */
   readonly counters: PlugCounters;
   /** True while frames that were given to {@link send} are still waiting to leave. Who can, stops reading then. */
