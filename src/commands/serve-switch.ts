@@ -8,7 +8,7 @@ import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { VdensError } from '../errors.ts';
 import type { DropReason, PlugCounters } from '../plugs/counters.ts';
-import { CONTROL_NAME } from '../switch/rendezvous.ts';
+import { CONTROL_NAME } from '../switch/claimed-directory.ts';
 import { Switch } from '../switch/switch.ts';
 import { type ServedPort, SwitchService } from '../switch/switch-service.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';

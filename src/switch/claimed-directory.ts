@@ -12,11 +12,13 @@ import {
   chmodSync,
   chownSync,
   closeSync,
+  type Dirent,
   fchmodSync,
   constants as fs,
   fstatSync,
   lstatSync,
   openSync,
+  readdirSync,
   rmdirSync,
   type Stats,
   unlinkSync,
@@ -26,8 +28,12 @@ import { VdensError } from '../errors.ts';
 import { errnoName, native } from '../system/native.ts';
 import { unixAddress } from '../system/unix-address.ts';
 
+/** The name of the control socket in the directory. */
+export const CONTROL_NAME = 'ctl';
 /** asm-generic/fcntl.h; Node.js has no name for it. */
-const O_PATH = 0o10000000;
+export const O_PATH = 0o10000000;
+/** Names that switches and their clients give to sockets. */
+const SOCKET_NAMES = /^(ctl|\.vdens|fd\d+|\d{3,}\.\d+|\.\d+-\d+)$/;
 const SAME_OWNER: number = -1 >>> 0;
 const OWNER_BITS = 0o700;
 const SET_GROUP_ID = 0o2000;
@@ -89,14 +95,18 @@ export class ClaimedDirectory {
     }
   }
 
-  /** Removes a name that {@link bind} made. That somebody else did so already is fine. */
+  /**
+   * Removes a name that {@link bind} made. That somebody else did so already is fine. `ctl` stays when it has to show
+   * that this is the directory of a switch, because more is in it: it can be claimed again then.
+   */
   remove(name: string): void {
-    if (this.#isMadeByUs(name)) this.#unlink(name);
+    const isSign = name === CONTROL_NAME && this.#needsSign();
+    if (!isSign && this.#isMadeByUs(name)) this.#unlink(name);
     this.#made.delete(name);
   }
 
   /** Whether the path still leads here, and to the sockets that we made, so that those who come find us. */
-  isStillOurs(name = 'ctl'): boolean {
+  isStillOurs(name: string = CONTROL_NAME): boolean {
     return !this.#isReleased && isSameFile(this.#stats, this.path) && (!this.#made.has(name) || this.#isMadeByUs(name));
   }
 
@@ -111,6 +121,16 @@ export class ClaimedDirectory {
     }
     this.#isReleased = true;
     closeSync(this.#fd);
+  }
+
+  #needsSign(): boolean {
+    if (this.#isReleased || this.#stats.uid !== process.geteuid?.() || !isSameFile(this.#stats, this.path))
+      return false;
+    try {
+      return readdirSync(this.#inside('.'), { withFileTypes: true }).some((entry) => !isSwitchSocket(entry));
+    } catch {
+      return false; // It was closed to us.
+    }
   }
 
   #setPermissions(name: string, { mode, group }: SocketPermissions): Stats {
@@ -166,6 +186,11 @@ function reachableGroup({ mode, gid }: Stats): number | undefined {
   const own = process.getegid?.();
   const isInherited = (mode & SET_GROUP_ID) !== 0 && process.geteuid?.() !== 0;
   return isInherited && gid !== own && process.getgroups?.().includes(gid) !== true ? own : undefined;
+}
+
+/** Whether it is one of the sockets that switches and their clients make. */
+export function isSwitchSocket(entry: Dirent): boolean {
+  return SOCKET_NAMES.test(entry.name) && entry.isSocket();
 }
 
 /** Whether the path leads to that very file. */

@@ -5,10 +5,12 @@
  * dies, however it dies, and gives it to one at a time, so of those who start at the same instant exactly one has it.
  * Original switches take no lock; whether one of them serves is seen by whether somebody listens on `ctl`.
  *
- * A directory is only ever made ours when there is nothing in it but the sockets of a switch that is gone.
+ * A directory is only ever made ours when there is nothing in it but the sockets of a switch that is gone. Of one that
+ * is our user's, and where the `ctl` of that switch shows what it is for, more may be in it: that is left alone.
  */
 import {
   accessSync,
+  chmodSync,
   closeSync,
   fchmodSync,
   fchownSync,
@@ -30,20 +32,18 @@ import { PRIVATE_SOCKET } from '../plugs/vde.ts';
 import { isListenedOn } from '../system/listening-sockets.ts';
 import { errnoName, native } from '../system/native.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
-import { ClaimedDirectory, isSameFile } from './claimed-directory.ts';
+import { ClaimedDirectory, CONTROL_NAME, isSameFile, isSwitchSocket, O_PATH } from './claimed-directory.ts';
 
-/** The name of the control socket in the directory. */
-export const CONTROL_NAME = 'ctl';
 /** What a path may have besides the directory: `/fd12345`. */
 const LONGEST_NAME_BYTES = 8;
 const MAX_PATH_BYTES = 107;
 const DEFAULT_MODE = 0o600;
-/** Names that switches and their clients give to sockets. */
-const SOCKET_NAMES = /^(ctl|\.vdens|fd\d+|\d{3,}\.\d+|\.\d+-\d+)$/;
 /** How often the directory may change under us before it is somebody else's problem. */
 const MAX_ATTEMPTS = 50;
 /** An original switch needs a moment from the name to listening; a younger name than this is looked at again. */
 const SETTLE_MS = 100;
+const OWNER_BITS = 0o700;
+const OWNER_SEARCH = 0o100;
 const SAME_OWNER: number = -1 >>> 0;
 
 /** Who may join. */
@@ -94,7 +94,7 @@ export function directoryModeFor(mode: number): number {
 }
 
 function canonicalPath(label: string, path: string): string {
-  const absolute = resolve(path);
+  const absolute = absolutePath(label, path);
   try {
     return realpathSync(absolute);
   } catch (cause) {
@@ -104,6 +104,16 @@ function canonicalPath(label: string, path: string): string {
     return join(realpathSync(dirname(absolute)), basename(absolute));
   } catch (cause) {
     throw systemFailure(label, dirname(absolute), cause);
+  }
+}
+
+/** The working directory may have been removed. */
+function absolutePath(label: string, path: string): string {
+  try {
+    return resolve(path);
+  } catch (cause) {
+    const remedy = 'Name it by its absolute path, or cd to another directory';
+    throw failure(label, path, 'the working directory is gone', remedy, { errno: 'ENOENT', cause });
   }
 }
 
@@ -129,7 +139,7 @@ class Attempt {
     const isNew = this.#make();
     const fd = this.#open();
     if (fd === 'gone') return undefined;
-    if (fd === 'unreadable') return this.#joinOnly();
+    if (fd === 'unreadable') return await this.#joinOnly();
     let isKept = false;
     try {
       if (this.#ownOnly && fstatSync(fd).uid !== process.geteuid?.()) throw this.#notOurs();
@@ -140,7 +150,7 @@ class Attempt {
       const stats = fstatSync(fd);
       if (!isSameFile(stats, this.#path)) return undefined;
       if (await this.#isServedByOthers()) return this.#served();
-      const names = this.#staleSockets(fd);
+      const names = this.#staleSockets(fd, stats);
       this.#takePossession(fd, stats);
       this.#removeStale(fd, names);
       const permissions = { mode: this.#mode, group: this.#group };
@@ -159,12 +169,13 @@ class Attempt {
   /** Returns whether it was not there before. */
   #make(): boolean {
     try {
-      mkdirSync(this.#path, 0o700);
-      return true;
+      mkdirSync(this.#path, OWNER_BITS);
     } catch (cause) {
       if ((cause as NodeJS.ErrnoException).code === 'EEXIST') return false;
       throw systemFailure(this.#label, this.#path, cause);
     }
+    restoreOwnerBits(this.#path);
+    return true;
   }
 
   #open(): number | 'gone' | 'unreadable' {
@@ -189,10 +200,24 @@ class Attempt {
   }
 
   /** A directory that we may not list can still be one whose switch we may use. */
-  async #joinOnly(): Promise<Claim> {
-    if (this.#ownOnly) throw this.#notOurs();
+  async #joinOnly(): Promise<Claim | undefined> {
+    const stats = this.#lookAt(this.#path);
+    if (stats === undefined) return undefined;
+    const isOurs = stats.uid === process.geteuid?.();
+    if (isOurs && (stats.mode & OWNER_SEARCH) === 0) return this.#closedToUs(stats);
+    if (!isOurs && this.#ownOnly) throw this.#notOurs();
     if (await this.#isServedByOthers()) return this.#served();
+    if (isOurs) return this.#closedToUs(stats);
     throw this.#belongsToOther('EACCES');
+  }
+
+  /** Ours, and not to be listed: another process is just making it ({@link restoreOwnerBits}), or it stays so. */
+  async #closedToUs(stats: Stats): Promise<undefined> {
+    if (Date.now() - stats.ctimeMs > SETTLE_MS) {
+      const problem = `it is yours, and its mode ${(stats.mode & 0o7777).toString(8)} keeps you out (EACCES)`;
+      throw this.#refuse(problem, `Let yourself in: chmod u+rwx ${this.#path}`, { errno: 'EACCES' });
+    }
+    await sleep(SETTLE_MS);
   }
 
   /** Whether somebody listens on `ctl`; one that is just being set up is waited for. */
@@ -233,16 +258,22 @@ class Attempt {
     if (errno === undefined || errno === 'EAGAIN') return true;
     if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return false;
     const problem = `you may not use the switch there (connect ${path}: ${errno})`;
-    const remedy = 'Its owner can allow it with mode=0666, or mode=0660/grp=GROUP; if it is gone, remove the directory';
+    const remedy =
+      'Its owner can allow it: vde switch --mode 0666, or switch://PATH[mode=0666]; if it is gone, remove the directory';
     throw this.#refuse(problem, remedy, { errno, syscall: 'connect' });
   }
 
-  /** The names in the directory, which are all those of sockets that a switch leaves behind. */
-  #staleSockets(fd: number): string[] {
+  /**
+   * The names in the directory of sockets that a switch leaves behind. Nothing else may be there, unless the directory
+   * is our user's, and has the `ctl` of a switch that is gone.
+   */
+  #staleSockets(fd: number, { uid }: Stats): string[] {
     const entries = readdirSync(`/proc/self/fd/${fd}`, { withFileTypes: true });
-    const other = entries.find((entry) => !SOCKET_NAMES.test(entry.name) || !entry.isSocket());
-    if (other !== undefined) throw this.#holdsOther(other.name);
-    return entries.map((entry) => entry.name);
+    const sockets = entries.filter(isSwitchSocket).map(({ name }) => name);
+    const other = entries.find((entry) => !isSwitchSocket(entry));
+    const isSwitchDirectory = uid === process.geteuid?.() && sockets.includes(CONTROL_NAME);
+    if (other !== undefined && !isSwitchDirectory) throw this.#holdsOther(other.name);
+    return sockets;
   }
 
   /** Gives it the permissions, when it is ours; one of somebody else we must at least be able to use. */
@@ -297,6 +328,25 @@ class Attempt {
 
   #refuse(problem: string, remedy: string, details: FailureDetails = {}): VdensError {
     return failure(this.#label, this.#path, problem, remedy, details);
+  }
+}
+
+/**
+ * The umask may have taken permissions from a directory that we have just made, which we need for it. It is changed as
+ * what was opened: somebody who may write above it could have put a link in its place.
+ */
+function restoreOwnerBits(path: string): void {
+  try {
+    const fd = openSync(path, O_PATH | fs.O_DIRECTORY | fs.O_NOFOLLOW);
+    try {
+      const { uid, mode } = fstatSync(fd);
+      const isOurs = uid === process.geteuid?.();
+      if (isOurs && (mode & OWNER_BITS) !== OWNER_BITS) chmodSync(`/proc/self/fd/${fd}`, OWNER_BITS);
+    } finally {
+      closeSync(fd);
+    }
+  } catch {
+    // Opening it tells why, to people.
   }
 }
 

@@ -20,12 +20,11 @@ import { NETNODE_FRAME_BYTES, PRIVATE_SOCKET } from '../plugs/vde.ts';
 import { errnoName, native } from '../system/native.ts';
 import { SOCK_STREAM, UNIX_ADDRESS_BYTES, unixAddress } from '../system/unix-address.ts';
 import type { VdeRequest } from '../wire/vde-request.ts';
-import type { ClaimedDirectory } from './claimed-directory.ts';
+import { type ClaimedDirectory, CONTROL_NAME } from './claimed-directory.ts';
 import { ClientPlug } from './client-plug.ts';
 import { connectToClient } from './client-socket.ts';
 import { HalfOpen } from './half-open.ts';
 import { Listener, type PeerCredentials } from './listener.ts';
-import { CONTROL_NAME } from './rendezvous.ts';
 
 const SOCK_SEQPACKET = 5;
 /** Clients that have connected and not asked yet; then the one that waits longest is closed. */

@@ -181,6 +181,53 @@ for (const [what, make] of [
   });
 }
 
+test('where the ctl of a killed switch shows what a directory of ours is for, other things are left alone', async (t) => {
+  const path = freshPath(t);
+  mkdirSync(path);
+  const mine = ['agent', 'fd1', 'notes.txt'];
+  writeFileSync(join(path, 'notes.txt'), 'mine');
+  mkdirSync(join(path, 'fd1'));
+  leaveSocket(join(path, 'agent'));
+  assert.match((await refusal(path)).message, /holds something else/);
+  leaveSocket(join(path, 'ctl'), SOCK_STREAM);
+  leaveSocket(join(path, 'fd7'));
+  for (let round = 0; round < 2; round++) {
+    const served = await serveDirectory(t, {}, path);
+    assert.deepEqual([modeOf(path), readdirSync(path).sort()], ['2700', ['agent', 'ctl', 'fd1', 'notes.txt']]);
+    served.close();
+    // So that it can be claimed again.
+    assert.deepEqual(readdirSync(path).sort(), ['agent', 'ctl', 'fd1', 'notes.txt']);
+  }
+  const last = await serveDirectory(t, {}, path);
+  for (const name of mine) rmSync(join(path, name), { recursive: true });
+  last.close();
+  assert.equal(existsSync(path), false, 'without them nothing is left');
+});
+
+test('no umask is in the way of a directory that we make, not even when several do at once', async (t) => {
+  const path = freshPath(t);
+  const before = process.umask(0o777);
+  t.after(() => void process.umask(before));
+  const served = await serveDirectory(t, { mode: 0o660 }, path);
+  assert.deepEqual([modeOf(path), modeOf(join(path, 'ctl'))], ['2770', '660']);
+  served.close();
+  assert.equal(existsSync(path), false);
+  const startAt = Date.now() + 1500;
+  const all = await Promise.all(Array.from({ length: 6 }, () => claimer(t, path, startAt)));
+  for (const one of all) await one.waitForOutput(/\n/, 10_000);
+  assert.deepEqual(all.map((one) => one.output().trim()).sort(), ['claimed', ...Array(5).fill('served')]);
+});
+
+test('a directory of ours that is closed to us is said to be that', async (t) => {
+  if (process.geteuid?.() === 0) return t.skip('nothing is closed to root');
+  const path = freshPath(t);
+  mkdirSync(path, { mode: 0 });
+  const error = await refusal(path, { ownOnly: true });
+  assert.match(error.message, /it is yours, and its mode 0 keeps you out \(EACCES\)\. .*chmod u\+rwx \S+sw$/);
+  assert.equal(modeOf(path), '0');
+  chmodSync(path, 0o700);
+});
+
 test('directories of somebody else, files, and what has no parent are errors in words', async (t) => {
   const folder = makeTemporaryDirectory(t);
   const file = join(folder, 'file');
