@@ -129,6 +129,7 @@ function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () =>
       tap.setCarrier(true);
       say(`${name}: is ${isReturning ? 'back' : 'up'}${network.isServedHere === true ? ', served from here now' : ''}`);
     },
+    trouble: (_plug, error) => say(`${tap.label}: ${error.message}`),
   });
 }
 

@@ -5,6 +5,7 @@
  * frames move on a line of their own (line.ts); else here, batch by batch. When one end is busy, the other is not read until it drains: frames then wait in the kernel, where senders
  * notice, instead of being dropped here.
  */
+import type { VdensError } from '../errors.ts';
 import { type Line, layLine } from './line.ts';
 import type { Plug } from './plug.ts';
 
@@ -14,6 +15,8 @@ export interface CableEvents {
   down?(plug: Plug, reason: string): void;
   /** It has it back. */
   up?(plug: Plug): void;
+  /** Why it does not get it back for now. */
+  trouble?(plug: Plug, error: VdensError): void;
 }
 
 /** How to join. */
@@ -71,6 +74,10 @@ export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: Cable
         up: () => {
           lay();
           events.up?.(from);
+        },
+        trouble: (error) => {
+          isEventful = true;
+          events.trouble?.(from, error);
         },
       },
     );

@@ -11,6 +11,9 @@
  * Some networks can be opened although nobody is there (a command that ends at once): those are back when they
  * have lasted for a moment, or delivered a frame. A network that goes away again soon does not shorten the
  * pauses, so nothing spins. Frames sent meanwhile are dropped and counted as `down`.
+ *
+ * That nobody is there is no news while the network is down; any other reason for which it cannot be opened is told,
+ * as `trouble`, once until it is back.
  */
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
@@ -21,6 +24,10 @@ import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 2000;
+/** How many different reasons are told until the network is back. */
+const MAX_TROUBLES = 8;
+/** What connecting fails with where nobody is, or somebody is just coming or going. */
+const ABSENCE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET']);
 
 /** Opens the network; the plug is to count in these counters, and to give up when the signal says so. */
 export type OpenInner = (counters: PlugCounters, signal: AbortSignal) => Promise<Plug>;
@@ -53,6 +60,8 @@ export class HealingPlug implements Plug, Lender {
   #up = true;
   /** Whether `down` was said, and `up` not yet. */
   #isDownSaid = false;
+  /** Why it could not be opened, as far as it was told. */
+  readonly #troubles = new Set<string>();
   #receiver: FrameReceiver | undefined;
   #events: PlugEvents = {};
   #paused = false;
@@ -197,8 +206,8 @@ export class HealingPlug implements Plug, Lender {
     let inner: Plug;
     try {
       inner = await this.#open(this.counters, this.#abort.signal);
-    } catch {
-      // The loss was told; that it lasts is shown by the missing carrier.
+    } catch (error) {
+      this.#tell(error);
       this.#schedule();
       return;
     }
@@ -212,11 +221,25 @@ export class HealingPlug implements Plug, Lender {
     if (this.#settleMs === 0 && this.#up) this.#settle();
   }
 
+  /** The loss itself was told, and the missing carrier shows that it lasts. */
+  #tell(error: unknown): void {
+    if (this.#closed || !(error instanceof VdensError) || isAbsence(error)) return;
+    if (this.#troubles.has(error.message) || this.#troubles.size === MAX_TROUBLES) return;
+    this.#troubles.add(error.message);
+    this.#events.trouble?.(error);
+  }
+
   /** The network is back. */
   #settle(): void {
     if (!this.#isDownSaid || this.#closed) return;
     clearTimeout(this.#timer);
+    this.#troubles.clear();
     this.#isDownSaid = false;
     this.#events.up?.();
   }
+}
+
+/** Whether an error says no more than that nobody is there: other system calls than connecting fail for other reasons. */
+function isAbsence({ code, errno = '', syscall = 'connect' }: VdensError): boolean {
+  return code === 'ERR_NETWORK_OPEN' && syscall === 'connect' && ABSENCE.has(errno);
 }

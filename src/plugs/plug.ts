@@ -4,6 +4,7 @@
  * A TAP interface, a port of a switch, a byte stream over ssh: each is a plug, and a cable joins two.
  * Frames travel in batches; what is between two plugs never blocks and never throws.
  */
+import type { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import type { PlugCounters } from './counters.ts';
 import type { Lender } from './kernel-end.ts';
@@ -25,6 +26,8 @@ export interface PlugEvents {
   down?(reason: string): void;
   /** The other end is back (only plugs that heal say this). */
   up?(): void;
+  /** Why it is not coming back for now, when more is the matter than that nobody is there. Each reason is said once. */
+  trouble?(error: VdensError): void;
 }
 
 /** One end of an Ethernet. */

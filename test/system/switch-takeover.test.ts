@@ -3,7 +3,18 @@
  * are left on one segment again within 3 s.
  */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -141,6 +152,56 @@ for (const [how, remove] of [
     assert.equal(newcomer.length, 1);
     const left = existsSync(`${segment.path}.old`) ? readdirSync(`${segment.path}.old`) : [];
     assert.deepEqual(left, [], 'the old one has nothing of ours');
+  });
+}
+
+for (const [how, end] of Object.entries(ENDS)) {
+  test(
+    `a file that somebody put into the directory is not in the way of a takeover after ${how}`,
+    TIMEOUT,
+    async (t) => {
+      if (!requireCommands(t, 'ping')) return;
+      const segment = await startSegment(t, 3);
+      writeFileSync(join(segment.path, 'notes.txt'), 'mine');
+      segment.kill([serverOf(segment)], end);
+      await segment.settle();
+      await segment.pingAll();
+      assert.equal(readFileSync(join(segment.path, 'notes.txt'), 'utf8'), 'mine');
+    },
+  );
+}
+
+for (const [what, pattern, break_, mend] of [
+  [
+    'closed',
+    /^vdens: vde0: switch:\/\/.*: it is yours, and its mode 0 keeps you out .*chmod u\+rwx/gm,
+    (path: string) => chmodSync(path, 0),
+    (path: string) => chmodSync(path, 0o700),
+  ],
+  [
+    'replaced by one with a file in it',
+    /^vdens: vde0: switch:\/\/.*: it holds something else than a switch \("thesis\.tex"\)/gm,
+    (path: string) => {
+      renameSync(path, `${path}.old`);
+      mkdirSync(path);
+      writeFileSync(join(path, 'thesis.tex'), '');
+    },
+    (path: string) => rmSync(join(path, 'thesis.tex')),
+  ],
+] as const) {
+  test(`when the directory is ${what}, all say why once, and are back when it is mended`, TIMEOUT, async (t) => {
+    if (!requireCommands(t, 'ping')) return;
+    const segment = await startSegment(t, 2);
+    break_(segment.path);
+    try {
+      for (const { host } of segment.members) await host.run.waitForOutput(new RegExp(pattern.source, 'm'), HEALING_MS);
+      await sleep(1000);
+    } finally {
+      mend(segment.path);
+    }
+    await segment.settle();
+    await segment.pingAll();
+    for (const { host } of segment.members) assert.equal(host.run.output().match(pattern)?.length, 1);
   });
 }
 
