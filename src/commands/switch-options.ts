@@ -1,7 +1,7 @@
 /** The options of `vde switch`, and what a command line of it asks for. */
 import { groupId } from '../locator/group-id.ts';
 import { type Locator, parseLocator } from '../locator/locator.ts';
-import { defaultNodeDirectory, MAX_TABLE_SIZE, nodeOptions } from '../locator/node-options.ts';
+import { defaultNodeDirectory, MAX_EXPIRE_SECONDS, MAX_TABLE_SIZE, nodeOptions } from '../locator/node-options.ts';
 import type { RendezvousOptions } from '../switch/rendezvous.ts';
 import { MAX_PORTS, type SwitchOptions } from '../switch/switch.ts';
 import { type ParsedOptions, usage } from './parse-options.ts';
@@ -40,9 +40,11 @@ export async function readSwitchRequest({ values, operands }: ParsedOptions): Pr
   const mode = readOctal(values, 'mode', MAX_MODE, '0660') ?? node.mode;
   const dirmode = readOctal(values, 'dirmode', MAX_DIRECTORY_MODE, '02770') ?? node.dirmode;
   const group = readGroup(values) ?? node.group;
-  const path = locator.address === '' ? defaultNodeDirectory() : locator.address;
+  // The usual place is one where anybody can make a directory.
+  const ownOnly = locator.address === '';
+  const path = ownOnly ? defaultNodeDirectory() : locator.address;
   const maxPorts = readNumber(values, 'ports', 1, MAX_PORTS);
-  const expireSeconds = readNumber(values, 'expire', 1, MAX_NUMBER) ?? node.expireSeconds;
+  const expireSeconds = readNumber(values, 'expire', 1, MAX_EXPIRE_SECONDS) ?? node.expireSeconds;
   return {
     word: word === '' ? path : word,
     path,
@@ -53,7 +55,12 @@ export async function readSwitchRequest({ values, operands }: ParsedOptions): Pr
       ...(expireSeconds === undefined ? {} : { expireSeconds }),
       ...(maxPorts === undefined ? {} : { maxPorts }),
     },
-    permissions: { mode, dirmode, group: group === undefined ? undefined : await groupId(word || path, group) },
+    permissions: {
+      mode,
+      dirmode,
+      group: group === undefined ? undefined : await groupId(word || path, group),
+      ownOnly,
+    },
     quiet: values.has('quiet'),
   };
 }

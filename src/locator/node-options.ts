@@ -15,6 +15,8 @@ import type { Locator } from './locator.ts';
 const DEFAULT_TABLE_SIZE = 256;
 /** LARGEST_SIZE in native/io/forwarding_table.c. */
 export const MAX_TABLE_SIZE: number = 16_777_216;
+/** The longest time that fits the 31 bits of milliseconds in native/io/forwarding_table.c. */
+export const MAX_EXPIRE_SECONDS: number = 2_147_483;
 const MAX_NUMBER = 2 ** 31 - 1;
 
 /** Who may join, and the table. */
@@ -44,14 +46,14 @@ export function nodeOptions(locator: Locator): NodeOptions {
   const mode = octal(locator, 'mode', 0o777);
   const dirmode = octal(locator, 'dirmode', 0o7777);
   const group = locator.options.get('grp');
-  const expireSeconds = decimal(locator, 'expiretime', MAX_NUMBER);
+  const expireSeconds = decimal(locator, 'expiretime', 1, MAX_EXPIRE_SECONDS);
   if (group === '') throw wrong(locator, '', 'the option "grp" needs a value. Write, for example, [grp=users]');
   return {
     ...(mode === undefined ? {} : { mode }),
     ...(dirmode === undefined ? {} : { dirmode }),
     ...(group === undefined ? {} : { group }),
-    tableSize: decimal(locator, 'hashsize', MAX_TABLE_SIZE) ?? DEFAULT_TABLE_SIZE,
-    hashSeed: decimal(locator, 'hashseed', MAX_NUMBER) ?? 0,
+    tableSize: decimal(locator, 'hashsize', 0, MAX_TABLE_SIZE) ?? DEFAULT_TABLE_SIZE,
+    hashSeed: decimal(locator, 'hashseed', 0, MAX_NUMBER) ?? 0,
     ...(expireSeconds === undefined ? {} : { expireSeconds }),
   };
 }
@@ -66,11 +68,13 @@ function octal(locator: Locator, key: string, largest: number): number | undefin
   throw wrong(locator, text, `the ${key} "${text}" is not one ${range}. Write, for example, [${example}]`);
 }
 
-function decimal(locator: Locator, key: string, largest: number): number | undefined {
+function decimal(locator: Locator, key: string, smallest: number, largest: number): number | undefined {
   const text = locator.options.get(key);
   if (text === undefined) return undefined;
-  if (/^\d+$/.test(text) && Number(text) <= largest) return Number(text);
-  throw wrong(locator, text, `${key} "${text}" is not a number from 0 to ${largest}. Write, for example, [${key}=256]`);
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= smallest && value <= largest) return value;
+  const range = `a number from ${smallest} to ${largest}`;
+  throw wrong(locator, text, `${key} "${text}" is not ${range}. Write, for example, [${key}=256]`);
 }
 
 function loginName(): string | undefined {

@@ -1,6 +1,7 @@
 /** `vde switch`: a switch without a namespace, its signals, its output, its table on a terminal. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -321,6 +322,39 @@ test('a place that is none is an error of one line', async (t) => {
     const { status, stdout, stderr } = await runCommand([ours('vde'), 'switch', path]);
     assert.deepEqual([status, stdout], [125, '']);
     assert.match(stderr, /^vde: [^\n]+: cannot serve a switch in [^\n]+\n$/);
+  }
+});
+
+test('a relative path in a working directory that is gone is an error in words', async (t) => {
+  const script = 'mkdir gone && cd gone && rmdir ../gone && exec "$0" switch lan';
+  const run = await runCommand(['sh', '-c', script, ours('vde')], { cwd: makeTemporaryDirectory(t) });
+  assert.equal(run.status, 125);
+  assert.match(run.stderr, /^vde: lan: [^\n]*the working directory is gone\. [^\n]*absolute path[^\n]*$/m);
+});
+
+test('the usual place is refused when another user has prepared it', async (t) => {
+  const other = requireOtherUser(t);
+  if (other === undefined) return;
+  const path = `/tmp/vdenode_${userInfo().username}`;
+  assert.equal(existsSync(path), false, 'nobody else of us is there');
+  const trap = `mkdir ${path} && chmod 0777 ${path} && echo ready && trap 'rmdir ${path}' EXIT && cat`;
+  const trapper = await spawnBackground(t, other.command(['sh', '-c', trap]));
+  await trapper.waitForOutput(/^ready$/m);
+  try {
+    for (const words of [
+      ['vde', 'switch'],
+      ['vde', 'switch', 'hub://'],
+      ['vdens', 'switch://', 'true'],
+    ]) {
+      const [program = '', ...rest] = words;
+      const { status, stderr } = await runCommand([ours(program), ...rest], { timeoutMs: 10_000 });
+      assert.equal(status, 125, words.join(' '));
+      assert.match(stderr, /: it belongs to another user\. [^\n]+\n$/, words.join(' '));
+    }
+    assert.deepEqual(readdirSync(path), []);
+  } finally {
+    trapper.endInput();
+    await waitFor(() => !existsSync(path), 5000, 'the place to be free again');
   }
 });
 

@@ -10,7 +10,7 @@ function read(...argv: readonly string[]): Promise<SwitchRequest> {
   return readSwitchRequest(parseOptions(VDE_SWITCH_TABLE, argv));
 }
 
-const NOBODY_ELSE = { mode: undefined, dirmode: undefined, group: undefined };
+const NOBODY_ELSE = { mode: undefined, dirmode: undefined, group: undefined, ownOnly: false };
 
 test('without options it is what switch:// is', async () => {
   assert.deepEqual(await read('/tmp/lan'), {
@@ -22,7 +22,10 @@ test('without options it is what switch:// is', async () => {
   });
 });
 
-test('without a path it is the directory where the originals meet', async () => {
+test('without a path it is the directory where the originals meet, which has to be ours', async () => {
+  for (const argv of [[], ['switch://'], ['hub://[mode=0660]']]) {
+    assert.equal((await read(...argv)).permissions.ownOnly, true, argv.join(' '));
+  }
   const { word, path } = await read();
   assert.equal(path, `/tmp/vdenode_${userInfo().username}`);
   assert.equal(word, path);
@@ -32,13 +35,13 @@ test('reads every option, and gives it precedence over the locator', async () =>
   const locator = 'switch:///tmp/lan[mode=0666/dirmode=0777/grp=1/hashsize=16/hashseed=3/expiretime=9]';
   const inLocator = await read(locator);
   assert.deepEqual(inLocator.switch, { hub: false, tableSize: 16, hashSeed: 3, expireSeconds: 9 });
-  assert.deepEqual(inLocator.permissions, { mode: 0o666, dirmode: 0o777, group: 1 });
+  assert.deepEqual(inLocator.permissions, { mode: 0o666, dirmode: 0o777, group: 1, ownOnly: false });
   const options = '--mode 0660 --dirmode 02750 --group 0 --table-size 4096 --table-seed 7 --expire 300 --ports 32 -q';
   assert.deepEqual(await read(...options.split(' '), locator), {
     word: locator,
     path: '/tmp/lan',
     switch: { hub: false, tableSize: 4096, hashSeed: 7, expireSeconds: 300, maxPorts: 32 },
-    permissions: { mode: 0o660, dirmode: 0o2750, group: 0 },
+    permissions: { mode: 0o660, dirmode: 0o2750, group: 0, ownOnly: false },
     quiet: true,
   });
 });
@@ -68,7 +71,11 @@ const WRONG: readonly (readonly [argv: string, code: string, message: RegExp])[]
   ['--group no.such /tmp/lan', 'ERR_LOCATOR', /^\/tmp\/lan: there is no group "no\.such"\. See: getent group$/],
   ['--table-size 0 /tmp/lan', 'ERR_USAGE', /^--table-size: "0" is not a number from 1 to 16777216\./],
   ['--table-seed -1 /tmp/lan', 'ERR_USAGE', /^--table-seed: "-1" is not a number from 0 to 2147483647\./],
-  ['--expire 1.5 /tmp/lan', 'ERR_USAGE', /^--expire: "1\.5" is not a number from 1 to 2147483647\./],
+  ['--expire 1.5 /tmp/lan', 'ERR_USAGE', /^--expire: "1\.5" is not a number from 1 to 2147483\./],
+  ['--expire 0 /tmp/lan', 'ERR_USAGE', /^--expire: "0" is not a number from 1 to 2147483\./],
+  ['--expire 2147484 /tmp/lan', 'ERR_USAGE', /^--expire: "2147484" is not a number from 1 to 2147483\./],
+  ['/tmp/lan[expiretime=0]', 'ERR_LOCATOR', /: expiretime "0" is not a number from 1 to 2147483\. Write/],
+  ['/tmp/lan[expiretime=2147484]', 'ERR_LOCATOR', /: expiretime "2147484" is not a number from 1 to 2147483\. Write/],
   ['--ports 4097 /tmp/lan', 'ERR_USAGE', /^--ports: "4097" is not a number from 1 to 4096\./],
   ['--ports', 'ERR_USAGE', /^--ports needs a value: --ports N\./],
   ['--sock /tmp/lan', 'ERR_USAGE', /^unknown option --sock\. Options are listed by: vde switch --help$/],
