@@ -7,11 +7,16 @@
 import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** Control characters as `\x1b` (they could do things to a terminal), ends of lines as spaces. */
+/** C0, C1, and what changes the direction or the lines of text (Unicode's Bidi_Control, U+2028, U+2029). */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
+const UNPRINTABLE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+/** Control characters as `\x1b` or `\u202e` (they could do things to a terminal or a reader), ends of lines as spaces. */
 export function printable(text: string): string {
-  const escaped = (character: string): string => `\\x${character.charCodeAt(0).toString(16).padStart(2, '0')}`;
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
-  return text.replaceAll('\n', ' ').replace(/[\x00-\x1f\x7f-\x9f]/g, escaped);
+  return text.replaceAll('\n', ' ').replace(UNPRINTABLE, (character) => {
+    const code = character.charCodeAt(0).toString(16);
+    return code.length > 2 ? `\\u${code.padStart(4, '0')}` : `\\x${code.padStart(2, '0')}`;
+  });
 }
 
 /** Writes a line to standard error. When it cannot be written there is nobody to tell. */

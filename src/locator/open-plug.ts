@@ -94,7 +94,7 @@ async function openVde(label: string, locator: Locator, options: OpenPlugOptions
       }
     }
     const places = directories.join(' nor ');
-    const message = `${label}: no switch runs at the usual places, neither ${places}. Start one with: vde_switch -s ${directories.at(-1)}, or name yours: vde:///run/sw`;
+    const message = `${label}: no switch runs at the usual places, neither ${places}. Start one with: vde switch ${directories.at(-1)}, or name yours: vde:///run/sw`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { errno: 'ENOENT' });
   });
 }

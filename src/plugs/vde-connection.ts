@@ -91,7 +91,7 @@ function resolveDirectory(label: string, directory: string): string {
   } catch (cause) {
     const errno = (cause as NodeJS.ErrnoException).code ?? '';
     const what = errno === 'ENOENT' ? 'there is no such switch' : `the switch's directory is out of reach`;
-    const message = `${label}: ${what} (${directory}: ${errno}). Start one with: vde_switch -s ${directory}`;
+    const message = `${label}: ${what} (${directory}: ${errno}). Start one with: vde switch ${directory}`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { value: directory, errno, cause });
   }
 }
@@ -131,15 +131,15 @@ async function connectControl(
 function connectProblem(path: string, directory: string, portGroup: string | undefined, errno: string): string {
   const found = `(connect ${path}: ${errno})`;
   if (errno === 'EACCES') {
-    return `you may not use this switch ${found}. Its owner can allow it: vde_switch -m 0666, or -m 0660 -g GROUP`;
+    return `you may not use this switch ${found}. Its owner can allow it: vde switch --mode 0666, switch://PATH[mode=0666], or vde_switch -m 0666`;
   }
   if (portGroup !== undefined && errno === 'ENOENT') {
     return `the switch has no port group "${portGroup}" ${found}. Leave the brackets out for any port, or give a port number: [3]`;
   }
   if (errno === 'ENOTDIR')
-    return `this is not the directory of a switch ${found}. Name the directory given to vde_switch -s`;
+    return `this is not the directory of a switch ${found}. Name the one in which its socket ctl is`;
   if (errno === 'EAGAIN') return `the switch does not take connections ${found}. Is it stopped or overloaded?`;
-  return `nobody serves a switch there ${found}. Start one with: vde_switch -s ${directory}`;
+  return `nobody serves a switch there ${found}. Start one with: vde switch ${directory}`;
 }
 
 /** Asks for a port; the answer is the address of the switch's data socket. */
@@ -164,7 +164,7 @@ async function ask(
   const message =
     answer === 'closed'
       ? `${label}: the switch refused us ${wanted}: it closed the connection. Is the port taken, not allowed to you, or the switch full?`
-      : `${label}: what serves there does not speak as a VDE switch does: its answer is no socket address. Name the directory given to vde_switch -s`;
+      : `${label}: what serves there does not speak as a VDE switch does: its answer is no socket address. Name the directory of a switch`;
   throw new VdensError('ERR_NETWORK_OPEN', message, { errno: answer === 'closed' ? 'ECONNREFUSED' : 'EPROTO' });
 }
 

@@ -86,7 +86,7 @@ test('the example with a switch says in one line that there is none', async (t) 
   const { status, stderr } = await runCommand([process.execPath, example('join-switch'), nowhere]);
   assert.equal(
     stderr,
-    `join-switch: ${nowhere}: there is no such switch (${nowhere}: ENOENT). Start one with: vde_switch -s ${nowhere}\n`,
+    `join-switch: ${nowhere}: there is no such switch (${nowhere}: ENOENT). Start one with: vde switch ${nowhere}\n`,
   );
   assert.equal(status, 125);
 });

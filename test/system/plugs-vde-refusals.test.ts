@@ -178,7 +178,7 @@ test('a full queue of connections is knocked at until the time is over', async (
 
 test('no such directory, a file, a directory without a switch, a stale socket: each says so', async (t) => {
   const path = directory(t);
-  assert.match((await failure(join(path, 'missing'))).message, /no such switch .*ENOENT.*vde_switch -s/);
+  assert.match((await failure(join(path, 'missing'))).message, /no such switch .*ENOENT.*vde switch \/\S+missing$/);
   writeFileSync(join(path, 'file'), Buffer.alloc(0));
   // As a plain word it would be read as an alias file.
   assert.match((await failure(`vde://${path}/file`)).message, /not the directory of a switch/);
@@ -216,7 +216,7 @@ test('a switch that is not for us says how its owner can change that', {
 }, async (t) => {
   const fake = await fakeSwitch(t);
   chmodSync(join(fake.path, 'ctl'), 0);
-  assert.match((await failure(fake.path)).message, /may not use this switch .*EACCES.*vde_switch -m 0666/);
+  assert.match((await failure(fake.path)).message, /may not use this switch .*EACCES.*vde switch --mode 0666/);
 });
 
 test('a directory that is not ours to write moves our socket elsewhere', { skip: asRoot }, async (t) => {

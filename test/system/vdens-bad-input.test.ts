@@ -41,6 +41,7 @@ const TABLE: readonly (readonly [readonly string[], string])[] = [
     `253 networks are more than one namespace can have, which is 252. Connect some of them by a switch. ${HELP}`,
   ],
   [['--\x1b[31m\x9bm'], `unknown option --\\x1b[31m\\x9bm. ${HELP}`],
+  [['--\u202egnp.exe\u2066\u200f\u2028'], `unknown option --\\u202egnp.exe\\u2066\\u200f\\u2028. ${HELP}`],
   [['-m', '--', '--'], `-m needs at least one network, for example: vdens -m vde:///run/sw null://. ${HELP}`],
   [
     ['-m', 'null://', 'no'],
@@ -110,8 +111,8 @@ test('names the network that cannot be opened, and why', async (t) => {
   await refuses(['bogus:///x', 'true'], /^vdens: bogus:\/\/\/x: .*"bogus".* vde:\/\/,/);
   await refuses(['vde:///run/sw[prot=3]', 'true'], /"prot".* port,/);
   await refuses(['vde:///run/sw[mode=9]', 'true'], /"9".*\[mode=660\]/);
-  await refuses([`vde://${folder}/none`, 'true'], new RegExp(`${folder}/none: .*ENOENT.*vde_switch -s ${folder}/none`));
-  await refuses([empty, 'true'], new RegExp(`${empty}: nobody serves a switch there.*vde_switch -s ${empty}`));
+  await refuses([`vde://${folder}/none`, 'true'], new RegExp(`${folder}/none: .*ENOENT.*vde switch ${folder}/none`));
+  await refuses([empty, 'true'], new RegExp(`${empty}: nobody serves a switch there.*vde switch ${empty}`));
   await refuses(['tap://fifteen-bytes--0', 'true'], /"fifteen-bytes--0".*15 bytes.*tap0/);
   await refuses(['tap://', 'true'], /tap:\/\/: .*EPERM.*vdens/);
   await refuses(['=', 'true'], /names no command.*for example/);
