@@ -15,9 +15,8 @@
  *              seqpacket   once two of ours have met: listens for third ones, to refuse them
  * ```
  *
- * What is found stale is replaced: PATH.vdens at once, PATH when nobody has answered for a moment, because originals
- * bind a name before they listen. Two who replaced a stale name at once find out soon, and the one whose name is gone
- * joins the other.
+ * What is found stale is removed: PATH.vdens at once, PATH when nobody has answered for a moment, because originals
+ * bind a name before they listen. Whoever lost its name by that finds out soon, and joins the one who has it now.
  */
 import { realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -35,6 +34,10 @@ const CARE_MS = 1000;
 const STALE_MS = 300;
 /** How long a third one waits for its refusal: it may be that an end that is gone is noticed meanwhile. */
 const DOUBT_MS = 50;
+/** The kernel takes 107 bytes, of which the names beside PATH need 6 (unix(7)). */
+const MAX_PATH_BYTES = 101;
+/** As the options of other kinds of networks are written. */
+const OPTIONS = /\[[^[\]]*=[^[\]]*\]$/;
 /** How often the names may change under our hands before one round gives up. */
 const MAX_TURNS = 20;
 
@@ -177,16 +180,15 @@ export class PtpEndpoint {
 
   async #lookForOurs(): Promise<void> {
     const meeting = `${this.#path}.vdens`;
+    const present = lookAt(meeting);
+    if (present?.isSocket === false) throw notOurs(this.#label, meeting);
     const found = await knock(this.#label, meeting, this.#abort.signal);
     if (found.kind === 'line') return this.#take(packetLine(found.fd, 'connected', 'ours', found.channel));
     if (this.#closed) return;
     if (found.kind === 'taken') throw taken(this.#label, this.#path);
     if (found.kind === 'nobody') this.#ours = this.#listen(meeting, 'ours');
     if (found.kind === 'other-type') throw notOurs(this.#label, meeting);
-    if (found.kind !== 'stale') return;
-    const stale = lookAt(meeting);
-    if (stale?.isSocket === false) throw notOurs(this.#label, meeting);
-    if (stale !== undefined) this.#ours = this.#listen(meeting, 'ours', stale.identity);
+    if (found.kind === 'stale' && present !== undefined) removeStale(this.#label, meeting, present.identity);
   }
 
   async #lookForOriginal(): Promise<void> {
@@ -212,7 +214,7 @@ export class PtpEndpoint {
   #removeStale(identity: string): void {
     const now = performance.now();
     if (this.#stale?.identity !== identity) this.#stale = { identity, since: now };
-    else if (now - this.#stale.since >= STALE_MS) removeStale(this.#path, identity);
+    else if (now - this.#stale.since >= STALE_MS) removeStale(this.#label, this.#path, identity);
   }
 
   /** While somebody else is asked for the line, nobody is let in. */
@@ -263,8 +265,8 @@ export class PtpEndpoint {
     }
   }
 
-  #listen(path: string, peer: Door['peer'], stale?: string): Door | undefined {
-    const name = listenAt(this.#label, path, stale);
+  #listen(at: string, peer: Door['peer']): Door | undefined {
+    const name = listenAt(this.#label, this.#path, at);
     if (name === undefined) return undefined;
     let door: Door | undefined;
     try {
@@ -331,11 +333,29 @@ export class PtpEndpoint {
   }
 }
 
-/** The path without links on its way, so that all who mean the same line meet. */
+/**
+ * The path without links on its way, so that all who mean the same line meet.
+ *
+ * @throws VdensError `ERR_LOCATOR` when it cannot be meant, `ERR_NETWORK_OPEN` when nobody can meet there
+ */
 function resolvePath(label: string, path: string): string {
   if (path === '') {
     throw new VdensError('ERR_LOCATOR', `${label}: a line needs a path to meet at, such as ptp:///tmp/line`);
   }
+  const [options] = OPTIONS.exec(path) ?? [];
+  if (options !== undefined) {
+    const remedy = `Leave ${options} out, or, if the path really ends like this, name another one`;
+    throw new VdensError('ERR_LOCATOR', `${label}: ptp:// has no options. ${remedy}`, { value: options });
+  }
+  const resolved = withoutLinks(label, path);
+  const length = Buffer.byteLength(resolved);
+  if (length <= MAX_PATH_BYTES) return resolved;
+  const meant = resolved === path ? path : `${path}, which is ${resolved},`;
+  const message = `${label}: the path of a line may have ${MAX_PATH_BYTES} bytes, and ${meant} has ${length}. Use a shorter directory`;
+  throw new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno: 'ENAMETOOLONG' });
+}
+
+function withoutLinks(label: string, path: string): string {
   try {
     return realpathSync(path);
   } catch {

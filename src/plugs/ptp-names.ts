@@ -1,11 +1,24 @@
 /**
  * The names of a point-to-point line in the file system: made so that nobody ever finds one that refuses, removed
- * only when nobody is behind them.
+ * only when nobody is behind them. What is no socket is never touched, and nothing is ever written over.
  *
  * A name appears with somebody listening behind it: the socket is bound to a name of its own in the same directory,
- * listens, and is then linked to the name that others know, or renamed onto one that nobody answers for.
+ * listens, and is then linked to the name that others know (link(2) fails where there is one already). A name that
+ * nobody answers for is moved into a directory of our own before it is removed, so that what is removed is what was
+ * looked at.
  */
-import { type BigIntStats, fchmodSync, linkSync, renameSync, statSync, unlinkSync } from 'node:fs';
+import { randomInt } from 'node:crypto';
+import {
+  type BigIntStats,
+  fchmodSync,
+  linkSync,
+  lstatSync,
+  mkdtempSync,
+  renameSync,
+  rmdirSync,
+  unlinkSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { VdensError } from '../errors.ts';
 import { entrustName, reclaimName } from '../system/entrusted-names.ts';
 import { errnoName, native } from '../system/native.ts';
@@ -15,6 +28,11 @@ import { AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, unixAddress } from '../system/unix
 const MODE = 0o700;
 /** Connections that may wait to be answered. */
 const BACKLOG = 8;
+/** Our own names are PATH, a dot, and as many random digits: as long as PATH.vdens, so that one limit holds. */
+const SUFFIX_DIGITS = 5;
+const SUFFIXES = 16 ** SUFFIX_DIGITS;
+/** So many random names that all are taken are no accident. */
+const MAX_NAME_TRIES = 100;
 
 /** What bears a name. */
 export interface Found {
@@ -27,23 +45,23 @@ export interface Found {
 export class NamedSocket {
   readonly fd: number;
   readonly path: string;
-  readonly #identity: string;
+  readonly identity: string;
 
   constructor(fd: number, path: string, identity: string) {
     this.fd = fd;
     this.path = path;
-    this.#identity = identity;
+    this.identity = identity;
     entrustName(path);
   }
 
   /** Whether the name still leads here: somebody may have removed it, or put another in its place. */
   get isInPlace(): boolean {
-    return lookAt(this.path)?.identity === this.#identity;
+    return lookAt(this.path)?.identity === this.identity;
   }
 
   /** Removes the name, if it is ours, and leaves the socket open. */
   removeName(): void {
-    if (this.isInPlace) tryUnlink(this.path);
+    if (this.isInPlace) attempt(() => unlinkSync(this.path));
     reclaimName(this.path);
   }
 
@@ -58,7 +76,8 @@ export class NamedSocket {
 export function lookAt(path: string): Found | undefined {
   let stats: BigIntStats | undefined;
   try {
-    stats = statSync(path, { bigint: true, throwIfNoEntry: false });
+    // What a link leads to is somebody else's: a link is no socket here.
+    stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   } catch {
     return undefined;
   }
@@ -68,29 +87,27 @@ export function lookAt(path: string): Found | undefined {
 }
 
 /**
- * A listening socket at a name.
+ * A listening socket at a name that nobody has.
  *
- * @param stale the identity of what bears the name already, when nobody answers for it: it is replaced
+ * @param path of the line, beside which the socket is bound first
+ * @param name that others know
  * @returns `undefined` when somebody else was faster
  * @throws VdensError `ERR_NETWORK_OPEN` when the directory does not take a socket
  */
-export function listenAt(label: string, path: string, stale?: string): NamedSocket | undefined {
-  const temporary = `${path}.${process.pid}`;
+export function listenAt(label: string, path: string, name: string): NamedSocket | undefined {
   const fd = openUnixSocket(label, SOCK_SEQPACKET);
+  let own: NamedSocket | undefined;
   try {
-    bind(label, fd, temporary);
-    check(label, path, 'listen', native.listen(fd, BACKLOG));
-    const { identity } = lookAt(temporary)!;
-    if (!give(label, temporary, path, stale)) {
-      native.closeDescriptor(fd);
-      return undefined;
-    }
-    return new NamedSocket(fd, path, identity);
+    own = bindToFreeName(label, fd, path);
+    check(label, name, 'listen', native.listen(fd, BACKLOG));
+    if (give(label, own.path, name)) return new NamedSocket(fd, name, own.identity);
+    native.closeDescriptor(fd);
+    return undefined;
   } catch (error) {
     native.closeDescriptor(fd);
     throw error;
   } finally {
-    tryUnlink(temporary);
+    own?.removeName();
   }
 }
 
@@ -105,15 +122,13 @@ export function receiveAt(label: string, path: string): NamedSocket | undefined 
   if (found !== undefined) {
     if (!found.isSocket) throw notOurs(label, path);
     if (answers(label, path)) return undefined;
-    removeStale(path, found.identity);
+    removeStale(label, path, found.identity);
   }
   const fd = openUnixSocket(label, SOCK_DGRAM);
   try {
-    if (!bind(label, fd, path, true)) {
-      native.closeDescriptor(fd);
-      return undefined;
-    }
-    return new NamedSocket(fd, path, lookAt(path)?.identity ?? '');
+    if (bind(label, fd, path)) return new NamedSocket(fd, path, lookAt(path)?.identity ?? '');
+    native.closeDescriptor(fd);
+    return undefined;
   } catch (error) {
     native.closeDescriptor(fd);
     throw error;
@@ -129,18 +144,38 @@ export function answers(label: string, path: string): boolean {
 }
 
 /**
- * Removes a name that nobody answers for. Only what was looked at is removed: were it replaced just now, the newcomer
- * gets its name back.
+ * Removes the name of a socket that nobody answers for. Were it replaced just now, the newcomer gets its name back;
+ * or, when that has been taken meanwhile, it finds out that it has none any more.
+ *
+ * @throws VdensError `ERR_NETWORK_OPEN` when it is not ours to remove
  */
-export function removeStale(path: string, identity: string): void {
-  const temporary = `${path}.${process.pid}`;
+export function removeStale(label: string, path: string, identity: string): void {
+  if (lookAt(path)?.identity !== identity) return;
+  let folder: string | undefined;
   try {
-    renameSync(path, temporary);
-    if (lookAt(temporary)?.identity !== identity) linkSync(temporary, path);
-  } catch {
-    // Somebody else removed it, or it is not ours to remove: then its name stays as it is.
+    folder = mkdtempSync(`${path}.`);
+    const aside = join(folder, 'socket');
+    renameSync(path, aside);
+    if (lookAt(aside)?.identity === identity) unlinkSync(aside);
+    else putBack(aside, path);
+  } catch (cause) {
+    const { code: errno = '', syscall = 'rename' } = cause as NodeJS.ErrnoException;
+    if (errno === 'ENOENT') return; // Somebody else was faster.
+    const message = `${label}: nobody answers at ${path}, and it cannot be removed (${syscall}: ${errno}). Remove it, or name another path`;
+    throw new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno, syscall, cause });
+  } finally {
+    // What could not be put back and is no socket stays there.
+    if (folder !== undefined) attempt(() => rmdirSync(folder!));
   }
-  tryUnlink(temporary);
+}
+
+/** Gives back a name that was not meant, unless it has been taken meanwhile. */
+function putBack(aside: string, path: string): void {
+  const isSocket = lookAt(aside)?.isSocket === true;
+  // A directory cannot be linked; to move it back writes over nothing but an empty one.
+  const isBack = attempt(() => linkSync(aside, path));
+  if (isBack || isSocket) unlinkSync(aside);
+  else if (lookAt(path) === undefined) renameSync(aside, path);
 }
 
 /** @throws VdensError `ERR_NETWORK_OPEN` when there are too many open files */
@@ -154,33 +189,34 @@ export function notOurs(label: string, path: string): VdensError {
   return new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno: 'ENOTSOCK' });
 }
 
-/** Answers false when the name is taken and that was allowed for. */
-function bind(label: string, fd: number, path: string, mayBeTaken = false): boolean {
-  const address = unixAddress(path);
+/** A socket under a name that nobody had, for a moment. */
+function bindToFreeName(label: string, fd: number, path: string): NamedSocket {
+  for (let tries = 0; tries < MAX_NAME_TRIES; tries++) {
+    const name = `${path}.${randomInt(SUFFIXES).toString(16).padStart(SUFFIX_DIGITS, '0')}`;
+    if (bind(label, fd, name)) return new NamedSocket(fd, name, lookAt(name)?.identity ?? '');
+  }
+  throw cannotMake(label, path, 'bind', 'EADDRINUSE');
+}
+
+/** Answers false when something bears the name already. */
+function bind(label: string, fd: number, path: string): boolean {
   // bind(2) takes the permissions of the unbound socket, less what the umask says.
   fchmodSync(fd, MODE);
-  let result = native.bindSocket(fd, address);
-  if (result < 0 && errnoName(result) === 'EADDRINUSE') {
-    if (mayBeTaken) return false;
-    // A name with our number in it: from a process that had this number before us and was killed.
-    tryUnlink(path);
-    result = native.bindSocket(fd, address);
-  }
+  const result = native.bindSocket(fd, unixAddress(path));
+  if (result < 0 && errnoName(result) === 'EADDRINUSE') return false;
   check(label, path, 'bind', result);
   return true;
 }
 
-/** Puts a socket in its place under the name that others know; answers whether it is there. */
-function give(label: string, temporary: string, path: string, stale: string | undefined): boolean {
+/** Gives a socket the name that others know, too; answers false when something bears it already. */
+function give(label: string, own: string, name: string): boolean {
   try {
-    if (stale === undefined) linkSync(temporary, path);
-    else if (lookAt(path)?.identity === stale) renameSync(temporary, path);
-    else return false;
+    linkSync(own, name);
     return true;
   } catch (cause) {
     const { code: errno = '', syscall = 'link' } = cause as NodeJS.ErrnoException;
     if (errno === 'EEXIST') return false;
-    throw cannotMake(label, path, syscall, errno, cause);
+    throw cannotMake(label, name, syscall, errno, cause);
   }
 }
 
@@ -198,10 +234,12 @@ function cannotMake(label: string, path: string, syscall: string, errno: string,
   return new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno, syscall, cause });
 }
 
-function tryUnlink(path: string): void {
+/** Answers whether it worked: a name may be gone already, or be taken. */
+function attempt(change: () => void): boolean {
   try {
-    unlinkSync(path);
+    change();
+    return true;
   } catch {
-    // It is gone already, or was never there.
+    return false;
   }
 }

@@ -51,6 +51,7 @@ export class PtpPlug implements Plug, Lender {
   #receiver: FrameReceiver | undefined;
   #events: PlugEvents = {};
   #isDownSaid = false;
+  #hasBeenUp = false;
   /** What `down` says when it is said next. */
   #reason = NOBODY;
   /** What the other end of our cable lends, and the line that moves its frames. */
@@ -78,12 +79,23 @@ export class PtpPlug implements Plug, Lender {
    * @param label what people call it
    * @param path absolute
    * @throws VdensError `ERR_NETWORK_OPEN` when the line has two ends already, or the path is of no use;
-   * `ERR_NETWORK_TIMEOUT` when who is there does not answer; `ERR_LOCATOR` without a path; the signal's reason
+   * `ERR_NETWORK_TIMEOUT` when who is there does not answer; `ERR_LOCATOR` without a path, or with options; the
+   * signal's reason
    */
   static async open(label: string, path: string, options: PtpOptions = {}): Promise<PtpPlug> {
     const plug = new PtpPlug(label, path, options.reconnect ?? true);
-    await plug.#endpoint.open(options.signal);
-    return plug;
+    try {
+      await plug.#endpoint.open(options.signal);
+      return plug;
+    } catch (error) {
+      // There may have been a line already.
+      await plug.close();
+      throw error;
+    }
+  }
+
+  get hasBeenUp(): boolean {
+    return this.#hasBeenUp;
   }
 
   get busy(): boolean {
@@ -162,6 +174,7 @@ export class PtpPlug implements Plug, Lender {
     this.#isInvited = false;
     const channel = line.channel === undefined ? undefined : this.#openChannel(line.channel);
     this.#connected = { line, plug, channel, since: performance.now() };
+    this.#hasBeenUp = true;
     if (this.#receiver === undefined) return;
     this.#startPlug(plug);
     if (!this.#isDownSaid || this.#connected === undefined) return;

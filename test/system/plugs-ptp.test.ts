@@ -1,15 +1,27 @@
 /** `ptp://` between ours: who is refused, what is replaced, and how a line heals, with real processes. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import fs, {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
+import { basename, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../../src/errors.ts';
 import { batchOf } from '../../src/frames/batch.ts';
 import { openPlug } from '../../src/locator/open-plug.ts';
 import { PtpPlug } from '../../src/plugs/ptp.ts';
+import { lookAt, removeStale } from '../../src/plugs/ptp-names.ts';
 import { native } from '../../src/system/native.ts';
 import { AF_UNIX, SOCK_SEQPACKET, unixAddress } from '../../src/system/unix-address.ts';
-import { NewestPtp } from '../fixtures/original-ptp.ts';
+import { NewestPtp, PackagedPtp } from '../fixtures/original-ptp.ts';
 import {
   type BackgroundCommand,
   makeTemporaryDirectory,
@@ -158,6 +170,148 @@ test('what is no socket is never touched', { timeout: 20_000 }, async (t) => {
   assert.equal(readFileSync(join(folder, 'line'), 'utf8'), 'precious');
 });
 
+test('files beside the path are left alone, whatever their names', { timeout: 20_000 }, async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const path = join(folder, 'line');
+  const precious = [path, `${path}+`, `${path}.vdens`].map((name) => `${name}.${process.pid}`);
+  for (const name of precious) writeFileSync(name, name);
+  for (const name of [path, `${path}+`, `${path}.vdens`]) leaveStale(name);
+  const a = await End.open(t, path);
+  await waitFor(() => !existsSync(path), HEALING_MS, 'the stale name to go');
+  const b = await End.open(t, path);
+  await assertJoined(a, b);
+  await waitFor(() => existsSync(path), HEALING_MS, 'the name that keeps third ones out');
+  await Promise.all([a.plug.close(), b.plug.close()]);
+  const original = new PackagedPtp(path);
+  t.after(() => original.close());
+  const joined = await End.open(t, path);
+  assert.equal(joined.isUp, true);
+  await joined.plug.close();
+  for (const name of precious) assert.equal(readFileSync(name, 'utf8'), name);
+  assert.deepEqual(readdirSync(folder).sort(), ['line', ...precious.map((name) => basename(name))].sort());
+});
+
+test('what takes the place of a stale name while that is removed is kept', (t) => {
+  const { renameSync } = fs;
+  /** Removes a stale name, of which `during` is called right before and right after it is moved away. */
+  const remove = (during: (path: string, isMoved: boolean) => void): { path: string; names: readonly string[] } => {
+    const folder = makeTemporaryDirectory(t);
+    const path = join(folder, 'line');
+    leaveStale(path);
+    const { identity } = lookAt(path)!;
+    const around = t.mock.method(fs, 'renameSync', (from: string, to: string) => {
+      around.mock.restore();
+      syncBuiltinESMExports();
+      during(path, false);
+      renameSync(from, to);
+      during(path, true);
+    });
+    syncBuiltinESMExports();
+    removeStale('ptp', path, identity);
+    return { path, names: readdirSync(folder) };
+  };
+  const replace = (path: string, text: string): void => {
+    rmSync(path, { force: true });
+    writeFileSync(path, text);
+  };
+
+  assert.deepEqual(remove(() => undefined).names, []);
+  const file = remove((path, isMoved) => void (isMoved || replace(path, 'precious')));
+  assert.equal(readFileSync(file.path, 'utf8'), 'precious');
+  assert.deepEqual(file.names, ['line']);
+
+  const folder = remove((path, isMoved) => {
+    if (isMoved) return;
+    rmSync(path);
+    mkdirSync(path);
+  });
+  assert.deepEqual(folder.names, ['line']);
+
+  // Nowhere to go back to: whichever came later has the name, and neither is lost.
+  const two = remove((path, isMoved) => replace(path, isMoved ? 'later' : 'sooner'));
+  assert.equal(readFileSync(two.path, 'utf8'), 'later');
+  const aside = two.names.find((name) => name !== 'line')!;
+  assert.equal(readFileSync(join(two.path, '..', aside, 'socket'), 'utf8'), 'sooner');
+});
+
+test('a link beside the path is left alone', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  leaveStale(join(folder, 'far'));
+  symlinkSync('far', join(folder, 'line.vdens'));
+  await assert.rejects(PtpPlug.open('ptp', join(folder, 'line')), isError('ERR_NETWORK_OPEN', /no socket, so it is/));
+  assert.deepEqual(readdirSync(folder).sort(), ['far', 'line.vdens']);
+});
+
+test('a stale name that cannot be removed is an error in words', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const path = join(folder, 'line');
+  leaveStale(`${path}.vdens`);
+  chmodSync(folder, 0o500);
+  try {
+    const message = /nobody answers at .*EACCES\)\. Remove it/;
+    await assert.rejects(PtpPlug.open('ptp', path), isError('ERR_NETWORK_OPEN', message));
+  } finally {
+    chmodSync(folder, 0o700);
+  }
+});
+
+test('a path may have 101 bytes', { timeout: 20_000 }, async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const path = join(folder, 'x'.repeat(101 - Buffer.byteLength(folder) - 1));
+  const a = await End.open(t, path);
+  const b = await End.open(t, path);
+  await assertJoined(a, b);
+  await waitFor(() => existsSync(path), HEALING_MS, 'the name that keeps third ones out');
+  await Promise.all([a.plug.close(), b.plug.close()]);
+  const tooLong = (found: string): RegExp =>
+    new RegExp(`^ptp: the path of a line may have 101 bytes, and ${found} has 102`);
+  await assert.rejects(PtpPlug.open('ptp', `${path}x`), isError('ERR_NETWORK_OPEN', tooLong(`${path}x`)));
+  symlinkSync(folder, join(folder, 'link'));
+  const linked = `${join(folder, 'link', basename(path))}x`;
+  await assert.rejects(
+    PtpPlug.open('ptp', linked),
+    isError('ERR_NETWORK_OPEN', tooLong(`${linked}, which is ${path}x,`)),
+  );
+  assert.deepEqual(readdirSync(folder), ['link']);
+});
+
+test('options are an error in words, and other brackets belong to the path', async (t) => {
+  const path = join(makeTemporaryDirectory(t), 'line');
+  for (const options of ['[mode=0600]', '[mode=0660/grp=lab]']) {
+    await assert.rejects(
+      openPlug(network(`${path}${options}`)),
+      isError('ERR_LOCATOR', /line\[mode=.*\]: ptp:\/\/ has no options\. Leave \[mode=.*\] out/),
+    );
+  }
+  for (const name of ['[1]', '[a=b]c']) {
+    const plug = await openPlug(network(`${path}${name}`));
+    assert.ok(existsSync(`${path}${name}.vdens`));
+    await plug.close();
+  }
+});
+
+test('opening that is given up when there is a line already leaves no descriptor open', async (t) => {
+  const path = join(makeTemporaryDirectory(t), 'line');
+  const a = await End.open(t, path);
+  const count = (): number => readdirSync('/proc/self/fd').length;
+  const before = count();
+  for (let round = 0; round < 3; round++) {
+    const controller = new AbortController();
+    const { signal } = controller;
+    let hadLine = false;
+    // The opener asks for the last time when it has a line.
+    signal.throwIfAborted = () => {
+      hadLine = a.isUp;
+      if (hadLine) controller.abort();
+      AbortSignal.prototype.throwIfAborted.call(signal);
+    };
+    await assert.rejects(PtpPlug.open('ptp', path, { signal }), { name: 'AbortError' });
+    assert.equal(hadLine, true);
+    await waitFor(() => !a.isUp, HEALING_MS, 'the end of the line');
+    await waitFor(() => count() <= before, HEALING_MS, `${before} descriptors`);
+  }
+});
+
 test('who is there and does not answer is an error after 2 seconds; opening can be given up', {
   timeout: 20_000,
 }, async (t) => {
@@ -192,15 +346,37 @@ test('a line whose end is killed heals within 3 seconds', { timeout: 60_000 }, a
   const path = join(makeTemporaryDirectory(t), 'line');
   const first = await host(t, path, '10.79.0.1/24');
   await first.waitForOutput(/^ready$/m);
+  await first.waitForOutput(/: the other end is not there yet; waiting for it$/m);
   const second = await host(t, path, '10.79.0.1/24');
   await second.waitForOutput(/^ready$/m);
-  await first.waitForOutput(/is back/);
+  await first.waitForOutput(/: is up$/m);
   first.kill('SIGKILL');
-  await second.waitForOutput(/the other end of the line left/, HEALING_MS);
+  await second.waitForOutput(/the other end of the line left; waiting for it to come back$/m, HEALING_MS);
   const start = performance.now();
   await ping(path);
   assert.ok(performance.now() - start < HEALING_MS + 1000);
   await second.waitForOutput(/is back/, HEALING_MS);
+});
+
+test('with --no-reconnect vdens waits for the first one to come, and for nobody after that', {
+  timeout: 60_000,
+}, async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const path = join(folder, 'line');
+  const command = ['sh', '-c', 'echo ready; sleep 60'];
+  const argv = [ours('vdens'), '--no-reconnect', '--address', '10.79.0.1/24', network(path), ...command];
+  const first = await spawnBackground(t, argv);
+  await first.waitForOutput(/: the other end is not there yet; waiting for it$/m);
+  await first.waitForOutput(/^ready$/m);
+  await ping(path);
+  await first.waitForOutput(/: the other end of the line left$/m, HEALING_MS);
+  await waitFor(() => readdirSync(folder).length === 0, HEALING_MS, 'no name');
+  // Whoever comes now finds nobody, and waits.
+  const next = await End.open(t, path);
+  await sleep(500);
+  assert.equal(next.isUp, false);
+  assert.equal(first.hasExited(), false);
+  assert.doesNotMatch(first.output(), /is back/);
 });
 
 test('two processes that start in the same instant end up on one line', { timeout: 120_000 }, async (t) => {
