@@ -15,8 +15,8 @@ export const VDE_MANUAL: Manual = {
       'Prints an AppArmor profile that lets the helper program of this installation, and nothing else, make namespaces. Ubuntu 24.04 and later need one.',
     ],
     switch: [
-      'Serves a switch in the directory `PATH`, for clients alone: there is no namespace and no command. It stays in the foreground until it is ended, removes what it made, and leaves nothing behind. Clients are `vdens(1)`, `vde_plug(1)`, QEMU and all others that know the directory of a VDE switch; our own, of the same user, hand over their TAP interfaces, so that frames move without passing a socket.',
-      '`PATH` is made, and its parent must exist; `switch://PATH` and `hub://PATH`, with the options of `vdens(1)` in brackets, are understood as well. The default is the directory in which the originals meet, `/tmp/vdenode_` and the name of the user. Options of the command line go before those in brackets. When somebody else serves there already, that is an error; the sockets of a switch that was killed are removed.',
+      'Serves a switch in the directory `PATH`, for clients alone: there is no namespace and no command. It stays in the foreground until it is ended, removes what it made, and leaves nothing behind, unless something else was put into the directory: then that stays, with `ctl`. Clients are `vdens(1)`, `vde_plug(1)`, QEMU and all others that know the directory of a VDE switch; our own, of the same user, hand over their TAP interfaces, so that frames move without passing a socket.',
+      '`PATH` is made, and its parent must exist; `switch://PATH` and `hub://PATH`, with the options of `vdens(1)` in brackets, are understood as well. The default is the directory in which the originals meet, `/tmp/vdenode_` and the name of the user, which has to belong to the user. Options of the command line go before those in brackets. When somebody else serves there already, that is an error; the sockets of a switch that was killed are removed.',
       'On a terminal it shows the ports, anew each second: what the frames come from (`tap`: handed over, `socket`), frames and bytes per second and in total, frames that were dropped and why, and what the client says of itself. `in` is what came into the switch at a port, `out` is what left it there. Where there is no room, totals are left out first, and then ports. In the background, and where the standard output is no terminal, nothing is shown: one line on the standard error says that clients can come. Scripts may wait for that line, or for the socket `ctl` in the directory.',
       '`SIGUSR1` prints all ports, and the stations with their VLAN, port and age, to the standard error. Lines begin with `port`, `station` or `#`; fields are separated by spaces, and the description of a client is the last.',
       'When the directory is removed, or another one is put in its place, nobody finds the switch any more: it lets go of its clients, says so, and ends.',
@@ -34,7 +34,9 @@ export const VDE_MANUAL: Manual = {
       'Remembers so many stations (address and VLAN), rounded up to a power of two. Of more, the one that was silent longest is forgotten; frames for a station that is not known go to every port. The default is 256.',
     ],
     'switch --table-seed': ['Changes which stations share a place in the table. The default is 0.'],
-    'switch --expire': ['Forgets a station that was silent for so many seconds. The default is 120.'],
+    'switch --expire': [
+      'Forgets a station that was silent for so many seconds, from 1 to 2147483. The default is 120.',
+    ],
     'switch --quiet': ['Shows nothing, and says nothing but problems. `SIGUSR1` is answered all the same.'],
     help: ['Prints a summary of the commands and options.'],
     version: ['Prints the version.'],

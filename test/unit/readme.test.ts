@@ -95,6 +95,25 @@ test('docs/limits.md has the numbers of the code', () => {
   }
 });
 
+/** Constants that look like bounds, and are the measures of a page, a call or a comparison of words. */
+const NO_LIMITS: ReadonlySet<string> = new Set(['MAX_LEFT', 'MAX_LINE', 'MAX_DISTANCE', 'MAX_ARGUMENTS']);
+
+test('docs/limits.md has every bound of the code that is written as a number', () => {
+  const rows = read('docs/limits.md').matchAll(/^\| [^|]+ \| ([^|]+) \| `([A-Z0-9_]+)` in/gm);
+  const listed = new Set(Array.from(rows, ([, limit = '', name = '']) => `${name} ${numberOf(limit)}`));
+  const folders = ['src/switch', 'src/plugs', 'src/locator', 'src/commands', 'native/io'];
+  const files = folders.flatMap((folder) => readdirSync(join(checkout, folder)).map((name) => join(folder, name)));
+  const pattern = /(?:const |#define )((?:MAX|QUEUE)_\w+|\w+_MS|(?:\w+_)?AT_ONCE|BACKLOG)(?:: number)?(?: =)? \(?\d/g;
+  const bounds = files.flatMap((file) =>
+    Array.from(read(file).matchAll(pattern), ([, name = '']) => ({ file, name, value: constantOf(name, file) })),
+  );
+  assert.ok(bounds.length > 60);
+  const missing = bounds.filter(
+    ({ name, value }) => value > 0 && !NO_LIMITS.has(name) && !listed.has(`${name} ${value}`),
+  );
+  assert.deepEqual(missing, []);
+});
+
 test('nothing a reader sees names a place where it was made', () => {
   const words = /\/work\/|\/root\/|\bTODO\b|\bFIXME\b/;
   for (const page of pages.filter((name) => /\.(md|svg)$/.test(name))) {
