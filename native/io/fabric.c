@@ -348,18 +348,18 @@ HOT void fabric_serve(struct member *member, uint32_t events, struct receive_roo
 		fabric_settle(member);
 	}
 	int count = 0;
-	if (events & (EPOLLIN | EPOLLERR) && member->held_by == NULL) {
+	/* Who has gone does not wait; what it sent before is still received. */
+	if (events & EPOLLHUP || (events & (EPOLLIN | EPOLLERR) && member->held_by == NULL)) {
 		/* Receiving also fetches a pending error of a socket. */
 		count = port_receive(port, room);
 		if (count > 0) {
-			const struct frames frames = { .arena = room->arena, .arena_size = room->arena_size,
+			const struct frames frames = { .source = member->id, .arena = room->arena, .arena_size = room->arena_size,
 						       .slots = room->slots, .count = (uint32_t)count };
 			fabric_forward(member, &frames);
 		}
 	} else if (events & EPOLLERR) {
 		fetch_error(port);
 	}
-	/* What the other end sent before it went is still received. */
 	if (((events & EPOLLHUP) && count <= 0) || ((events & EPOLLERR) && port->kind == PORT_TAP))
 		port->is_gone = true;
 	if (port->is_gone && member->is_watched)

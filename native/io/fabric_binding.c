@@ -312,7 +312,7 @@ static napi_value fabric_send(napi_env env, napi_callback_info info)
 	    !get_batch(&arguments, 1, &batch) || !get_int(&arguments, 3, &count) ||
 	    !check_slots(env, &batch, 0, count))
 		return NULL;
-	const struct frames frames = { .arena = batch.arena.data, .arena_size = batch.arena.length,
+	const struct frames frames = { .source = (uint32_t)id, .arena = batch.arena.data, .arena_size = batch.arena.length,
 				       .slots = batch.slots, .count = (uint32_t)count };
 	datapath_lock();
 	struct handle_port *handle = find_port(id);

@@ -17,6 +17,11 @@
 /* Holds what the largest batch of a TAP becomes when it is cut, and as much again. */
 #define QUEUE_BYTES (1024 * 1024)
 #define QUEUE_SLOTS 1024
+#define QUEUE_ACCOUNTS 64
+/* What a frame takes up at least: so the slots last as long as the bytes. */
+#define LEAST_CHARGE (QUEUE_BYTES / QUEUE_SLOTS)
+/* How many times the room that is left one source may take up. */
+#define GREED 8
 
 bool receive_room_prepare(struct receive_room *room)
 {
@@ -111,8 +116,44 @@ HOT bool port_is_full(const struct port *port)
 	return port_waiting(port) > 0;
 }
 
+static uint32_t charge_of(const struct frame_slot *slot)
+{
+	return slot->length > LEAST_CHARGE ? slot->length : LEAST_CHARGE;
+}
+
+/* Books frames to an account. */
+static void charge(struct frame_queue *queue, uint32_t first, uint32_t account)
+{
+	for (uint32_t i = first; i < queue->count; i++) {
+		queue->slots[i].reserved = (uint16_t)account;
+		queue->accounts[account] += charge_of(&queue->slots[i]);
+		queue->charged += charge_of(&queue->slots[i]);
+	}
+}
+
+/* The frames at the head have left. */
+static void advance(struct frame_queue *queue, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++, queue->first++) {
+		const struct frame_slot *slot = &queue->slots[queue->first];
+		queue->accounts[slot->reserved] -= charge_of(slot);
+		queue->charged -= charge_of(slot);
+	}
+}
+
+/* How much more room an account may take up, so that it then has GREED times of what is left. */
+static uint32_t allowance(const struct frame_queue *queue, uint32_t account)
+{
+	const uint64_t most = (uint64_t)GREED * (QUEUE_BYTES - queue->charged);
+
+	return most > queue->accounts[account] ? (uint32_t)((most - queue->accounts[account]) / (GREED + 1)) : 0;
+}
+
 static void clear_queue(struct frame_queue *queue)
 {
+	if (queue->charged > 0)
+		memset(queue->accounts, 0, QUEUE_ACCOUNTS * sizeof *queue->accounts);
+	queue->charged = 0;
 	queue->first = 0;
 	queue->count = 0;
 	queue->used = 0;
@@ -120,13 +161,17 @@ static void clear_queue(struct frame_queue *queue)
 
 static bool prepare_queue(struct frame_queue *queue)
 {
+	const size_t slots_size = QUEUE_SLOTS * sizeof *queue->slots;
+	const size_t accounts_size = QUEUE_ACCOUNTS * sizeof *queue->accounts;
+
 	if (queue->arena != NULL)
 		return true;
-	/* Side by side: a lone frame then touches one page. */
-	queue->slots = calloc(1, QUEUE_SLOTS * sizeof *queue->slots + QUEUE_BYTES);
+	/* Side by side: a lone frame then touches few pages. */
+	queue->slots = calloc(1, slots_size + accounts_size + QUEUE_BYTES);
 	if (queue->slots == NULL)
 		return false;
-	queue->arena = (uint8_t *)(queue->slots + QUEUE_SLOTS);
+	queue->accounts = (uint32_t *)(queue->slots + QUEUE_SLOTS);
+	queue->arena = (uint8_t *)(queue->accounts + QUEUE_ACCOUNTS);
 	return true;
 }
 
@@ -200,16 +245,18 @@ static void compact(struct frame_queue *queue)
 /* Copies super-frames as they are; returns how many frames were dealt with. */
 static uint32_t enqueue_whole(struct frame_queue *queue, const struct frames *frames, uint32_t first)
 {
+	const uint32_t account = frames->source % QUEUE_ACCOUNTS;
 	uint32_t next = first;
 
 	for (; next < frames->count && queue->count < QUEUE_SLOTS; next++) {
 		const struct frame_slot *slot = &frames->slots[next];
-		if (slot->length > QUEUE_BYTES - queue->used)
+		if (slot->length > QUEUE_BYTES - queue->used || charge_of(slot) > allowance(queue, account))
 			break;
 		memcpy(queue->arena + queue->used, frames->arena + slot->offset, slot->length);
 		queue->slots[queue->count] = *slot;
 		queue->slots[queue->count++].offset = (uint32_t)queue->used;
 		queue->used += slot->length;
+		charge(queue, queue->count - 1, account);
 	}
 	return next - first;
 }
@@ -218,15 +265,23 @@ static uint32_t enqueue_whole(struct frame_queue *queue, const struct frames *fr
 static uint32_t enqueue_cut(struct port *port, const struct frames *frames, uint32_t first)
 {
 	struct frame_queue *queue = &port->queue;
+	const uint32_t account = frames->source % QUEUE_ACCOUNTS;
+	const uint32_t before = queue->count;
+	const uint32_t allowed = allowance(queue, account);
+	const size_t most_bytes = queue->used + allowed;
+	const uint32_t most_slots = queue->count + allowed / LEAST_CHARGE;
 	struct segment_output output = {
-		.bytes = queue->arena, .size = QUEUE_BYTES, .used = queue->used, .slots = queue->slots,
-		.capacity = QUEUE_SLOTS, .count = queue->count, .max_frame = port->max_frame,
+		.bytes = queue->arena, .size = most_bytes < QUEUE_BYTES ? most_bytes : QUEUE_BYTES,
+		.used = queue->used, .slots = queue->slots,
+		.capacity = most_slots < QUEUE_SLOTS ? most_slots : QUEUE_SLOTS, .count = queue->count,
+		.max_frame = port->max_frame,
 	};
 	struct segment_result result;
 
 	segment_batch(frames->arena, frames->arena_size, frames->slots, first, frames->count - first, &output, &result);
 	queue->count = output.count;
 	queue->used = output.used;
+	charge(queue, before, account);
 	port->sent[DROP_MALFORMED] += result.malformed;
 	port->sent[DROP_TOO_LONG] += result.too_long;
 	return result.consumed;
@@ -293,11 +348,11 @@ HOT bool port_flush(struct port *port)
 		if (sent < 0) {
 			/* This frame can never leave; those behind it perhaps can. */
 			fail(port, -sent, 1);
-			queue->first++;
+			advance(queue, 1);
 			continue;
 		}
 		count_frames(port->sent, slots, (uint32_t)sent);
-		queue->first += (uint32_t)sent;
+		advance(queue, (uint32_t)sent);
 	}
 	clear_queue(queue);
 	return true;
@@ -355,13 +410,14 @@ uint32_t port_take(struct port *port, uint8_t *arena, size_t arena_size, struct 
 	size_t used = 0;
 	uint32_t taken = 0;
 
-	for (; taken < capacity && queue->first < queue->count; queue->first++, taken++) {
+	for (; taken < capacity && queue->first < queue->count; advance(queue, 1), taken++) {
 		const struct frame_slot *slot = &queue->slots[queue->first];
 		if (slot->length > arena_size - used)
 			break;
 		memcpy(arena + used, queue->arena + slot->offset, slot->length);
 		slots[taken] = *slot;
 		slots[taken].offset = (uint32_t)used;
+		slots[taken].reserved = 0;
 		used += slot->length;
 	}
 	if (queue->first == queue->count)

@@ -36,21 +36,30 @@ enum port_kind {
 	PORT_SOCKET,
 };
 
-/* Frames on their way: an arena, and slots that say where in it. */
+/* Frames on their way: an arena, slots that say where in it, and the number of the port where they came in. */
 struct frames {
+	uint32_t source;
 	const uint8_t *arena;
 	size_t arena_size;
 	const struct frame_slot *slots;
 	uint32_t count;
 };
 
-/* Frames that wait to leave, first in, first out; ordinary ones unless the port takes super-frames. */
+/*
+ * Frames that wait to leave, first in, first out; ordinary ones unless the port takes super-frames.
+ *
+ * A source may take up eight times the room that is left (Choudhury and Hahne, "Dynamic queue length thresholds", 1998):
+ * who floods finds the queue full before it is, and others still find room. Sources share accounts, by their number;
+ * the account of a frame is in its slot's reserved field.
+ */
 struct frame_queue {
 	uint8_t *arena; /* NULL until first needed */
 	struct frame_slot *slots;
-	uint32_t first; /* the first slot that has not left */
-	uint32_t count; /* slots in use */
-	size_t used;    /* bytes in use */
+	uint32_t *accounts; /* the room that each account takes up */
+	uint32_t charged;   /* the room that is taken up */
+	uint32_t first;     /* the first slot that has not left */
+	uint32_t count;     /* slots in use */
+	size_t used;        /* bytes in use */
 };
 
 /**

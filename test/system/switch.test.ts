@@ -297,6 +297,23 @@ test('both ends of a cable that the switch serves count the same, and go on to w
   compare();
 });
 
+test('who floods a port that is slow leaves room there for others', async () => {
+  await using lan = createSwitch();
+  const [greedy, modest, slow] = [lan.port(), lan.port(), lan.port()];
+  let ofModest = 0;
+  slow.start((batch) => {
+    for (let i = 0; i < batch.count; i++) if (batch.frame(i)[11] === 2) ofModest++;
+    return true;
+  });
+  slow.pause();
+  for (let i = 0; i < 50; i++) send(greedy, ...Array.from({ length: 100 }, () => frame(BROADCAST, station(1))));
+  send(modest, ...Array.from({ length: 50 }, () => frame(BROADCAST, station(2))));
+  const lost = slow.counters.received.drops['queue-full'] ?? 0;
+  slow.resume();
+  await waitFor(() => slow.counters.received.frames + lost === 5050, 2000, 'what waited');
+  assert.equal(ofModest, 50);
+});
+
 test('what is sent into a port that has a cable of its own by now is forwarded, and counted once', async () => {
   await using lan = createSwitch();
   await using end = new SocketEnd();
