@@ -21,6 +21,7 @@ static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct member *members[MAX_MEMBERS];
 static uint32_t member_places; /* how many places of `members` were ever in use */
 static uint32_t generations;
+static uint32_t serials;
 static struct receive_room room;
 static int epoll = -1;
 static int kick = -1;
@@ -45,6 +46,13 @@ HOT struct member *datapath_member(uint32_t id)
 	return id < MAX_MEMBERS ? members[id] : NULL;
 }
 
+HOT struct member *datapath_member_of(uint32_t token)
+{
+	struct member *member = members[token % MAX_MEMBERS];
+
+	return member != NULL && member->token == token ? member : NULL;
+}
+
 /* Which member an event is about; the generation tells it from one that had its number. */
 static uint64_t token_of(const struct member *member)
 {
@@ -60,6 +68,9 @@ int datapath_enter(struct member *member)
 	if (id == MAX_MEMBERS)
 		return ENOSPC;
 	member->id = id;
+	/* The number, and as many bits of a count as there is room for; the last is PORT_UNKNOWN's. */
+	serials = (serials + 1) % (PORT_UNKNOWN / MAX_MEMBERS);
+	member->token = serials * MAX_MEMBERS + id;
 	members[id] = member;
 	if (member_places <= id)
 		member_places = id + 1;

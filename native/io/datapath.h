@@ -21,12 +21,15 @@ void datapath_unlock(void);
 /* Starts the thread when it does not run; 0 or an errno. From here on everything is called with the lock. */
 int datapath_start(void);
 
-/* Gives the member a number, and forgets it again; 0 or an errno. */
+/* Gives the member a number and a token, and forgets it again; 0 or an errno. */
 int datapath_enter(struct member *member);
 void datapath_leave(struct member *member);
 
 /* The member with that number; NULL when there is none. */
 struct member *datapath_member(uint32_t id);
+
+/* The member with that token; NULL when it is gone. */
+struct member *datapath_member_of(uint32_t token);
 
 /* Watches the member's descriptor for events of epoll, from now on or otherwise than before; 0 or an errno. */
 int datapath_watch(struct member *member, uint32_t events);

@@ -52,6 +52,11 @@ void fabric_release(struct fabric *fabric)
 	free(fabric->members);
 }
 
+struct member *fabric_member_of(const struct fabric *fabric, const struct forwarding_entry *entry, uint32_t now)
+{
+	return forwarding_entry_is_fresh(&fabric->table, entry, now) ? datapath_member_of(entry->port) : NULL;
+}
+
 uint32_t fabric_now(const struct fabric *fabric)
 {
 	return (uint32_t)((port_now_ms() + fabric->clock_ms) / 100);
@@ -149,7 +154,6 @@ void fabric_remove(struct member *member)
 
 	release_held(member);
 	let_go(member);
-	forwarding_table_forget(&fabric->table, member->id);
 	fabric->members[member->place] = fabric->members[--fabric->count];
 	fabric->members[member->place]->place = member->place;
 }
@@ -224,13 +228,14 @@ HOT static uint32_t destination_of(struct member *from, const uint8_t *frame, ui
 		return TO_ALL;
 	/* A group address cannot be where a frame comes from. */
 	if (!(frame[SOURCE_OFFSET] & MULTICAST_BIT))
-		forwarding_table_learn(table, forwarding_key(frame, length, SOURCE_OFFSET), from->id, now);
+		forwarding_table_learn(table, forwarding_key(frame, length, SOURCE_OFFSET), from->token, now);
 	if (frame[DESTINATION_OFFSET] & MULTICAST_BIT)
 		return TO_ALL;
-	uint32_t port = forwarding_table_find(table, forwarding_key(frame, length, DESTINATION_OFFSET), now);
-	if (port == PORT_UNKNOWN)
+	const uint32_t token = forwarding_table_find(table, forwarding_key(frame, length, DESTINATION_OFFSET), now);
+	const struct member *to = datapath_member_of(token);
+	if (to == NULL)
 		return TO_ALL;
-	return port == from->id ? TO_NOBODY : port;
+	return to == from ? TO_NOBODY : to->id;
 }
 
 /* Fills sorting.to; what all frames have in common, or TO_NOBODY when they differ and *is_mixed. */

@@ -28,6 +28,8 @@ struct fabric;
  * @port: what is behind it
  * @fabric: where it belongs
  * @id: its number among all members of all fabrics
+ * @token: its name in the forwarding table, which no other member gets: so what was heard at one that is gone is
+ *         forgotten by itself
  * @generation: tells its descriptor from those that its number stood for before
  * @place: where in @fabric->members
  * @events: what the datapath watches it for
@@ -42,6 +44,7 @@ struct member {
 	struct port port;
 	struct fabric *fabric;
 	uint32_t id;
+	uint32_t token;
 	uint32_t generation;
 	uint32_t place;
 	uint32_t events;
@@ -84,7 +87,7 @@ void fabric_release(struct fabric *fabric);
 /* Adds a member with a prepared port; 0 or an errno. */
 int fabric_add(struct fabric *fabric, struct member *member);
 
-/* Takes a member out, and forgets what was heard there. */
+/* Takes a member out. */
 void fabric_remove(struct member *member);
 
 /* Sorts frames that came in at a member, and sends them where they belong. */
@@ -101,6 +104,9 @@ void fabric_settle(struct member *member);
 
 /* What has waited too long is dropped, who has waited too long goes on; when to look again, or INT64_MAX. */
 int64_t fabric_check_waits(struct fabric *fabric, int64_t now_ms);
+
+/* The member where an address was heard last; NULL when that is too long ago, or the member gone. */
+struct member *fabric_member_of(const struct fabric *fabric, const struct forwarding_entry *entry, uint32_t now);
 
 /* The clock by which addresses age, in tenths of a second. */
 uint32_t fabric_now(const struct fabric *fabric);

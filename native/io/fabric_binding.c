@@ -24,6 +24,8 @@
 
 #define WORDS_PER_REPORT 2
 #define WORDS_PER_ENTRY 4
+/* Entries that are counted while frames wait. */
+#define COUNT_AT_ONCE 16384
 
 /* A fabric that JavaScript opened. */
 struct handle {
@@ -269,7 +271,7 @@ static void free_port(napi_env env, struct handle_port *handle)
 	free(handle);
 }
 
-/* fabricRemovePort(port): addresses heard there are forgotten. */
+/* fabricRemovePort(port): what was heard there is not known any more. */
 static napi_value fabric_remove_port(napi_env env, napi_callback_info info)
 {
 	int32_t id;
@@ -401,6 +403,14 @@ static napi_value fabric_reports(napi_env env, napi_callback_info info)
 	return number(env, (int64_t)count);
 }
 
+/* Whether what the table has is known still: fresh, and heard at a port that is there. */
+static const struct member *known_at(const struct fabric *fabric, uint32_t index)
+{
+	const struct forwarding_entry *entry = &fabric->table.entries[index];
+
+	return entry->key == 0 ? NULL : fabric_member_of(fabric, entry, fabric_now(fabric));
+}
+
 /*
  * fabricTable(fabric, words): the addresses that are known, four words each: the key's low and high half (see
  * struct forwarding_entry), the port, the age in tenths of a second. How many; no more than there is room for.
@@ -416,21 +426,41 @@ static napi_value fabric_table(napi_env env, napi_callback_info info)
 		return NULL;
 	datapath_lock();
 	const struct handle *handle = find_fabric(id);
-	const struct forwarding_table *table = handle == NULL ? NULL : &handle->fabric.table;
-	const uint32_t now = handle == NULL ? 0 : fabric_now(&handle->fabric);
-	for (uint32_t i = 0; table != NULL && i < table->size && (count + 1) * WORDS_PER_ENTRY <= length; i++) {
-		const struct forwarding_entry *entry = &table->entries[i];
+	const uint32_t size = handle == NULL ? 0 : handle->fabric.table.size;
+	for (uint32_t i = 0; i < size && (count + 1) * WORDS_PER_ENTRY <= length; i++) {
+		const struct forwarding_entry *entry = &handle->fabric.table.entries[i];
+		const struct member *port = known_at(&handle->fabric, i);
 		int32_t *word = words + count * WORDS_PER_ENTRY;
-		if (!forwarding_entry_is_fresh(table, entry, now))
+		if (port == NULL)
 			continue;
 		word[0] = (int32_t)(uint32_t)entry->key;
 		word[1] = (int32_t)(uint32_t)(entry->key >> 32);
-		word[2] = (int32_t)entry->port;
-		word[3] = (int32_t)(now - entry->seen);
+		word[2] = (int32_t)port->id;
+		word[3] = (int32_t)(fabric_now(&handle->fabric) - entry->seen);
 		count++;
 	}
 	datapath_unlock();
 	return number(env, (int64_t)count);
+}
+
+/* fabricCount(fabric): how many addresses are known. A large table is looked through with pauses for the frames. */
+static napi_value fabric_count(napi_env env, napi_callback_info info)
+{
+	int32_t id;
+	int64_t count = 0;
+
+	if (!get_number(env, info, &id))
+		return NULL;
+	/* Only this thread closes the fabric. */
+	const struct handle *handle = find_fabric(id);
+	const uint32_t size = handle == NULL ? 0 : handle->fabric.table.size;
+	for (uint32_t first = 0; first < size; first += COUNT_AT_ONCE) {
+		datapath_lock();
+		for (uint32_t i = first; i < size && i < first + COUNT_AT_ONCE; i++)
+			count += known_at(&handle->fabric, i) != NULL;
+		datapath_unlock();
+	}
+	return number(env, count);
 }
 
 /* fabricAdvance(fabric, ms): makes the clock by which addresses age go ahead. */
@@ -502,6 +532,7 @@ void fabric_init(napi_env env, napi_value exports)
 	export_function(env, exports, "fabricTake", fabric_take);
 	export_function(env, exports, "fabricReports", fabric_reports);
 	export_function(env, exports, "fabricTable", fabric_table);
+	export_function(env, exports, "fabricCount", fabric_count);
 	export_function(env, exports, "fabricAdvance", fabric_advance);
 	export_function(env, exports, "fabricClose", fabric_close);
 }

@@ -122,11 +122,3 @@ HOT uint32_t forwarding_table_find(const struct forwarding_table *table, uint64_
 	const struct forwarding_entry *entry = find_entry(table, key);
 	return entry != NULL && forwarding_entry_is_fresh(table, entry, now) ? entry->port : PORT_UNKNOWN;
 }
-
-void forwarding_table_forget(struct forwarding_table *table, uint32_t port)
-{
-	for (uint32_t i = 0; i < table->size; i++) {
-		if (table->entries[i].key != 0 && table->entries[i].port == port)
-			table->entries[i].key = 0;
-	}
-}

@@ -16,7 +16,7 @@
 /**
  * struct forwarding_entry - one address.
  * @key: the address in the low 48 bits, the VLAN in the 12 above, bit 63 set; 0 when the place is free
- * @port: where it was heard last
+ * @port: where it was heard last; whether that port is still there is the caller's to know
  * @seen: when, in tenths of a second
  */
 struct forwarding_entry {
@@ -51,9 +51,6 @@ void forwarding_table_learn(struct forwarding_table *table, uint64_t key, uint32
 
 /* Where @key was heard last, or PORT_UNKNOWN. */
 uint32_t forwarding_table_find(const struct forwarding_table *table, uint64_t key, uint32_t now);
-
-/* Forgets everything that was heard at @port. */
-void forwarding_table_forget(struct forwarding_table *table, uint32_t port);
 
 /* Whether the entry still counts. */
 bool forwarding_entry_is_fresh(const struct forwarding_table *table, const struct forwarding_entry *entry,

@@ -95,17 +95,11 @@ void try_forwarding_table(void)
 	for (uint32_t step = 0, now = 1; step < STEPS; step++, now += 1 + (one_in(10) ? below(60) : 0)) {
 		const uint32_t number = below(KEYS), port = below(PORTS);
 
-		if (one_in(12)) {
-			forwarding_table_forget(&table, port);
-			for (uint32_t i = 0; i < KEYS; i++)
-				known[i].seen = known[i].port == port ? 0 : known[i].seen;
-		} else {
-			forwarding_table_learn(&table, key_of(number), port, now);
-			if (size > 0)
-				learn_in_array(known, rounded(size), number, (struct known){ port, now });
-			expect(size == 0 || forwarding_table_find(&table, key_of(number), now) == port,
-			       "what was just learned is found");
-		}
+		forwarding_table_learn(&table, key_of(number), port, now);
+		if (size > 0)
+			learn_in_array(known, rounded(size), number, (struct known){ port, now });
+		expect(size == 0 || forwarding_table_find(&table, key_of(number), now) == port,
+		       "what was just learned is found");
 		compare(&table, known, now);
 	}
 	forwarding_table_release(&table);

@@ -142,10 +142,16 @@ export class HandoverChannel {
   /**
    * Offers what the lender lends, when that is a TAP.
    *
-   * @param given called when the other process refuses it, gives it back, or is gone; not when the line is closed here
+   * @param given called when the other process refuses it or gives it back (then with true), does not answer, or is
+   * gone; not when the line is closed here
    * @returns the line, which closing ends; `undefined` when there is nothing to offer
    */
-  offer(lender: Lender, counters: PlugCounters, address: Uint8Array | undefined, given: () => void): Line | undefined {
+  offer(
+    lender: Lender,
+    counters: PlugCounters,
+    address: Uint8Array | undefined,
+    given: (isRefused: boolean) => void,
+  ): Line | undefined {
     if (this.#closed || this.#given !== undefined) return undefined;
     let end = (_isOwn: boolean): void => undefined;
     const lent = lender.lend(() => end(true));
@@ -173,7 +179,7 @@ export class HandoverChannel {
       if (isOwn) this.#send({ kind: 'take-back' });
       else this.#stopCounting();
       lender.restore(false);
-      if (!isOwn) given();
+      if (!isOwn) given(!this.#closed);
     };
     end = finish;
     const timer = setTimeout(() => this.#given?.isAnswered === false && this.close(), ANSWER_TIMEOUT_MS);

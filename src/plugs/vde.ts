@@ -3,12 +3,13 @@
  *
  * To a switch of ours that the same user runs, the TAP at the other end of the cable is handed over (handover.ts).
  */
+import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { native } from '../system/native.ts';
 import type { PlugCounters } from './counters.ts';
 import { HandoverChannel, isHandoverWanted } from './handover.ts';
 import type { Lender } from './kernel-end.ts';
-import type { Line } from './line.ts';
+import { type Line, layLine } from './line.ts';
 import { SocketPlug } from './socket-plug.ts';
 import { connectToSwitch, type VdeConnection, type VdeConnectionOptions } from './vde-connection.ts';
 
@@ -16,6 +17,10 @@ import { connectToSwitch, type VdeConnection, type VdeConnectionOptions } from '
 const VDE_SWITCH_FRAME_BYTES = 1518;
 /** The plugs of the original library (`switch://`, `hub://`) take as much as they plan for; theirs are called `fd7`. */
 export const NETNODE_FRAME_BYTES = 9234;
+
+/** How long a switch of ours that did not take our TAP, because it was busy, is left alone, in milliseconds. */
+const FIRST_PAUSE_MS = 1000;
+const LONGEST_PAUSE_MS = 30_000;
 
 const REASONS = {
   closed: 'the switch closed our port',
@@ -30,6 +35,10 @@ export const PRIVATE_SOCKET = '.vdens';
 export class VdePlug extends SocketPlug {
   readonly #connection: VdeConnection;
   #channel: HandoverChannel | undefined;
+  /** What is at the other end of our cable, and the line that moves its frames. */
+  #adopted: { readonly other: Lender; line: Line | undefined } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #pauseMs = FIRST_PAUSE_MS;
 
   private constructor(label: string, connection: VdeConnection, counters: PlugCounters | undefined) {
     const { data, control, peer } = connection;
@@ -56,18 +65,54 @@ export class VdePlug extends SocketPlug {
     }
   }
 
-  adopt(other: Lender, given: () => void): Line | undefined {
-    if (!isHandoverWanted() || !this.isUp) return undefined;
-    const { directory, peerAddress } = this.#connection;
-    this.#channel ??= HandoverChannel.connect(join(directory, PRIVATE_SOCKET), {
+  /** Hands over what is at the other end of the cable, if that is a TAP, to a switch that is a process of ours. */
+  adopt(other: Lender): Line | undefined {
+    if (!isHandoverWanted() || !this.isUp || this.#adopted !== undefined) return undefined;
+    if (!existsSync(this.#privateSocket)) return undefined;
+    this.#adopted = { other, line: undefined };
+    this.#pauseMs = FIRST_PAUSE_MS;
+    this.#offer();
+    return { close: () => this.#endAdoption() };
+  }
+
+  protected override ended(): void {
+    this.#endAdoption();
+    this.#channel?.close();
+  }
+
+  get #privateSocket(): string {
+    return join(this.#connection.directory, PRIVATE_SOCKET);
+  }
+
+  #offer(): void {
+    const adopted = this.#adopted;
+    if (adopted === undefined) return;
+    adopted.line?.close();
+    this.#channel ??= HandoverChannel.connect(this.#privateSocket, {
       ended: () => {
         this.#channel = undefined;
       },
     });
-    return this.#channel?.offer(other, this.counters, peerAddress, given);
+    const { peerAddress } = this.#connection;
+    const given = (isRefused: boolean): void => this.#moveFrames(isRefused);
+    adopted.line = this.#channel?.offer(adopted.other, this.counters, peerAddress, given);
+    if (adopted.line === undefined) this.#moveFrames(this.#channel !== undefined);
   }
 
-  protected override ended(): void {
-    this.#channel?.close();
+  /** Moves the frames here; when that is not for good, the switch was busy, and is asked again later. */
+  #moveFrames(isForGood: boolean): void {
+    const adopted = this.#adopted;
+    if (adopted === undefined) return;
+    adopted.line = layLine(adopted.other, this);
+    if (isForGood) return;
+    this.#timer = setTimeout(() => this.#offer(), this.#pauseMs).unref();
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+  }
+
+  #endAdoption(): void {
+    clearTimeout(this.#timer);
+    const line = this.#adopted?.line;
+    this.#adopted = undefined;
+    line?.close();
   }
 }

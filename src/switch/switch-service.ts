@@ -65,7 +65,7 @@ export class SwitchService {
       options.lost?.(reason);
     };
     this.#server = new VdeServer(label, directory, {
-      refuse: () => (this.#closed || segment.isFull ? 'all ports are in use' : undefined),
+      refuse: (wantedPort) => this.#whyNot(wantedPort),
       accepted: (plug, client) => this.#welcome(plug, client),
       ...(isHandoverWanted()
         ? { privateConnection: (fd: number, { pid }: PeerCredentials) => this.#openChannel(fd, pid) }
@@ -118,6 +118,13 @@ export class SwitchService {
     this.#directory.release();
   }
 
+  /** Why a client cannot have a port, or that port. Port 0 is as good as any. */
+  #whyNot(wantedPort: number | undefined): string | undefined {
+    if (this.#closed || this.#switch.isFull) return 'all ports are in use';
+    const isFree = wantedPort === undefined || wantedPort === 0 || this.#switch.isFree(wantedPort);
+    return isFree ? undefined : `port ${wantedPort} is taken, or higher than there are ports`;
+  }
+
   #welcome(plug: SocketPlug, client: VdeClient): void {
     if (!this.#closed && !this.#switch.isFull && this.#giveOutPort(plug, client)) return;
     void plug.close();
@@ -125,14 +132,15 @@ export class SwitchService {
 
   /** Returns whether it was possible: the process may be out of memory or descriptors. */
   #giveOutPort(plug: SocketPlug, { description, dataPath, pid, uid, wantedPort }: VdeClient): boolean {
+    const port = this.#switch.port({ number: wantedPort, description });
     try {
-      const port = this.#switch.port({ number: wantedPort, description });
       const down = (): void => void this.#dismiss(dataPath);
       const joined = cable(plug, port, { down });
       const taps = new PlugCounters();
       this.#clients.set(dataPath, { plug, port, cable: joined, pid, uid, channel: undefined, taps });
       return true;
     } catch {
+      void port.close();
       return false;
     }
   }

@@ -100,6 +100,11 @@ export class Switch implements AsyncDisposable {
     return this.#ports.size >= this.#maxPorts;
   }
 
+  /** Whether there is a port with this number to be had. */
+  isFree(number: number): boolean {
+    return number > 0 && number <= this.#maxPorts && !this.#ports.has(number);
+  }
+
   /** How many stations are known. */
   get stationCount(): number {
     return this.#fabric.countEntries();
@@ -184,7 +189,7 @@ export class Switch implements AsyncDisposable {
   }
 
   #freeNumber(wanted: number | undefined): number {
-    if (wanted !== undefined && wanted > 0 && wanted <= this.#maxPorts && !this.#ports.has(wanted)) return wanted;
+    if (wanted !== undefined && this.isFree(wanted)) return wanted;
     for (let number = 1; number <= this.#maxPorts; number++) if (!this.#ports.has(number)) return number;
     const message = `${this.label}: all ${this.#maxPorts} ports are in use. Close one, or allow more with maxPorts`;
     throw new VdensError('ERR_SWITCH', message, { value: String(this.#maxPorts) });

@@ -57,7 +57,7 @@ export interface VdeClient {
 /** What happens at the directory. None of these may throw. */
 export interface VdeServerEvents {
   /** Asked before a client gets a port. Returns a clause that says why it gets none, if that is so. */
-  refuse?(): string | undefined;
+  refuse?(wantedPort: number | undefined): string | undefined;
   /**
    * A client has a port. Whoever takes the plug starts it, and closes it when it is `down` or no longer wanted: that
    * removes its socket and tells the client.
@@ -143,7 +143,7 @@ export class VdeServer {
 
   /** Gives the client a port. Returns undefined, or a clause that says why not; the connection is the caller's then. */
   #serve(control: number, peer: PeerCredentials, request: VdeRequest): string | undefined {
-    const refusal = this.#events.refuse?.();
+    const refusal = this.#events.refuse?.(request.port);
     if (refusal !== undefined) return refusal;
     const data = connectToClient(request.address, peer);
     if (typeof data === 'string') return data;

@@ -58,6 +58,7 @@ export interface Native {
   fabricTake(port: number, arena: Uint8Array, slots: Int32Array): number;
   fabricReports(fabric: number, words: Int32Array): number;
   fabricTable(fabric: number, words: Int32Array): number;
+  fabricCount(fabric: number): number;
   fabricAdvance(fabric: number, ms: number): void;
   fabricClose(fabric: number): void;
 

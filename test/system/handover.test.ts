@@ -24,6 +24,7 @@ import {
   type Switch,
   type SwitchPort,
 } from '../../src/index.ts';
+import { HandoverChannel } from '../../src/plugs/handover.ts';
 import { HealingPlug } from '../../src/plugs/healing.ts';
 import { openSwitchNetwork } from '../../src/switch/switch-network.ts';
 import type { SwitchService } from '../../src/switch/switch-service.ts';
@@ -33,6 +34,7 @@ import { emitHandover, type HandoverMessage, parseHandover } from '../../src/wir
 import { type Count, LanHost, type PlugCount, tapsOf } from '../fixtures/lan-host.ts';
 import { makeSharedDirectory, requireOtherUser } from '../fixtures/other-user.ts';
 import { RawClient } from '../fixtures/raw-client.ts';
+import { serveDirectory } from '../fixtures/served-directory.ts';
 import { makeTemporaryDirectory, original, requireCommands, runCommand, waitFor } from '../interop/harness.ts';
 
 const { EBUSY, EINVAL } = constants.errno;
@@ -542,6 +544,57 @@ test('with --no-reconnect the client takes its TAP back, and stays alone', TIMEO
   await a.run.waitForOutput(/^vdens: vde0: .*: the switch went away$/m, PROMPT_MS);
   assert.deepEqual(tapsOf(process.pid), []);
   await waitFor(async () => (await a.tell('ip link show vde0')).includes('NO-CARRIER'), 3000, 'the carrier to go');
+});
+
+test('a switch that is too busy to answer an offer is asked again', TIMEOUT, async (t) => {
+  const taken: HandoverChannel[] = [];
+  let connections = 0;
+  const { path } = await serveDirectory(t, {}, undefined, {
+    privateConnection: (fd) => {
+      // The first is accepted and then left alone, as by a process that hangs.
+      if (connections++ === 0) t.after(() => native.closeDescriptor(fd));
+      else taken.push(new HandoverChannel(fd, { offered: () => ({ close: () => undefined }) }));
+    },
+  });
+  t.after(() => {
+    for (const channel of taken) channel.close();
+  });
+  const inside = await openNamespace({ interfaces: [{ name: 'vde0', up: true }] });
+  t.after(() => inside.close());
+  const network = await openPlug(path);
+  t.after(() => network.close());
+  const tap = inside.interfaces[0]!.plug;
+  cable(tap, network);
+  const run = (): Promise<number> =>
+    inside.run([
+      process.execPath,
+      '-e',
+      `require('dgram').createSocket('udp6').send('x', 9, 'ff02::1%vde0', () => process.exit())`,
+    ]).exit;
+  await sleep(1200);
+  assert.equal(connections, 1);
+  const before = network.counters.sent.frames;
+  await run();
+  await waitFor(() => network.counters.sent.frames > before, 5000, 'frames over the socket meanwhile');
+  await waitFor(() => connections === 2, 5000, 'the second offer');
+});
+
+test('a port that is taken, or too high, is refused, and not another given in its place', TIMEOUT, async (t) => {
+  const lan = createSwitch({ maxPorts: 8 });
+  t.after(() => lan.close());
+  const path = join(makeTemporaryDirectory(t), 'sw');
+  await lan.serve(path);
+  const seventh = await openPlug(`vde://${path}[7]`);
+  t.after(() => seventh.close());
+  await waitFor(() => lan.ports[0]?.number === 7, 2000, 'port 7');
+  for (const port of [7, 9]) await assert.rejects(openPlug(`vde://${path}[${port}]`), /refused us port/);
+  const any = await openPlug(`vde://${path}[0]`);
+  t.after(() => any.close());
+  await waitFor(() => lan.ports.length === 2, 2000, 'any port');
+  assert.deepEqual(
+    lan.ports.map(({ number }) => number),
+    [1, 7],
+  );
 });
 
 test('a cable whose other end is no TAP stays on its socket', TIMEOUT, async (t) => {
