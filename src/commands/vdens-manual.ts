@@ -40,6 +40,8 @@ export const VDENS_MANUAL: Manual = {
             'A line between two who name the same path, ours or originals of either protocol. Whoever comes first waits, with an interface that has no carrier; so does whoever is left. A third one is refused.',
           ],
         },
+            'There are no options: everything after `ptp://` is the path, of at most 101 bytes. A path that ends as options do, as in `[mode=600]`, is taken for a mistake. The two meet at sockets: `PATH` or `PATH.vdens`, at times `PATH+`, and for moments others such as `PATH.3f0a1`. What is no socket is never touched.',
+            'Of two processes of one user, one is handed the interface of the other, and moves the frames of both without a socket between them.',
         {
           term: '`tap://NAME`',
           text: ['A TAP interface of the machine itself, which has to belong to the user.'],
@@ -141,7 +143,7 @@ export const VDENS_MANUAL: Manual = {
     {
       term: '`$VDENS_HANDOVER`',
       text: [
-        'With the value `0`, interfaces are not handed over to the process that serves a `switch://`, and none is taken there: frames pass sockets.',
+        'With the value `0`, interfaces are not handed over to the process that serves a `switch://` or that is at the other end of a `ptp://`, and none is taken there: frames pass sockets. It counts at either end.',
       ],
     },
     {
