@@ -131,7 +131,7 @@ async function connectControl(
 function connectProblem(path: string, directory: string, portGroup: string | undefined, errno: string): string {
   const found = `(connect ${path}: ${errno})`;
   if (errno === 'EACCES') {
-    return `you may not use this switch ${found}. Its owner can allow it: vde switch --mode 0666, switch://PATH[mode=0666], or vde_switch -m 0666`;
+    return `you may not use this switch ${found}. Its owner can allow it, to all or a GROUP: vde switch -m 0666, -m 0660 -g GROUP; vde_switch takes the same; switch://PATH[mode=0666]`;
   }
   if (portGroup !== undefined && errno === 'ENOENT') {
     return `the switch has no port group "${portGroup}" ${found}. Leave the brackets out for any port, or give a port number: [3]`;

@@ -259,7 +259,7 @@ class Attempt {
     if (errno === 'ECONNREFUSED' || errno === 'ENOENT') return false;
     const problem = `you may not use the switch there (connect ${path}: ${errno})`;
     const remedy =
-      'Its owner can allow it: vde switch --mode 0666, or switch://PATH[mode=0666]; if it is gone, remove the directory';
+      'Its owner can allow it, to all or a GROUP: [mode=0666], [mode=0660/grp=GROUP]; if it is gone, remove the directory';
     throw this.#refuse(problem, remedy, { errno, syscall: 'connect' });
   }
 

@@ -216,7 +216,10 @@ test('a switch that is not for us says how its owner can change that', {
 }, async (t) => {
   const fake = await fakeSwitch(t);
   chmodSync(join(fake.path, 'ctl'), 0);
-  assert.match((await failure(fake.path)).message, /may not use this switch .*EACCES.*vde switch --mode 0666/);
+  assert.match(
+    (await failure(fake.path)).message,
+    /may not use this switch .*EACCES.*vde switch -m 0666, -m 0660 -g GROUP/,
+  );
 });
 
 test('a directory that is not ours to write moves our socket elsewhere', { skip: asRoot }, async (t) => {
