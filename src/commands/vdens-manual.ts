@@ -29,8 +29,10 @@ export const VDENS_MANUAL: Manual = {
         {
           term: '`switch://PATH`, `hub://PATH`',
           text: [
-            'A switch, or a hub, for all who name the directory `PATH`. Whoever comes first makes the directory and serves it, whoever comes later joins. When the one who serves goes away, however, one of those left takes over, and the others find it. Others join with `PATH` alone: original tools, QEMU, `vdens PATH`. Without a path it is the directory in which the originals meet, `/tmp/vdenode_` and the name of the user. To serve without a namespace there is `vde switch`, see `vde(1)`.',
-            'Options in brackets, separated by slashes, are for whoever serves: `mode=660` and `dirmode=2770` are permission bits of the sockets and the directory (the default is for the user alone), `grp=NAME` is the group of both; `hashsize=N` is how many stations are remembered (256; 0 makes a hub), `hashseed=N` changes which share a place, `expiretime=N` is after how many seconds a silent one is forgotten (120).',
+            'A switch, or a hub, for all who name the directory `PATH`. Whoever comes first makes the directory and serves it, whoever comes later joins. When the one who serves goes away, however, one of those left takes over, and the others find it. Others join with `PATH` alone: original tools, QEMU, `vdens PATH`. Without a path it is the directory in which the originals meet, `/tmp/vdenode_` and the name of the user; it has to belong to the user. To serve without a namespace there is `vde switch`, see `vde(1)`.',
+            'Options in brackets, separated by slashes, are for whoever serves: `mode=660` and `dirmode=2770` are permission bits of the sockets and the directory (the default is for the user alone), `grp=NAME` is the group of both; `hashsize=N` is how many stations are remembered (256; 0 makes a hub), `hashseed=N` changes which share a place, `expiretime=N` is after how many seconds a silent one is forgotten (120; from 1 to 2147483).',
+            'The options, and whether it is a switch or a hub, are those of whoever serves: who comes later with others joins all the same, and they hold when it takes over. In a directory of another user one joins what is served there, which is in the hands of whoever made the directory.',
+            'When somebody else has put something into the directory, it is left alone, and so is the directory when the segment ends, with its socket `ctl` as a sign that a switch may be served there again.',
             'Among processes of one user, the one that serves is handed the interfaces of the others, and moves their frames without a socket between them.',
           ],
         },
@@ -38,10 +40,10 @@ export const VDENS_MANUAL: Manual = {
           term: '`ptp://PATH`',
           text: [
             'A line between two who name the same path, ours or originals of either protocol. Whoever comes first waits, with an interface that has no carrier; so does whoever is left. A third one is refused.',
-          ],
-        },
             'There are no options: everything after `ptp://` is the path, of at most 101 bytes. A path that ends as options do, as in `[mode=600]`, is taken for a mistake. The two meet at sockets: `PATH` or `PATH.vdens`, at times `PATH+`, and for moments others such as `PATH.3f0a1`. What is no socket is never touched.',
             'Of two processes of one user, one is handed the interface of the other, and moves the frames of both without a socket between them.',
+          ],
+        },
         {
           term: '`tap://NAME`',
           text: ['A TAP interface of the machine itself, which has to belong to the user.'],
