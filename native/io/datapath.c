@@ -29,14 +29,14 @@ static int kick = -1;
 static int64_t next_check_ms = INT64_MAX;
 static bool is_thread_awake;
 
-void datapath_lock(void)
+HOT void datapath_lock(void)
 {
 	pthread_mutex_lock(&turn);
 	pthread_mutex_lock(&lock);
 	pthread_mutex_unlock(&turn);
 }
 
-void datapath_unlock(void)
+HOT void datapath_unlock(void)
 {
 	pthread_mutex_unlock(&lock);
 }
@@ -164,16 +164,17 @@ HOT static void *serve(void *unused)
 	(void)unused;
 	for (;;) {
 		int count = epoll_wait(epoll, events, MAX_EVENTS, timeout);
-		for (int i = 0; i < count; i++) {
+		for (int i = 0; i < count || i == 0; i++) {
 			datapath_lock();
 			is_thread_awake = true;
-			serve_event(&events[i]);
+			if (i < count)
+				serve_event(&events[i]);
+			if (i + 1 >= count) {
+				timeout = timeout_ms();
+				is_thread_awake = false;
+			}
 			datapath_unlock();
 		}
-		datapath_lock();
-		timeout = timeout_ms();
-		is_thread_awake = false;
-		datapath_unlock();
 	}
 	return NULL;
 }

@@ -327,6 +327,11 @@ HOT void fabric_forward(struct member *from, const struct frames *frames)
 {
 	struct frames burst = *frames;
 
+	/* Nothing to sort on a line or a hub. What comes from the kernel was looked at before. */
+	if (from->fabric->table.size == 0 && from->port.kind != PORT_SCRIPT) {
+		flood(from, frames, false);
+		return;
+	}
 	for (uint32_t first = 0; first < frames->count; first += BURST_FRAMES) {
 		burst.slots = frames->slots + first;
 		burst.count = frames->count - first < BURST_FRAMES ? frames->count - first : BURST_FRAMES;

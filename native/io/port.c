@@ -104,7 +104,7 @@ HOT int port_receive(struct port *port, struct receive_room *room)
 	return (int)good;
 }
 
-uint32_t port_waiting(const struct port *port)
+HOT uint32_t port_waiting(const struct port *port)
 {
 	return port->queue.count - port->queue.first;
 }
