@@ -1,0 +1,51 @@
+/**
+ * Hosts as people write them: an address without brackets, or a name for the resolver.
+ */
+import { VdensError } from '../errors.ts';
+import { formatIp, IPV4_LENGTH, parseIp } from '../net/ip.ts';
+
+/** The longest name that the DNS has room for (RFC 1035, section 2.3.4), in characters. */
+const LONGEST_NAME = 253;
+/** What is shown of a text that is wrong, in characters. */
+const LONGEST_QUOTE = 80;
+
+/**
+ * The bytes of an address, 4 or 16, or `undefined` for what is a name.
+ *
+ * Whatever ends in a number is meant as an IPv4 address: the resolver would take `10.1` for 10.0.0.1.
+ *
+ * @throws VdensError `ERR_ADDRESS` when the text can be neither
+ */
+export function literalAddress(host: string): Uint8Array | undefined {
+  if (host.includes(':')) return parsePlainIpv6(host);
+  const lastLabel = host.slice(host.lastIndexOf('.') + 1);
+  if (/^(\d+|0x[\da-f]*)$/i.test(lastLabel)) return parseIp(host);
+  if (host.length <= LONGEST_NAME && /^[\p{L}\p{N}_][\p{L}\p{M}\p{N}_.-]*$/u.test(host)) return undefined;
+  const message = `${quote(host)} is neither an address nor the name of a host. Write, for example, 192.0.2.7`;
+  throw new VdensError('ERR_ADDRESS', message, { value: host });
+}
+
+/** Whether an address is one of IPv4 or of IPv6. */
+export function familyOf(address: Uint8Array): 4 | 6 {
+  return address.length === IPV4_LENGTH ? 4 : 6;
+}
+
+/** A text in quotes, for a message: on one line, and not too long. */
+export function quote(text: string): string {
+  return `"${printable(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text)}"`;
+}
+
+/** The text with its control characters written out: it stays on one line, and does nothing to a terminal. */
+export function printable(text: string): string {
+  const hex = (char: string): string => char.charCodeAt(0).toString(16).padStart(2, '0');
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (char) => `\\x${hex(char)}`);
+}
+
+/** No socket for IPv6 of ours carries IPv4. */
+function parsePlainIpv6(host: string): Uint8Array {
+  const bytes = parseIp(host);
+  const [, ipv4] = /^::ffff:([\d.]+)$/.exec(formatIp(bytes)) ?? [];
+  if (ipv4 === undefined) return bytes;
+  const message = `${quote(host)} is an IPv4 address within an IPv6 one. Write ${ipv4}`;
+  throw new VdensError('ERR_ADDRESS', message, { value: host });
+}
