@@ -16,7 +16,7 @@ const storeys: readonly (readonly string[])[] = [
   ['commands', 'doctor'],
   ['index.ts'],
   ['namespace', 'locator'],
-  ['switch', 'gateway'],
+  ['switch', 'gateway', 'overlay'],
   ['plugs'],
   ['system'],
   ['frames', 'wire', 'net'],
