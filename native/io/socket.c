@@ -131,6 +131,57 @@ static napi_value peer_credentials(napi_env env, napi_callback_info info)
 	return result_or_errno(env, result);
 }
 
+/* The first three arguments of an option's call, and its value. */
+struct option {
+	int32_t fd, level, name;
+	struct bytes value;
+};
+
+static bool get_option(napi_env env, napi_callback_info info, struct option *option)
+{
+	struct arguments arguments;
+
+	return get_arguments(env, info, 4, &arguments) && get_int(&arguments, 0, &option->fd) &&
+	       get_int(&arguments, 1, &option->level) && get_int(&arguments, 2, &option->name) &&
+	       get_bytes(&arguments, 3, &option->value);
+}
+
+/* setSocketOption(fd, level, name, value): 0; the value is the bytes of what setsockopt(2) takes. */
+static napi_value set_socket_option(napi_env env, napi_callback_info info)
+{
+	struct option option;
+
+	if (!get_option(env, info, &option))
+		return NULL;
+	return result_or_errno(env, setsockopt(option.fd, option.level, option.name, option.value.data,
+					       (socklen_t)option.value.length));
+}
+
+/* getSocketOption(fd, level, name, buffer): how many bytes of the buffer are the value. */
+static napi_value get_socket_option(napi_env env, napi_callback_info info)
+{
+	struct option option;
+
+	if (!get_option(env, info, &option))
+		return NULL;
+	socklen_t length = (socklen_t)option.value.length;
+	int result = getsockopt(option.fd, option.level, option.name, option.value.data, &length);
+	return result_or_errno(env, result == 0 ? (int64_t)length : -1);
+}
+
+/* socketName(fd, buffer): how many bytes the local address has; of one that is longer than the buffer, the first. */
+static napi_value socket_name(napi_env env, napi_callback_info info)
+{
+	struct bytes address;
+	int32_t fd;
+
+	if (!get_descriptor_and_bytes(env, info, &fd, &address))
+		return NULL;
+	socklen_t length = (socklen_t)address.length;
+	int result = getsockname(fd, (struct sockaddr *)address.data, &length);
+	return result_or_errno(env, result == 0 ? (int64_t)length : -1);
+}
+
 /* lockDescriptor(fd): 0, and the file is locked for all others as long as the descriptor is open; or -EAGAIN. */
 static napi_value lock_descriptor(napi_env env, napi_callback_info info)
 {
@@ -283,6 +334,9 @@ void socket_init(napi_env env, napi_value exports)
 	export_function(env, exports, "listen", listen_socket);
 	export_function(env, exports, "accept", accept_connection);
 	export_function(env, exports, "peerCredentials", peer_credentials);
+	export_function(env, exports, "setSocketOption", set_socket_option);
+	export_function(env, exports, "getSocketOption", get_socket_option);
+	export_function(env, exports, "socketName", socket_name);
 	export_function(env, exports, "lockDescriptor", lock_descriptor);
 	export_function(env, exports, "send", send_bytes);
 	export_function(env, exports, "receive", receive_bytes);

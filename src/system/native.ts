@@ -73,6 +73,9 @@ export interface Native {
   listen(fd: number, backlog: number): number;
   accept(fd: number): number;
   peerCredentials(fd: number, credentials: Int32Array): number;
+  setSocketOption(fd: number, level: number, name: number, value: Uint8Array): number;
+  getSocketOption(fd: number, level: number, name: number, buffer: Uint8Array): number;
+  socketName(fd: number, buffer: Uint8Array): number;
   lockDescriptor(fd: number): number;
   send(fd: number, bytes: Uint8Array): number;
   receive(fd: number, buffer: Uint8Array): number;
