@@ -55,3 +55,17 @@ export class VdensError extends Error {
     return typeof candidate === 'object' && candidate !== null && brand in candidate;
   }
 }
+
+/** What is shown of a text that is wrong, in characters. */
+const LONGEST_QUOTE = 80;
+
+/** A text in quotes, for a message: on one line, and not too long. */
+export function quote(text: string): string {
+  return `"${printable(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text)}"`;
+}
+
+/** The text with its control characters written out: it stays on one line, and does nothing to a terminal. */
+export function printable(text: string): string {
+  const hex = (char: string): string => char.charCodeAt(0).toString(16).padStart(2, '0');
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (char) => `\\x${hex(char)}`);
+}
