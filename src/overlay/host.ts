@@ -1,13 +1,11 @@
 /**
  * Hosts as people write them: an address without brackets, or a name for the resolver.
  */
-import { VdensError } from '../errors.ts';
+import { quote, VdensError } from '../errors.ts';
 import { formatIp, IPV4_LENGTH, parseIp } from '../net/ip.ts';
 
 /** The longest name that the DNS has room for (RFC 1035, section 2.3.4), in characters. */
 const LONGEST_NAME = 253;
-/** What is shown of a text that is wrong, in characters. */
-const LONGEST_QUOTE = 80;
 
 /**
  * The bytes of an address, 4 or 16, or `undefined` for what is a name.
@@ -28,17 +26,6 @@ export function literalAddress(host: string): Uint8Array | undefined {
 /** Whether an address is one of IPv4 or of IPv6. */
 export function familyOf(address: Uint8Array): 4 | 6 {
   return address.length === IPV4_LENGTH ? 4 : 6;
-}
-
-/** A text in quotes, for a message: on one line, and not too long. */
-export function quote(text: string): string {
-  return `"${printable(text.length > LONGEST_QUOTE ? `${text.slice(0, LONGEST_QUOTE)}…` : text)}"`;
-}
-
-/** The text with its control characters written out: it stays on one line, and does nothing to a terminal. */
-export function printable(text: string): string {
-  const hex = (char: string): string => char.charCodeAt(0).toString(16).padStart(2, '0');
-  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (char) => `\\x${hex(char)}`);
 }
 
 /** No socket for IPv6 of ours carries IPv4. */

@@ -6,9 +6,9 @@
  * 2001:db8::7      [2001:db8::7]:4789    [2001:db8::7]
  * ```
  */
-import { VdensError } from '../errors.ts';
+import { printable, quote, VdensError } from '../errors.ts';
 import { isMulticastIp, isUnspecifiedIp } from '../net/ip.ts';
-import { literalAddress, printable, quote } from './host.ts';
+import { literalAddress } from './host.ts';
 import type { PeerName } from './overlay-options.ts';
 
 /** Peers of one network, those of its file included. */
