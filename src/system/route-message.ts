@@ -1,20 +1,46 @@
 /**
- * A default route in rtnetlink messages (rtnetlink(7), RTM_NEWROUTE; constants of linux/rtnetlink.h).
+ * Routes in rtnetlink messages: a default route to add, and where packets to a destination would go (rtnetlink(7),
+ * RTM_NEWROUTE, RTM_GETROUTE; constants of linux/rtnetlink.h).
  *
  *     rtmsg: family:8 dst_len:8 src_len:8 tos:8 table:8 protocol:8 scope:8 type:8 flags:32, then RTA_* attributes
  */
 import { addressFamily } from './address-message.ts';
-import { emitPayload, type NetlinkAttribute, numberAttribute } from './netlink-message.ts';
+import {
+  emitPayload,
+  type NetlinkAttribute,
+  type NetlinkMessage,
+  numberAttribute,
+  parseAttributes,
+  parseNumber,
+} from './netlink-message.ts';
 
 export const RTM_NEWROUTE = 24;
+export const RTM_GETROUTE = 26;
 
+const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
+const RTA_PREFSRC = 7;
 const RT_TABLE_MAIN = 254;
 /** The route is somebody's configuration, neither the kernel's nor a routing daemon's; as ip(8) says it. */
 const RTPROT_BOOT = 3;
 const RTN_UNICAST = 1;
+const RTN_LOCAL = 2;
+const RTN_BROADCAST = 3;
+const RTN_ANYCAST = 4;
+const RTN_MULTICAST = 5;
 const ROUTE_BYTES = 12;
+
+/** Types of routes that lead somewhere; the others refuse, or drop without a word. */
+const LEADING: ReadonlySet<number> = new Set([RTN_UNICAST, RTN_LOCAL, RTN_BROADCAST, RTN_ANYCAST, RTN_MULTICAST]);
+
+/** Where packets to a destination go. */
+export interface Route {
+  /** The interface that they leave through; of a destination on this host the loopback's. */
+  readonly interfaceIndex: number;
+  /** Our address that they are sent from, when the kernel tells it. */
+  readonly source?: Uint8Array;
+}
 
 /** The payload that describes the default route through a gateway, out of one interface when its index is given. */
 export function emitDefaultRoute(gateway: Uint8Array, interfaceIndex?: number): Uint8Array {
@@ -26,4 +52,28 @@ export function emitDefaultRoute(gateway: Uint8Array, interfaceIndex?: number): 
   const attributes: NetlinkAttribute[] = [{ type: RTA_GATEWAY, value: gateway }];
   if (interfaceIndex !== undefined) attributes.push(numberAttribute(RTA_OIF, interfaceIndex));
   return emitPayload(fixed, attributes);
+}
+
+/**
+ * The payload that asks where packets to a destination go.
+ *
+ * @param interfaceIndex the interface to go out of. Absent: any
+ */
+export function emitRouteQuery(destination: Uint8Array, interfaceIndex?: number): Uint8Array {
+  const fixed = new Uint8Array(ROUTE_BYTES);
+  fixed[0] = addressFamily(destination);
+  fixed[1] = destination.length * 8;
+  const attributes: NetlinkAttribute[] = [{ type: RTA_DST, value: destination }];
+  if (interfaceIndex !== undefined) attributes.push(numberAttribute(RTA_OIF, interfaceIndex));
+  return emitPayload(fixed, attributes);
+}
+
+/** The route that a message describes; undefined when it describes none, or one that leads nowhere. */
+export function parseRoute({ type, payload }: NetlinkMessage): Route | undefined {
+  if (type !== RTM_NEWROUTE || payload.length < ROUTE_BYTES || !LEADING.has(payload[7]!)) return undefined;
+  const attributes = parseAttributes(payload, ROUTE_BYTES);
+  const interfaceIndex = parseNumber(attributes?.get(RTA_OIF));
+  if (interfaceIndex === undefined) return undefined;
+  const source = attributes?.get(RTA_PREFSRC)?.slice();
+  return source === undefined ? { interfaceIndex } : { interfaceIndex, source };
 }
