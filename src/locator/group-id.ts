@@ -1,5 +1,5 @@
 /** Groups by their names in group(5). */
-import { VdensError } from '../errors.ts';
+import { wrongLocator } from './option-values.ts';
 
 /**
  * The number of a group, from its name or as a number.
@@ -10,9 +10,11 @@ import { VdensError } from '../errors.ts';
 export async function groupId(label: string, group: string): Promise<number> {
   if (/^\d+$/.test(group)) return Number(group);
   const { readFileSync } = await import('node:fs');
-  const line = readFileSync('/etc/group', 'utf8')
-    .split('\n')
-    .find((entry) => entry.startsWith(`${group}:`));
-  if (line !== undefined) return Number(line.split(':')[2]);
-  throw new VdensError('ERR_LOCATOR', `${label}: there is no group "${group}". See: getent group`, { value: group });
+  const [, , id = ''] =
+    readFileSync('/etc/group', 'utf8')
+      .split('\n')
+      .map((entry) => entry.split(':'))
+      .find(([name]) => name === group && group !== '') ?? [];
+  if (/^\d+$/.test(id)) return Number(id);
+  throw wrongLocator(label, `there is no group "${group}". See: getent group`, group);
 }

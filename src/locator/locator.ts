@@ -11,8 +11,9 @@
  * Parsing looks at nothing but the text (and HOME): files, sockets and default networks are for
  * `resolve.ts`. Every scheme of the table parses, whether or not this release can open it.
  */
-import { VdensError } from '../errors.ts';
+import type { VdensError } from '../errors.ts';
 import { nearest } from './nearest.ts';
+import { wrongLocator } from './option-values.ts';
 import { OPENABLE_SCHEMES, SCHEMES, type Scheme } from './schemes.ts';
 import { indexOfBare, isBare, lastIndexOfBare, plainText, splitAtBare, type Unit, unitsOf } from './units.ts';
 
@@ -24,6 +25,8 @@ export interface Locator {
   readonly address: string;
   /** Values by the option's full, canonical name; a flag has the value ''. In the order of their last mention. */
   readonly options: ReadonlyMap<string, string>;
+  /** All values, as they came, of each option that was given and may be repeated. */
+  readonly repeated: ReadonlyMap<string, readonly string[]>;
   /** The text between the braces, still quoted; `undefined` when there are no braces. */
   readonly inner?: string;
   /** The text that was parsed. */
@@ -47,7 +50,8 @@ export function parseLocator(text: string, options: ParseLocatorOptions = {}): L
   const { name, scheme, rest } = splitScheme(text);
   if (scheme.style === 'raw') {
     const isHome = scheme.isPath && home !== '' && rest.startsWith('~/');
-    return { scheme: name, address: isHome ? home + rest.slice(1) : rest, options: new Map(), text };
+    const address = isHome ? home + rest.slice(1) : rest;
+    return { scheme: name, address, options: new Map(), repeated: new Map(), text };
   }
   const { outer, inner } = splitBraces(rest, scheme, text);
   const { address, tokens } = scheme.style === 'bracket' ? splitBrackets(outer, text) : splitSlashes(outer, text);
@@ -56,7 +60,7 @@ export function parseLocator(text: string, options: ParseLocatorOptions = {}): L
   return {
     scheme: name,
     address: isHome ? home + plain.slice(1) : plain,
-    options: readOptions(tokens, name, scheme, text),
+    ...readOptions(tokens, name, scheme, text),
     ...(inner === undefined ? {} : { inner }),
     text,
   };
@@ -75,13 +79,10 @@ function splitBraces(rest: string, scheme: Scheme, text: string): { outer: Unit[
   const open = scheme.nested ? indexOfBare(units, '{') : -1;
   if (open === -1) return { outer: units };
   const close = lastIndexOfBare(units, '}');
-  if (close < open)
-    throw new VdensError('ERR_LOCATOR', `${text}: the brace { is never closed. Add a }`, { value: text });
+  if (close < open) throw wrongLocator(text, 'the brace { is never closed. Add a }', text);
   const after = rest.slice(units[close]!.start + 1);
   if (after !== '') {
-    throw new VdensError('ERR_LOCATOR', `${text}: nothing may follow the last }. Take away "${after}"`, {
-      value: text,
-    });
+    throw wrongLocator(text, `nothing may follow the last }. Take away "${after}"`, text);
   }
   return { outer: units.slice(0, open), inner: rest.slice(units[open]!.start + 1, units[close]!.start) };
 }
@@ -96,14 +97,10 @@ function splitBrackets(units: readonly Unit[], text: string): { address: Unit[];
       .slice(close + 1)
       .map((unit) => unit.char)
       .join('');
-    throw new VdensError('ERR_LOCATOR', `${text}: nothing may follow the bracket ]. Take away "${after}"`, {
-      value: after,
-    });
+    throw wrongLocator(text, `nothing may follow the bracket ]. Take away "${after}"`, after);
   }
   if (open + 1 === units.length) {
-    throw new VdensError('ERR_LOCATOR', `${text}: the bracket [ is never closed. Add a port and ], for example [3]`, {
-      value: text,
-    });
+    throw wrongLocator(text, 'the bracket [ is never closed. Add a port and ], for example [3]', text);
   }
   const list = units.slice(open + 1, close > open ? close : undefined);
   return { address: units.slice(0, open), tokens: splitAtBare(list, '/') };
@@ -123,22 +120,44 @@ function splitSlashes(units: readonly Unit[], text: string): { address: Unit[]; 
   return { address, tokens };
 }
 
-function readOptions(tokens: Unit[][], name: string, scheme: Scheme, text: string): Map<string, string> {
+function readOptions(
+  tokens: readonly Unit[][],
+  name: string,
+  scheme: Scheme,
+  text: string,
+): Pick<Locator, 'options' | 'repeated'> {
   const options = new Map<string, string>();
-  for (const units of tokens) {
-    const token = plainText(units, text);
-    const equals = token.indexOf('=');
-    if (token === '' || equals === 0) continue;
+  const repeated = new Map<string, string[]>();
+  const words = tokens.map((units) => plainText(units, text));
+  for (const [index, word] of words.entries()) {
+    const equals = word.indexOf('=');
+    if (word === '' || equals === 0) continue;
     const isPositional = equals === -1 && scheme.positionalKey !== undefined;
-    const key = isPositional
-      ? scheme.positionalKey
-      : canonicalKey(token.slice(0, equals === -1 ? undefined : equals), scheme);
-    if (key === undefined) throw unknownOption(token, name, scheme, text);
+    const key = isPositional ? scheme.positionalKey : canonicalKey(keyOf(word), scheme);
+    if (key === undefined) throw unknownOption(word, name, scheme, text);
+    const value = isPositional ? word : equals === -1 ? '' : word.slice(equals + 1);
+    if (scheme.pathKeys?.includes(key)) refuseBareSlashes(key, value, words.slice(index + 1), scheme, text);
     // The last one wins; deleting first keeps the order of the last mentions.
     options.delete(key);
-    options.set(key, isPositional ? token : equals === -1 ? '' : token.slice(equals + 1));
+    options.set(key, value);
+    if (scheme.repeatableKeys?.includes(key)) repeated.set(key, [...(repeated.get(key) ?? []), value]);
   }
-  return options;
+  return { options, repeated };
+}
+
+/** A bare slash ends a path, and what follows it would be read as options. */
+function refuseBareSlashes(key: string, value: string, next: readonly string[], scheme: Scheme, text: string): void {
+  const end = next.findIndex((word) => word.includes('=') || scheme.optionKeys.includes(word));
+  const rest = end === -1 ? next : next.slice(0, end);
+  const isPath = rest.some((word) => word !== '' && (value === '' || canonicalKey(word, scheme) === undefined));
+  if (!isPath) return;
+  const right = `${key}=${[value, ...rest].join('%2f')}`;
+  const message = `a slash ends the value of "${key}", unless it is quoted. Write ${right}`;
+  throw wrongLocator(text, message, [value, ...rest].join('/'));
+}
+
+function keyOf(word: string): string {
+  return word.split('=', 1)[0]!;
 }
 
 function canonicalKey(word: string, scheme: Scheme): string | undefined {
@@ -154,14 +173,12 @@ function unknownScheme(name: string, text: string): VdensError {
     meant === undefined
       ? `Write one of ${OPENABLE_SCHEMES.map((scheme) => `${scheme}://`).join(', ')}, or the path of a switch`
       : `${meant === lower ? 'Schemes are in lower case: write' : 'Did you mean'} ${meant}://${meant === lower ? '' : '?'}`;
-  return new VdensError('ERR_LOCATOR', `${text}: there is no kind of network called "${name}". ${remedy}`, {
-    value: name,
-  });
+  return wrongLocator(text, `there is no kind of network called "${name}". ${remedy}`, name);
 }
 
 function unknownOption(token: string, name: string, scheme: Scheme, text: string): VdensError {
-  const key = token.split('=', 1)[0]!;
+  const key = keyOf(token);
   const keys = scheme.optionKeys.join(', ');
   const remedy = keys === '' ? `${name}:// takes no options` : `${name}:// takes ${keys}`;
-  return new VdensError('ERR_LOCATOR', `${text}: unknown option "${key}". ${remedy}`, { value: key });
+  return wrongLocator(text, `unknown option "${key}". ${remedy}`, key);
 }

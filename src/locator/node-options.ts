@@ -8,8 +8,8 @@
  * ```
  */
 import { userInfo } from 'node:os';
-import { VdensError } from '../errors.ts';
 import type { Locator } from './locator.ts';
+import { decimalOption, type NumberRange, wrongOption } from './option-values.ts';
 
 /** Addresses that the original's table has room for. */
 const DEFAULT_TABLE_SIZE = 256;
@@ -18,6 +18,10 @@ export const MAX_TABLE_SIZE: number = 16_777_216;
 /** The longest time that fits the 31 bits of milliseconds in native/io/forwarding_table.c. */
 export const MAX_EXPIRE_SECONDS: number = 2_147_483;
 const MAX_NUMBER = 2 ** 31 - 1;
+
+/** Stations that a table may remember, and seconds for which it may. */
+export const TABLE_SIZES: NumberRange = { smallest: 0, largest: MAX_TABLE_SIZE };
+export const EXPIRE_SECONDS: NumberRange = { smallest: 1, largest: MAX_EXPIRE_SECONDS };
 
 /** Who may join, and the table. */
 export interface NodeOptions {
@@ -46,14 +50,14 @@ export function nodeOptions(locator: Locator): NodeOptions {
   const mode = octal(locator, 'mode', 0o777);
   const dirmode = octal(locator, 'dirmode', 0o7777);
   const group = locator.options.get('grp');
-  const expireSeconds = decimal(locator, 'expiretime', 1, MAX_EXPIRE_SECONDS);
-  if (group === '') throw wrong(locator, '', 'the option "grp" needs a value. Write, for example, [grp=users]');
+  const expireSeconds = decimalOption(locator, 'expiretime', EXPIRE_SECONDS);
+  if (group === '') throw wrongOption(locator, '', 'the option "grp" needs a value', 'grp=users');
   return {
     ...(mode === undefined ? {} : { mode }),
     ...(dirmode === undefined ? {} : { dirmode }),
     ...(group === undefined ? {} : { group }),
-    tableSize: decimal(locator, 'hashsize', 0, MAX_TABLE_SIZE) ?? DEFAULT_TABLE_SIZE,
-    hashSeed: decimal(locator, 'hashseed', 0, MAX_NUMBER) ?? 0,
+    tableSize: decimalOption(locator, 'hashsize', TABLE_SIZES) ?? DEFAULT_TABLE_SIZE,
+    hashSeed: decimalOption(locator, 'hashseed', { smallest: 0, largest: MAX_NUMBER }) ?? 0,
     ...(expireSeconds === undefined ? {} : { expireSeconds }),
   };
 }
@@ -65,16 +69,7 @@ function octal(locator: Locator, key: string, largest: number): number | undefin
   if (value <= largest) return value;
   const example = key === 'mode' ? 'mode=0660' : 'dirmode=02770';
   const range = `from 0 to ${largest.toString(8)}, in octal`;
-  throw wrong(locator, text, `the ${key} "${text}" is not one ${range}. Write, for example, [${example}]`);
-}
-
-function decimal(locator: Locator, key: string, smallest: number, largest: number): number | undefined {
-  const text = locator.options.get(key);
-  if (text === undefined) return undefined;
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (value >= smallest && value <= largest) return value;
-  const range = `a number from ${smallest} to ${largest}`;
-  throw wrong(locator, text, `${key} "${text}" is not ${range}. Write, for example, [${key}=256]`);
+  throw wrongOption(locator, text, `the ${key} "${text}" is not one ${range}`, example);
 }
 
 function loginName(): string | undefined {
@@ -83,8 +78,4 @@ function loginName(): string | undefined {
   } catch {
     return undefined; // no entry in passwd(5)
   }
-}
-
-function wrong(locator: Locator, value: string, message: string): VdensError {
-  return new VdensError('ERR_LOCATOR', `${locator.text}: ${message}`, { value });
 }

@@ -56,7 +56,13 @@ export function resolveLocator(text: string, options: ResolveLocatorOptions = {}
   // The path of a default network is the user's own, and may hold brackets: it is not locator text.
   const locator =
     text === '' && aliases.length === 0 && word !== 'vde://'
-      ? { scheme: 'vde', address: word, options: new Map<string, string>(), text: word }
+      ? {
+          scheme: 'vde',
+          address: word,
+          options: new Map<string, string>(),
+          repeated: new Map<string, string[]>(),
+          text: word,
+        }
       : parse(word, home, aliases.at(-1));
   const isPath = SCHEMES.get(locator.scheme)?.isPath === true && locator.address !== '';
   return { ...locator, address: isPath ? absolutePath(locator.address, options.cwd) : locator.address, aliases };

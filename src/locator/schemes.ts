@@ -16,6 +16,10 @@ export interface Scheme {
   readonly optionKeys: readonly string[];
   /** Keys that are another name of a key: alias to canonical name. */
   readonly aliases?: Readonly<Record<string, string>>;
+  /** Keys that may be given several times, each time for one more. */
+  readonly repeatableKeys?: readonly string[];
+  /** Keys whose values are paths, with slashes that people forget to quote. */
+  readonly pathKeys?: readonly string[];
   /** The key that a word without `=` sets, for the scheme that has one. */
   readonly positionalKey?: string;
   /** Whether another network follows in braces. */
@@ -29,6 +33,8 @@ export interface Scheme {
 const NODE_KEYS = ['mode', 'dirmode', 'grp', 'hashsize', 'hashseed', 'expiretime'];
 const MULTICAST_KEYS = ['port', 'vni', 'grp', 'ttl', 'rcvbuf', 'v6', 'v4', 'hashsize', 'expiretime', 'if', 'bind'];
 const VXLAN_KEYS = ['port', 'vni', 'ttl', 'rcvbuf', 'v6', 'v4', 'hashsize', 'expiretime', 'if'];
+/** Keys that the originals do not have stand after theirs. */
+const PEER_KEYS = ['peer', 'peers'];
 const VLAN_KEYS = ['u', 'untag', 't', 'tag', 'x', 'trunk', 'q', 'qinq', 'ad'];
 const SLIRP_KEYS = [
   ...['restricted', 'v4', 'v6', 'host', 'addr', 'host6', 'addr6', 'hostname', 'tftp_server_name', 'tftp_path'],
@@ -69,8 +75,8 @@ export const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
     },
   ],
   ['restart', { ...slash('another network, opened again when it fails', []), nested: true }],
-  ['vxlan', slash('a VXLAN over multicast', VXLAN_KEYS)],
-  ['vxvde', slash('a distributed switch over multicast', MULTICAST_KEYS)],
+  ['vxlan', withPeers('a VXLAN, over multicast or among peers', [...VXLAN_KEYS, 'bind', 'grp'])],
+  ['vxvde', withPeers('a distributed switch, over multicast or among peers', MULTICAST_KEYS)],
   ['vxvdex', slash('a distributed switch of one Unix group', MULTICAST_KEYS)],
   ['slirp', slash('a gateway to the internet', SLIRP_KEYS)],
   ['ptp', raw('a line between two', true)],
@@ -89,6 +95,10 @@ function path(summary: string, optionKeys: readonly string[]): Scheme {
 
 function slash(summary: string, optionKeys: readonly string[]): Scheme {
   return { style: 'slash', optionKeys, nested: false, isPath: false, summary };
+}
+
+function withPeers(summary: string, optionKeys: readonly string[]): Scheme {
+  return { ...slash(summary, [...optionKeys, ...PEER_KEYS]), repeatableKeys: ['peer'], pathKeys: ['peers'] };
 }
 
 function raw(summary: string, isPath = false): Scheme {

@@ -6,7 +6,8 @@
  * quote runs to the end; `%` without two hex digits stands for itself. As the delimiters are looked for
  * among these units, a decoded `%2f` never splits anything.
  */
-import { VdensError } from '../errors.ts';
+import type { VdensError } from '../errors.ts';
+import { wrongLocator } from './option-values.ts';
 
 /** One character of a locator. */
 export interface Unit {
@@ -99,12 +100,6 @@ function decode(bytes: readonly Buffer[], whole: string): string {
 }
 
 function badCharacter(whole: string, what: string): VdensError {
-  const shown = whole.replaceAll('\0', '%00');
-  return new VdensError(
-    'ERR_LOCATOR',
-    `${shown}: ${what} cannot be in a network's name. Leave it out, or write é as %c3%a9`,
-    {
-      value: whole,
-    },
-  );
+  const message = `${what} cannot be in a network's name. Leave it out, or write é as %c3%a9`;
+  return wrongLocator(whole.replaceAll('\0', '%00'), message, whole);
 }

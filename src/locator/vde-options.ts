@@ -8,8 +8,8 @@
  * vde:///run/sw[group=users/mode=660]
  * ```
  */
-import { VdensError } from '../errors.ts';
 import type { Locator } from './locator.ts';
+import { wrongLocator, wrongOption } from './option-values.ts';
 
 /** Which port of a switch is asked for. */
 export type VdePort =
@@ -38,14 +38,15 @@ export function vdePortOption(locator: Locator): VdePort {
   if (value === '') return { kind: 'any' };
   if (/^\d+$/.test(value)) {
     if (Number(value) <= MAX_PORT) return { kind: 'port', port: Number(value) };
-    throw wrong(locator, value, `port ${value} is out of range. Ports go from 0 to ${MAX_PORT}, for example [3]`);
+    throw wrongLocator(
+      locator.text,
+      `port ${value} is out of range. Ports go from 0 to ${MAX_PORT}, for example [3]`,
+      value,
+    );
   }
   if (value.includes('/') || value === '.' || value === '..') {
-    throw wrong(
-      locator,
-      value,
-      `"${value}" cannot be the name of a port group. Write a plain name, for example [staff]`,
-    );
+    const message = `"${value}" cannot be the name of a port group. Write a plain name, for example [staff]`;
+    throw wrongLocator(locator.text, message, value);
   }
   return { kind: 'group', name: value };
 }
@@ -58,16 +59,12 @@ export function vdePortOption(locator: Locator): VdePort {
 export function vdeAccessOptions(locator: Locator): VdeAccess {
   const group = locator.options.get('group');
   const mode = locator.options.get('mode');
-  if (group === '') throw wrong(locator, '', 'the option "group" needs a value. Write, for example, [group=users]');
+  if (group === '') throw wrongOption(locator, '', 'the option "group" needs a value', 'group=users');
   if (mode !== undefined && !/^0*[0-7]{1,3}$/.test(mode)) {
-    throw wrong(locator, mode, `the mode "${mode}" is not one from 0 to 777, in octal. Write, for example, [mode=660]`);
+    throw wrongOption(locator, mode, `the mode "${mode}" is not one from 0 to 777, in octal`, 'mode=660');
   }
   return {
     ...(group === undefined ? {} : { group }),
     ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
   };
-}
-
-function wrong(locator: Locator, value: string, message: string): VdensError {
-  return new VdensError('ERR_LOCATOR', `${locator.text}: ${message}`, { value });
 }

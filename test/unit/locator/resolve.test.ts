@@ -21,6 +21,7 @@ test('a locator that names its network itself is only parsed, and its path made 
     scheme: 'vde',
     address: '/run/sw',
     options: new Map([['port', '3']]),
+    repeated: new Map(),
     text: 'vde:///run/sw[3]',
     aliases: [],
   });

@@ -1,0 +1,69 @@
+/**
+ * Values of options: numbers within their bounds, and what is said of those that make no sense.
+ */
+import { printable, VdensError } from '../errors.ts';
+import type { Locator } from './locator.ts';
+import { SCHEMES } from './schemes.ts';
+
+/** The numbers that an option takes. */
+export interface NumberRange {
+  readonly smallest: number;
+  readonly largest: number;
+  /** One that makes sense, for people. @defaultValue 256 */
+  readonly example?: number;
+}
+
+/**
+ * A decimal number, or `undefined` when the option is not there.
+ *
+ * @throws VdensError `ERR_LOCATOR` when the value is not a number in the range
+ */
+export function decimalOption(locator: Locator, key: string, range: NumberRange): number | undefined {
+  const text = locator.options.get(key);
+  if (text === undefined) return undefined;
+  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= range.smallest && value <= range.largest) return value;
+  const what = `is not a number from ${range.smallest} to ${range.largest}`;
+  throw wrongOption(locator, text, `${key} "${text}" ${what}`, `${key}=${range.example ?? 256}`);
+}
+
+/** What the letters after a size stand for; several multiply. */
+const MULTIPLIERS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
+
+/**
+ * A number of bytes as in C (`4096`, `0x1000`, `010000`), which letters multiply (`4M`, `4kk`), or `undefined` when the
+ * option is not there.
+ *
+ * @throws VdensError `ERR_LOCATOR` when the value is not a size from 1 to the largest
+ */
+export function sizeOption(locator: Locator, key: string, largest: number): number | undefined {
+  const text = locator.options.get(key);
+  if (text === undefined) return undefined;
+  const [, digits = '', letters = ''] = /^(0x[\da-f]+|0[0-7]*|[1-9]\d*)([kmgt]*)$/i.exec(text) ?? [];
+  const base = /^0\d/.test(digits) ? Number.parseInt(digits, 8) : Number(digits);
+  const value = [...letters.toLowerCase()].reduce((size, letter) => size * (MULTIPLIERS[letter] ?? 1), base);
+  if (value >= 1 && value <= largest) return value;
+  throw wrongOption(locator, text, `${key} "${text}" is not a size from 1 byte to ${largest}`, `${key}=4M`);
+}
+
+/**
+ * A value that may be anything but empty, or `undefined` when the option is not there.
+ *
+ * @throws VdensError `ERR_LOCATOR` when it is empty
+ */
+export function textOption(locator: Locator, key: string, example: string): string | undefined {
+  const text = locator.options.get(key);
+  if (text === '') throw wrongOption(locator, '', `the option "${key}" needs a value`, `${key}=${example}`);
+  return text;
+}
+
+/** `ERR_LOCATOR` about the value of an option, with one that would be right. */
+export function wrongOption(locator: Locator, value: string, problem: string, example: string): VdensError {
+  const right = SCHEMES.get(locator.scheme)?.style === 'slash' ? `/${example}` : `[${example}]`;
+  return wrongLocator(locator.text, `${problem}. Write, for example, ${right}`, value);
+}
+
+/** `ERR_LOCATOR` about a locator, on one line whatever is in it. */
+export function wrongLocator(text: string, message: string, value: string): VdensError {
+  return new VdensError('ERR_LOCATOR', printable(`${text}: ${message}`), { value });
+}
