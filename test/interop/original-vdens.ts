@@ -19,11 +19,19 @@ export interface NamespaceCommand {
   readonly command: readonly string[];
   /** Do not print `ready` when the interface is up. @defaultValue false */
   readonly isQuiet?: boolean;
+  /** Further steps of shell, before the interface comes up. @defaultValue none */
+  readonly setUp?: readonly string[];
 }
 
 /** The arguments that run the command in a namespace of its own, with lo and vde0 up and vde0 addressed. */
 export function inNamespace(what: NamespaceCommand): string[] {
-  const steps = ['set -e', 'ip link set lo up', 'ip link set vde0 up', 'ip addr add "$0" dev vde0 nodad'];
+  const steps = [
+    'set -e',
+    'ip link set lo up',
+    ...(what.setUp ?? []),
+    'ip link set vde0 up',
+    'ip addr add "$0" dev vde0 nodad',
+  ];
   if (what.isQuiet !== true) steps.push('echo ready');
   const script = [...steps, 'exec "$@"'].join('; ');
   return [what.vdens, ...(what.options ?? []), what.network, 'sh', '-c', script, what.address, ...what.command];
