@@ -8,7 +8,6 @@ import { accessSync, constants, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type CommandOptions, checkout, type Owner, original, spawnBackground } from '../test/interop/harness.ts';
-import type { Samples } from './row.ts';
 
 /** How much is measured, and what is taken for ours. */
 export interface BenchOptions {
@@ -18,6 +17,8 @@ export interface BenchOptions {
   readonly seconds: number;
   /** The `vdens` that is measured as ours. @defaultValue bin/vdens of this checkout */
   readonly vdens: string;
+  /** Names of the rows that are measured. */
+  readonly rows: readonly string[];
 }
 
 /** One row's workshop. `close()` ends everything that was started through it. */
@@ -54,27 +55,30 @@ export function createBench(options: BenchOptions, name: string, notes: string[]
   };
 }
 
+/** Takes one sample of a side. Undefined when the side cannot be measured here. */
+export type Sampler = (() => Promise<number>) | undefined;
+
 /**
- * Runs both sides `runs` times in turn, the first of a pair alternating. A side without a function has no samples; one
+ * Takes `runs` samples of each side in turn, in alternating order. A side without a sampler has no samples; one
  * that fails is noted and not tried again.
  */
-export async function interleave(
+export async function interleave<Side extends string>(
   bench: Bench,
   runs: number,
-  sides: { readonly [side in keyof Samples]?: (() => Promise<number>) | undefined },
-): Promise<Samples> {
-  const samples = { ours: [] as number[], original: [] as number[] };
-  const isBroken = { ours: false, original: false };
+  sides: Readonly<Record<Side, Sampler>>,
+): Promise<Record<Side, readonly number[]>> {
+  const names = Object.keys(sides) as Side[];
+  const samples = Object.fromEntries(names.map((side) => [side, []])) as unknown as Record<Side, number[]>;
+  const broken = new Set<Side>();
   for (let run = 0; run < runs; run += 1) {
-    const order = run % 2 === 0 ? (['original', 'ours'] as const) : (['ours', 'original'] as const);
-    for (const side of order) {
+    for (const side of run % 2 === 0 ? names.toReversed() : names) {
       const measure = sides[side];
-      if (measure === undefined || isBroken[side]) continue;
+      if (measure === undefined || broken.has(side)) continue;
       bench.progress(`${side}, run ${run + 1} of ${runs}`);
       try {
         samples[side].push(await measure());
       } catch (error) {
-        isBroken[side] = true;
+        broken.add(side);
         bench.note(`${side} failed: ${error instanceof Error ? error.message : error}`);
       }
     }
@@ -143,7 +147,7 @@ export async function readFrom<T>(
       if (isLast) await sleep(50); // What it printed last may still be on its way.
       const found = find(running.output());
       if (found !== undefined) return found;
-      if (isLast) throw new Error(`${argv.join(' ')}: no result. It printed: ${running.output().slice(-500)}`);
+      if (isLast) throw new Error(`no result: ${lastWords(argv, running.output())}`);
       await sleep(20);
     }
   } finally {
@@ -151,20 +155,31 @@ export async function readFrom<T>(
   }
 }
 
+/** What a program that failed printed last, or its name. */
+export function lastWords(argv: readonly string[], output: string): string {
+  return output.trim().split('\n').at(-1) || `${argv.join(' ')} printed nothing`;
+}
+
 /** The result in the output of `iperf3 --json`: what the receiver got, in Gbit/s. Undefined until it is complete. */
 export function findIperfResult(output: string): number | undefined {
-  const start = output.indexOf('{');
-  const end = output.lastIndexOf('\n}');
-  if (start === -1 || end === -1) return undefined;
-  const report = JSON.parse(output.slice(start, end + 2)) as IperfReport;
-  if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
-  const rate = report.end?.sum_received?.bits_per_second;
+  const rate = findIperfEnd(output)?.sum_received?.bits_per_second;
   return rate === undefined ? undefined : rate / 1e9;
 }
 
-interface IperfReport {
-  readonly error?: string;
-  readonly end?: { readonly sum_received?: { readonly bits_per_second?: number } };
+/** What iperf3 counted of a whole run, at the end of its report. */
+export interface IperfEnd {
+  readonly sum_sent?: { readonly seconds: number };
+  readonly sum_received?: { readonly bytes: number; readonly bits_per_second: number };
+}
+
+/** The end of the report in the output of `iperf3 --json`. Undefined until it is complete. */
+export function findIperfEnd(output: string): IperfEnd | undefined {
+  const start = output.indexOf('{');
+  const end = output.lastIndexOf('\n}');
+  if (start === -1 || end === -1) return undefined;
+  const report = JSON.parse(output.slice(start, end + 2)) as { readonly error?: string; readonly end?: IperfEnd };
+  if (report.error !== undefined) throw new Error(`iperf3: ${report.error}`);
+  return report.end;
 }
 
 /** Peak of the resident memory of a process so far, in MiB (`VmHWM` of proc(5)). */

@@ -22,7 +22,7 @@ export interface Row {
   /** What is measured, as the table says it. */
   readonly title: string;
   /** Unit of the samples. */
-  readonly unit: 'Gbit/s' | 'ms' | 's' | 'MiB' | 'µs';
+  readonly unit: 'Gbit/s' | 'ms' | 's' | 'MiB' | 'µs' | 'frames/s';
   readonly goal: Goal;
   /** Commands without which the counterpart cannot run. */
   readonly peers: readonly string[];

@@ -14,6 +14,9 @@ import { bigTable } from './rows/big-table.ts';
 import { manyMemory, manyPingEach, manySetUp, manySetUpEach } from './rows/many.ts';
 import { memory } from './rows/memory.ts';
 import { originalsOnPlug, originalsOnSwitch } from './rows/originals-on-ours.ts';
+import { overlayRoundTrip } from './rows/overlay-round-trip.ts';
+import { overlaySmall } from './rows/overlay-small.ts';
+import { overlayThroughput } from './rows/overlay-throughput.ts';
 import { ptp } from './rows/ptp.ts';
 import { ringFairness, ringTotal } from './rows/ring.ts';
 import { startUp } from './rows/start-up.ts';
@@ -21,6 +24,7 @@ import { switchOurs, switchOursRoundTrip, switchOursSockets, switchOursVeth } fr
 import { switchRoundTrip } from './rows/switch-round-trip.ts';
 import { switchThroughput } from './rows/switch-throughput.ts';
 import { tapToTap } from './rows/tap-to-tap.ts';
+import { udpLine } from './rows/udp-line.ts';
 import { formatTable, type MeasuredRow, toJson, writeBetweenMarkers } from './table.ts';
 
 const rows: readonly Row[] = [
@@ -33,6 +37,10 @@ const rows: readonly Row[] = [
   originalsOnSwitch,
   originalsOnPlug,
   ptp,
+  ...overlayThroughput,
+  overlaySmall,
+  overlayRoundTrip,
+  udpLine,
   ringTotal,
   ringFairness,
   bigTable,
@@ -69,7 +77,12 @@ async function main(): Promise<number> {
     values = readOptions();
     chosen = chooseRows(values.only ?? []);
     const vdens = values.ours ?? builtVdens;
-    options = { runs: toCount('--runs', values.runs), seconds: toCount('--seconds', values.seconds), vdens };
+    options = {
+      runs: toCount('--runs', values.runs),
+      seconds: toCount('--seconds', values.seconds),
+      vdens,
+      rows: chosen.map((row) => row.name),
+    };
   } catch (error) {
     console.error(`bench: ${(error as Error).message}. See: npm run bench -- --help`);
     return 2;

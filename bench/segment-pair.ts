@@ -10,9 +10,19 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeTemporaryDirectory, type Owner, original, spawnBackground, waitFor } from '../test/interop/harness.ts';
 import { startSwitch } from '../test/interop/original-switch.ts';
-import { inNamespace } from '../test/interop/original-vdens.ts';
+import { inNamespace, type NamespaceCommand } from '../test/interop/original-vdens.ts';
 import { startOurSwitch } from '../test/interop/our-switch.ts';
-import { type Bench, findIperfResult, iperfClient, iperfTimeoutMs, openSide, readFrom } from './harness.ts';
+import {
+  type Bench,
+  findIperfResult,
+  iperfClient,
+  iperfTimeoutMs,
+  lastWords,
+  openScope,
+  openSide,
+  readFrom,
+  type Sampler,
+} from './harness.ts';
 import { findMedianRoundTrip, PING_TIMEOUT_MS, pingCommand } from './ping.ts';
 
 /** A running pair: the server is there, a client comes for every run. */
@@ -23,56 +33,77 @@ export interface SegmentPair {
   read<T>(command: readonly string[], find: (output: string) => T | undefined, timeoutMs: number): Promise<T>;
 }
 
+/** One end of a pair: makes the arguments that run a command there, on the segment and with an address. */
+export type End = (command: readonly string[]) => string[];
+
 /** Who is on which segment. */
-export interface SegmentPairOptions {
-  readonly vdens: string;
-  /** The network of both ends, such as a directory or `switch://PATH`. */
-  readonly network: string;
+export interface PairEnds {
+  readonly server: End;
+  readonly client: End;
   /** Variables on top of the benchmark's environment, for both ends. */
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /** Address of the server of a pair. */
 export const SERVER = '10.98.0.2';
+/** Addresses of the ends, with prefix lengths. */
+export const END_ADDRESSES: { readonly client: string; readonly server: string } = {
+  client: '10.98.0.1/24',
+  server: `${SERVER}/24`,
+};
 
 /** Commands that a pair needs, besides `vdens`. */
 export const pairCommands: readonly string[] = ['ip', 'iperf3'];
 
-/** Starts the server's end. */
-export async function openPair(
-  bench: Bench,
-  { vdens, network, env = {} }: SegmentPairOptions,
-  owner: Owner = bench,
-): Promise<SegmentPair> {
-  const command = ['iperf3', '--server', '--forceflush'];
-  const address = `${SERVER}/24`;
-  const server = await spawnBackground(owner, inNamespace({ vdens, network, address, command, isQuiet: true }), {
-    env,
-  });
-  await server.waitForOutput(/Server listening/);
+/** An end that is a `vdens`. */
+export function vdensEnd(what: Omit<NamespaceCommand, 'command' | 'isQuiet'>): End {
+  return (command) => inNamespace({ ...what, command, isQuiet: true });
+}
+
+/** Two of the same `vdens` on one network, such as a directory or `switch://PATH`. */
+export function twoOf(vdens: string, network: string): PairEnds {
   return {
-    serverPid: server.pid,
-    read: async (command, find, timeoutMs) => {
-      const argv = inNamespace({ vdens, network, address: '10.98.0.1/24', command, isQuiet: true });
-      return await readFrom(bench, argv, find, timeoutMs, { env });
-    },
+    server: vdensEnd({ vdens, network, address: END_ADDRESSES.server }),
+    client: vdensEnd({ vdens, network, address: END_ADDRESSES.client }),
   };
 }
 
-/** What makes a pair, for the two sides of a row. */
-export type PairOpener = () => Promise<SegmentPair>;
+/** Starts the server's end. */
+export async function openPair(
+  bench: Bench,
+  { server, client, env = {} }: PairEnds,
+  owner: Owner,
+): Promise<SegmentPair> {
+  const argv = server(['iperf3', '--server', '--forceflush']);
+  const serving = await spawnBackground(owner, argv, { env });
+  await waitFor(
+    () => {
+      if (serving.hasExited()) throw new Error(lastWords(argv, serving.output()));
+      return serving.output().includes('Server listening');
+    },
+    10_000,
+    'the server of a pair',
+  );
+  return {
+    serverPid: serving.pid,
+    read: async (command, find, timeoutMs) => await readFrom(bench, client(command), find, timeoutMs, { env }),
+  };
+}
+
+/** Makes a pair, for a side of a row; it is gone when the owner is over. */
+export type PairOpener = (owner: Owner) => Promise<SegmentPair>;
 
 /** Two of ours on one `switch://`, which the pair's server serves. Undefined when `vdens` is not built. */
 export function oursOnSwitch(bench: Bench, env: Readonly<Record<string, string>> = {}): PairOpener | undefined {
   const vdens = bench.oursVdens;
   if (!isPossible(vdens)) return undefined;
-  return () => openPair(bench, { vdens, network: `switch://${freshPath(bench)}`, env });
+  return (owner) => openPair(bench, { ...twoOf(vdens, `switch://${freshPath(owner)}`), env }, owner);
 }
 
 /** Two on an original `vde_switch` of their own. Undefined when `vdens` or the switch is not there. */
 export function onVdeSwitch(bench: Bench, vdens: string | undefined): PairOpener | undefined {
   if (!isPossible(vdens, 'vde_switch')) return undefined;
-  return async () => await openPair(bench, { vdens, network: (await startSwitch(bench)).path });
+  return async (owner) => await openPair(bench, twoOf(vdens, (await startSwitch(owner)).path), owner);
 }
 
 /** Two originals on the original `switch://` plug, which a program of its own serves. */
@@ -80,11 +111,11 @@ export function originalsOnSwitchPlug(bench: Bench): PairOpener | undefined {
   const vdens = bench.originalVdens;
   const plug = original('vde_plug');
   if (!isPossible(vdens, 'vde_plug') || plug === undefined) return undefined;
-  return async () => {
-    const path = freshPath(bench);
-    await spawnBackground(bench, [plug, 'null://', `switch://${path}`]);
+  return async (owner) => {
+    const path = freshPath(owner);
+    await spawnBackground(owner, [plug, 'null://', `switch://${path}`]);
     await waitFor(() => existsSync(join(path, 'ctl')), 5000, 'the socket of the original switch://');
-    return await openPair(bench, { vdens, network: path });
+    return await openPair(bench, twoOf(vdens, path), owner);
   };
 }
 
@@ -93,31 +124,64 @@ export function originalsOnOurs(bench: Bench): PairOpener | undefined {
   const vdens = bench.originalVdens;
   const serving = bench.oursVdens;
   if (!isPossible(vdens) || serving === undefined) return undefined;
-  return async () => {
-    const { path } = await startOurSwitch(bench, { vdens: serving });
-    return await openPair(bench, { vdens, network: path });
+  return async (owner) => {
+    const { path } = await startOurSwitch(owner, { vdens: serving });
+    return await openPair(bench, twoOf(vdens, path), owner);
   };
 }
 
-/** Opens a pair and answers the measurement of its TCP throughput, in Gbit/s; undefined when there is no pair. */
-export async function throughputOf(
-  bench: Bench,
-  side: string,
-  open: PairOpener | undefined,
-): Promise<(() => Promise<number>) | undefined> {
-  const pair = open === undefined ? undefined : await openSide(bench, side, open);
-  if (pair === undefined) return undefined;
-  return () => pair.read(iperfClient(bench, SERVER), findIperfResult, iperfTimeoutMs(bench));
+/** What is measured of a pair: a command at the client's end, and the figure in its output. */
+export interface Reading {
+  readonly command: readonly string[];
+  readonly find: (output: string) => number | undefined;
+  readonly timeoutMs: number;
 }
 
-/** As {@link throughputOf}, for the median round trip of many pings, in milliseconds. */
-export async function roundTripOf(
+/** TCP throughput, in Gbit/s. */
+export function throughput(bench: Bench): Reading {
+  return { command: iperfClient(bench, SERVER), find: findIperfResult, timeoutMs: iperfTimeoutMs(bench) };
+}
+
+/** The median round trip of many pings, in milliseconds. */
+export const roundTrip: Reading = {
+  command: pingCommand(SERVER),
+  find: findMedianRoundTrip,
+  timeoutMs: PING_TIMEOUT_MS,
+};
+
+/** Opens a pair and answers what takes its samples; undefined when there is no pair. */
+export async function samplerOf(
   bench: Bench,
   side: string,
   open: PairOpener | undefined,
-): Promise<(() => Promise<number>) | undefined> {
-  const pair = open === undefined ? undefined : await openSide(bench, side, open);
-  return pair && (() => pair.read(pingCommand(SERVER), findMedianRoundTrip, PING_TIMEOUT_MS));
+  { command, find, timeoutMs }: Reading,
+): Promise<Sampler> {
+  const pair = open === undefined ? undefined : await openSide(bench, side, () => open(bench));
+  return pair && (() => pair.read(command, find, timeoutMs));
+}
+
+/** As {@link samplerOf}, with a new pair for every sample. */
+export function freshSamplerOf(
+  bench: Bench,
+  open: PairOpener | undefined,
+  { command, find, timeoutMs }: Reading,
+): Sampler {
+  if (open === undefined) return undefined;
+  return async () => {
+    await using run = openScope(bench);
+    const pair = await open(run);
+    return await pair.read(command, find, timeoutMs);
+  };
+}
+
+/** As {@link samplerOf}, of {@link throughput}. */
+export async function throughputOf(bench: Bench, side: string, open: PairOpener | undefined): Promise<Sampler> {
+  return await samplerOf(bench, side, open, throughput(bench));
+}
+
+/** As {@link samplerOf}, of {@link roundTrip}. */
+export async function roundTripOf(bench: Bench, side: string, open: PairOpener | undefined): Promise<Sampler> {
+  return await samplerOf(bench, side, open, roundTrip);
 }
 
 /** A path where a segment may be made. */

@@ -17,7 +17,7 @@ export const memory: Row = {
 
 /** The peak of the server's `vdens` after it has received and sent for some seconds each. No sample if it fails. */
 async function peak(bench: Bench, side: string, open: PairOpener | undefined): Promise<number[]> {
-  const pair = open === undefined ? undefined : await openSide(bench, side, open);
+  const pair = open === undefined ? undefined : await openSide(bench, side, () => open(bench));
   if (pair === undefined) return [];
   bench.progress(side);
   try {

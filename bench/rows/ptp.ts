@@ -1,7 +1,16 @@
 /** TCP throughput between two `vdens` on `ptp://`, with nothing between them. */
-import { type Bench, findIperfResult, interleave, iperfClient, iperfTimeoutMs, openScope } from '../harness.ts';
+import { type Bench, interleave, type Sampler } from '../harness.ts';
 import { type Row, ratioAtLeast } from '../row.ts';
-import { freshPath, isPossible, openPair, pairCommands, SERVER } from '../segment-pair.ts';
+import {
+  freshPath,
+  freshSamplerOf,
+  isPossible,
+  openPair,
+  type PairOpener,
+  pairCommands,
+  throughput,
+  twoOf,
+} from '../segment-pair.ts';
 
 export const ptp: Row = {
   name: 'ptp',
@@ -11,17 +20,14 @@ export const ptp: Row = {
   peers: ['vdens', ...pairCommands],
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
-      ours: throughput(bench, bench.oursVdens),
-      original: throughput(bench, bench.originalVdens),
+      ours: freshPairs(bench, bench.oursVdens),
+      original: freshPairs(bench, bench.originalVdens),
     }),
 };
 
 /** A new pair for every run: the original's first end takes no second peer after the one that it had. */
-function throughput(bench: Bench, vdens: string | undefined): (() => Promise<number>) | undefined {
+function freshPairs(bench: Bench, vdens: string | undefined): Sampler {
   if (!isPossible(vdens)) return undefined;
-  return async () => {
-    await using run = openScope(bench);
-    const pair = await openPair(bench, { vdens, network: `ptp://${freshPath(run)}` }, run);
-    return await pair.read(iperfClient(bench, SERVER), findIperfResult, iperfTimeoutMs(bench));
-  };
+  const open: PairOpener = (owner) => openPair(bench, twoOf(vdens, `ptp://${freshPath(owner)}`), owner);
+  return freshSamplerOf(bench, open, throughput(bench));
 }
