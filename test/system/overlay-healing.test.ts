@@ -1,0 +1,442 @@
+/**
+ * Networks over UDP when hosts, interfaces, addresses, names and peers change, when somebody forges packets, and when
+ * frames are too long: on test hosts, most of it with real `vdens`.
+ */
+import assert from 'node:assert/strict';
+import { renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Lab, type LabHost } from '../fixtures/lab.ts';
+import { type CapturedPacket, udpPort } from '../fixtures/lab-capture.ts';
+import type { LanHost } from '../fixtures/lan-host.ts';
+import {
+  BROADCAST,
+  broadcasts,
+  FrameStation,
+  frameOf,
+  mac,
+  onceEach,
+  textOf,
+  vxlanHeader,
+  vxlanPacket,
+} from '../fixtures/overlay-frames.ts';
+import { dropsOf, everyonePingsEveryone, requireScheme, startStation } from '../fixtures/overlay-station.ts';
+import { makeTemporaryDirectory, type Owner, requireCommands, waitFor } from '../interop/harness.ts';
+
+const LIMIT = { timeout: 90_000 };
+const VXVDE_PORT = 14789;
+const GROUP = '239.0.0.1';
+/** How long a change of the underlay may take to be noticed. */
+const HEALING_MS = 5000;
+/** Names are looked up every 10 s. */
+const NAMES_MS = 20_000;
+const MOVING_MAC = '02:fe:00:00:00:77';
+
+/** A station of ours; its inner addresses end in `number`. */
+async function station(
+  t: Owner,
+  host: LabHost,
+  network: string,
+  number: number = host.number,
+  options: readonly string[] = [],
+): Promise<LanHost> {
+  const address = `10.1.1.${number}/24,fd01::${number}/64`;
+  return await startStation(t, { program: 'ours', host, network, address, options });
+}
+
+const groupNetworks = ['vxvde://', 'vxvde:///v6', 'vxvde:///if=eth0', 'vxvde:///v6/if=eth0', 'vxlan://', 'vxlan:///v6'];
+
+for (const network of groupNetworks) {
+  test(`${network}: a host is unplugged and comes back`, LIMIT, async (t) => {
+    if (!requireCommands(t, 'ip', 'ping')) return;
+    if (!requireScheme(t, network.slice(0, 5))) return;
+    const lab = await Lab.start(t, { hosts: 2 });
+    const [a, b] = [await station(t, lab.host(1), network), await station(t, lab.host(2), network)];
+    await a.ping('10.1.1.2');
+    await lab.host(2).unplug();
+    assert.match(await a.tell('ping -c 1 -W 0.3 10.1.1.2'), / 0 received/);
+    await sleep(500);
+    await lab.host(2).plug();
+    await a.waitForPing('10.1.1.2', HEALING_MS);
+    await b.waitForPing('10.1.1.1', HEALING_MS);
+    await a.ping('fd01::2');
+  });
+
+  test(`${network}: an interface is deleted, and a new one of its name joins the group`, LIMIT, async (t) => {
+    if (!requireCommands(t, 'ip')) return;
+    if (!requireScheme(t, network.slice(0, 5))) return;
+    const lab = await Lab.start(t, { hosts: 2 });
+    const a = await FrameStation.start(t, 'ours', lab.host(1), network);
+    const b = await FrameStation.start(t, 'ours', lab.host(2), network);
+    assert.deepEqual(await broadcasts({ a, b }), onceEach(['a', 'b']));
+    for (let turn = 1; turn <= 2; turn++) {
+      await lab.host(2).removeInterface();
+      const says = (pattern: RegExp) => (): boolean => (b.client.errors().match(pattern)?.length ?? 0) >= turn;
+      await waitFor(says(/^down: [^\n]+$/gm), HEALING_MS, 'that it is down');
+      await lab.host(2).addInterface();
+      await waitFor(says(/^up$/gm), HEALING_MS, 'that it is up');
+      const [there, back] = [`there ${turn}`, `back ${turn}`];
+      const arrives = (from: FrameStation, to: FrameStation, text: string) => (): boolean => {
+        from.send(frameOf(BROADCAST, mac(1), text));
+        return to.texts().includes(text);
+      };
+      await waitFor(arrives(a, b, there), HEALING_MS, 'a broadcast at the host whose interface is new');
+      await waitFor(arrives(b, a, back), HEALING_MS, 'a broadcast of the host whose interface is new');
+    }
+  });
+}
+
+for (const network of ['vxvde://', 'vxlan://']) {
+  test(`${network}: the address of a host changes`, LIMIT, async (t) => {
+    if (!requireCommands(t, 'ip', 'ping')) return;
+    if (!requireScheme(t, network.slice(0, 5))) return;
+    const lab = await Lab.start(t, { hosts: 2 });
+    const capture = await lab.capture(udpPort(network === 'vxvde://' ? VXVDE_PORT : 4789));
+    const [a, b] = [await station(t, lab.host(1), network), await station(t, lab.host(2), network)];
+    await a.ping('10.1.1.2');
+    await lab
+      .host(2)
+      .must(
+        'ip -4 address flush dev eth0; sleep 0.3; ip address add 10.99.0.222/24 dev eth0; ip route add 224.0.0.0/4 dev eth0',
+      );
+    // Whoever moved speaks first, and is found at its new address by that alone.
+    await b.waitForPing('10.1.1.1', HEALING_MS);
+    await a.ping('10.1.1.2');
+    await b.tell('ping -c 1 -W 0.2 10.1.1.99');
+    const isFromThere = ({ source, destination }: CapturedPacket): boolean =>
+      source === '10.99.0.222' && destination === GROUP;
+    await capture.waitFor(isFromThere, 'a broadcast from the new address');
+  });
+}
+
+for (const network of ['vxvde://', 'vxlan://']) {
+  test(`${network}: a namespace moves to another host, and is reached there at once`, LIMIT, async (t) => {
+    if (!requireCommands(t, 'ip', 'ping')) return;
+    if (!requireScheme(t, network.slice(0, 5))) return;
+    const lab = await Lab.start(t, { hosts: 3 });
+    const a = await station(t, lab.host(1), network);
+    const move = async (host: LabHost): Promise<LanHost> => await station(t, host, network, 9, ['--mac', MOVING_MAC]);
+    let moving = await move(lab.host(2));
+    await a.ping('10.1.1.9');
+    for (const number of [3, 2, 3]) {
+      // Killed: it does not say that it leaves.
+      moving.run.kill('SIGKILL');
+      await moving.run.waitForExit();
+      moving = await move(lab.host(number));
+      await moving.tell('ping -c 1 -W 0.3 10.1.1.99');
+      await a.ping('10.1.1.9');
+    }
+  });
+}
+
+for (const program of ['ours', 'original'] as const) {
+  test(`${program}: a MAC address that moves is sent to where it was heard last`, LIMIT, async (t) => {
+    if (!requireCommands(t, 'vde_plug', 'ip')) return;
+    if (!requireScheme(t, 'vxvde', [program])) return;
+    const lab = await Lab.start(t, { hosts: 3 });
+    const capture = await lab.capture();
+    const a = await FrameStation.start(t, program, lab.host(1), 'vxvde://');
+    const others = [
+      await FrameStation.start(t, 'original', lab.host(2), 'vxvde://'),
+      await FrameStation.start(t, 'original', lab.host(3), 'vxvde://'),
+    ];
+    for (let turn = 0; turn < 10; turn++) {
+      const number = turn % 2;
+      others[number]?.send(frameOf(BROADCAST, mac(77), `here ${turn}`));
+      await a.waitForText(`here ${turn}`);
+      a.send(frameOf(mac(77), mac(1), `to you ${turn}`));
+      const packet = await capture.waitFor(
+        ({ payload }) => textOf(payload.subarray(8)) === `to you ${turn}`,
+        `frame ${turn}`,
+      );
+      assert.equal(packet.destination, lab.v4(number + 2));
+      await others[number]?.waitForText(`to you ${turn}`);
+    }
+  });
+}
+
+for (const { scheme, family } of [
+  { scheme: 'vxvde', family: 'v4' },
+  { scheme: 'vxvde', family: 'v6' },
+  { scheme: 'vxlan', family: 'v4' },
+  { scheme: 'vxlan', family: 'v6' },
+] as const) {
+  test(`${scheme}, ${family}: a full mesh by peers has no loops, and needs no multicast`, LIMIT, async (t) => {
+    if (!requireCommands(t, 'ip', 'ping')) return;
+    if (!requireScheme(t, scheme)) return;
+    const lab = await Lab.start(t, { hosts: 3, multicast: false });
+    // One's own address is among them: one list serves all.
+    const network = [`${scheme}://`, ...lab.hosts.map((host) => `peer=${host[family]}`)].join('/');
+    const capture = await lab.capture(({ payload }) => textOf(payload.subarray(8)) !== undefined);
+    const [a, b, c] = [
+      await FrameStation.start(t, 'ours', lab.host(1), network),
+      await FrameStation.start(t, 'ours', lab.host(2), network),
+      await FrameStation.start(t, 'ours', lab.host(3), network),
+    ];
+    assert.deepEqual(await broadcasts({ a, b, c }), onceEach(['a', 'b', 'c']));
+    const copies = (await capture.settled()).map(({ source, destination }) => `${source} ${destination}`);
+    const wanted = lab.hosts.flatMap((from) =>
+      lab.hosts.filter((to) => to !== from).map((to) => `${from[family]} ${to[family]}`),
+    );
+    assert.deepEqual(copies.sort(), wanted.sort(), 'one copy for each of the others');
+    a.send(frameOf(mac(2), mac(1), 'for b'));
+    await b.waitForText('for b');
+    await sleep(200);
+    assert.ok(!c.texts().includes('for b'));
+    await Promise.all([a, b, c].map((frames) => frames.leave()));
+    const stations = await Promise.all(lab.hosts.map((host) => station(t, host, network)));
+    await everyonePingsEveryone(
+      stations.map((one, index) => ({
+        name: `host ${index + 1}`,
+        station: one,
+        addresses: [`10.1.1.${index + 1}`, `fd01::${index + 1}`],
+      })),
+    );
+  });
+}
+
+test('A group and peers: both are reached, each once', LIMIT, async (t) => {
+  if (!requireCommands(t, 'vde_plug', 'ip')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const lab = await Lab.start(t, { hosts: 3 });
+  // The third hears no multicast.
+  const a = await FrameStation.start(t, 'ours', lab.host(1), `vxvde://${GROUP}/peer=${lab.v4(3)}`);
+  const stations = {
+    a,
+    b: await FrameStation.start(t, 'original', lab.host(2), 'vxvde://'),
+  };
+  assert.deepEqual(await broadcasts(stations), onceEach(['a', 'b']));
+  const hand = await lab.host(3).openUdp(lab.v4(3), VXVDE_PORT);
+  a.send(frameOf(BROADCAST, mac(1), 'to all'));
+  const datagram = await hand.waitFor(({ payload }) => textOf(payload.subarray(8)) === 'to all', 'the copy of a peer');
+  assert.deepEqual(datagram.payload.subarray(0, 8), vxlanHeader(1));
+  await stations.b.waitForText('to all');
+});
+
+test('Peers by name are found where their names move to', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const lab = await Lab.start(t, { hosts: 3, multicast: false });
+  const far = { network: `vxvde:///peer=${lab.v4(1)}`, number: 9 };
+  lab.host(1).setNames({ 'far.lan.test': lab.v4(2) });
+  const a = await station(t, lab.host(1), 'vxvde:///peer=far.lan.test');
+  const before = await station(t, lab.host(2), far.network, far.number);
+  await a.ping('10.1.1.9');
+  before.run.kill('SIGKILL');
+  await before.run.waitForExit();
+  // A name of two addresses stands for both.
+  lab.host(1).setNames({ 'far.lan.test': [lab.v4(2), lab.v4(3)] });
+  await station(t, lab.host(3), far.network, far.number);
+  // Its neighbour entry would ask a single host; what is for all is asked of all peers.
+  const reaches = async (): Promise<boolean> => {
+    await a.tell('ip neigh flush dev vde0');
+    return / 1 received/.test(await a.tell('ping -c 1 -W 0.3 10.1.1.9'));
+  };
+  await waitFor(reaches, NAMES_MS, 'the peer under its new address');
+});
+
+test('A name that nobody knows is no end, and comes to be known', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const lab = await Lab.start(t, { hosts: 2, multicast: false });
+  const a = await station(t, lab.host(1), 'vxvde:///peer=far.lan.test');
+  await a.run.waitForOutput(/^vdens: [^\n]*far\.lan\.test[^\n]*$/m);
+  await station(t, lab.host(2), 'vxvde:///peer=10.99.0.1');
+  lab.host(1).setNames({ 'far.lan.test': lab.v4(2) });
+  await a.waitForPing('10.1.1.2', NAMES_MS);
+  assert.equal(a.run.output().match(/^vdens: [^\n]*far\.lan\.test/gm)?.length, 1, 'said once');
+});
+
+test('A file of peers is read again when it changes', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const lab = await Lab.start(t, { hosts: 3, multicast: false });
+  const file = join(makeTemporaryDirectory(t), 'lan.peers');
+  writeFileSync(file, `# the LAN\n${lab.v4(1)}\n`);
+  const capture = await lab.capture(({ source, payload }) => source === lab.v4(1) && payload.length > 8);
+  const a = await FrameStation.start(t, 'ours', lab.host(1), `vxvde:///peers='${file}'`);
+  const b = await FrameStation.start(t, 'ours', lab.host(2), `vxvde:///peer=${lab.v4(1)}`);
+  const c = await FrameStation.start(t, 'ours', lab.host(3), `vxvde:///peer=${lab.v4(1)}`);
+  let count = 0;
+  const reached = async (...by: readonly FrameStation[]): Promise<void> => {
+    const arrives = async (): Promise<boolean> => {
+      const text = `number ${++count}`;
+      a.send(frameOf(BROADCAST, mac(1), text));
+      await sleep(100);
+      return [b, c].every((other) => other.texts().includes(text) === by.includes(other));
+    };
+    await waitFor(arrives, HEALING_MS, `${by.length} peers to be reached`);
+  };
+  await reached();
+  assert.deepEqual(await capture.settled(), [], 'with nobody else in the list, nothing is sent');
+  writeFileSync(file, `${lab.v4(1)}\n${lab.v4(2)} # the second\r\n\n`);
+  await reached(b);
+  // As editors do it: a new file takes the place of the old.
+  writeFileSync(`${file}.new`, `${lab.v4(3)}:${VXVDE_PORT}\n${lab.v4(2)}\n`);
+  renameSync(`${file}.new`, file);
+  await reached(b, c);
+  writeFileSync(file, `${lab.v4(3)}\n`);
+  await reached(c);
+  writeFileSync(file, `${lab.v4(3)}\nnot a peer!\n`);
+  await waitFor(() => /^trouble: [^\n]*line 2: [^\n]*$/m.test(a.client.errors()), HEALING_MS, 'the line that is wrong');
+  await reached(c);
+});
+
+test('10,000 forged senders neither fill the memory nor stop the traffic', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const FORGED = 10_000;
+  const lab = await Lab.start(t, { hosts: 3 });
+  const a = await FrameStation.start(t, 'ours', lab.host(1), 'vxvde://');
+  const [b, c] = [await station(t, lab.host(1), 'vxvde://', 21), await station(t, lab.host(2), 'vxvde://', 22)];
+  await b.ping('10.1.1.22');
+  const hand = await lab.host(3).openUdp(lab.v4(3));
+  const packets = Array.from({ length: FORGED }, (_, index) =>
+    vxlanPacket(1, frameOf(BROADCAST, mac(1000 + index), 'forged')),
+  );
+  const pings = c.tell('ping -c 20 -i 0.05 -W 2 10.1.1.21');
+  for (let first = 0; first < FORGED; first += 500)
+    await hand.send(GROUP, VXVDE_PORT, ...packets.slice(first, first + 500));
+  assert.match(await pings, / 20 received/, 'meanwhile');
+  await b.ping('10.1.1.22');
+  await c.ping('fd01::21');
+  // Whom it remembers, it sends to directly.
+  const capture = await lab.host(1).capture(({ destination }) => destination === lab.v4(3));
+  for (let first = 0; first < FORGED; first += 500) {
+    const some = Array.from({ length: 500 }, (_, index) =>
+      frameOf(mac(1000 + first + index), mac(1), 'to a forged one'),
+    );
+    a.send(...some);
+    await sleep(50);
+  }
+  const known = (await capture.settled(1000)).length;
+  assert.ok(known > 0, 'some are remembered');
+  assert.ok(known <= 1024, `${known} are remembered`);
+});
+
+test('What is not for us is not let in, and counted by reason', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const lab = await Lab.start(t, { hosts: 2 });
+  const a = await station(t, lab.host(1), 'vxvde:///vni=7');
+  await a.tell('ping -c 1 -W 0.3 10.1.1.99');
+  await waitFor(async () => ((await dropsOf(a, 'vxvde'))['in echo'] ?? 0) > 0, 5000, 'its own multicast');
+  const quiet = async (): Promise<number> => (await a.kernelCounters()).out.frames;
+  const before = await quiet();
+  const hand = await lab.host(2).openUdp(lab.v4(2));
+  const frame = frameOf(BROADCAST, mac(5), 'forged');
+  const reserved = vxlanPacket(7, frame);
+  reserved[7] = 1;
+  const send = async (count: number, packet: Buffer): Promise<void> =>
+    await hand.send(GROUP, VXVDE_PORT, ...Array.from({ length: count }, () => packet));
+  await send(3, vxlanPacket(8, frame));
+  await send(4, vxlanPacket(7, frame, 0x88));
+  await send(5, reserved);
+  await send(6, Buffer.alloc(5));
+  await send(7, vxlanPacket(7, frame.subarray(0, 14)));
+  await send(20, Buffer.alloc(0));
+  const wanted = { 'in foreign-vni': 3, 'in bad-header': 4 + 5, 'in too-short': 6 + 7 + 20 };
+  const counted = async (): Promise<boolean> => {
+    const drops = await dropsOf(a, 'vxvde');
+    return Object.entries(wanted).every(([reason, count]) => drops[reason] === count);
+  };
+  await waitFor(counted, 5000, 'the counters').catch(async (error: Error) => {
+    throw new Error(`${error.message}: ${JSON.stringify(await dropsOf(a, 'vxvde'))}`);
+  });
+  assert.ok((await quiet()) - before < 10, 'none of it came in');
+  // A good one does.
+  await send(20, vxlanPacket(7, frame));
+  await waitFor(async () => (await quiet()) - before >= 20, 5000, 'twenty good ones');
+  assert.deepEqual(
+    Object.fromEntries(Object.entries(await dropsOf(a, 'vxvde')).filter(([key]) => key in wanted)),
+    wanted,
+  );
+});
+
+for (const [mtu, network, options, expected] of [
+  [1500, 'vxvde://', [], 1450],
+  [1500, 'vxvde:///v6', [], 1430],
+  [1400, 'vxvde://', [], 1350],
+  [1500, 'vxvde:///peer=10.99.0.2', [], 1450],
+  [1500, 'vxvde:///peer=fd99::2', [], 1430],
+  [1500, 'vxvde://', ['--mtu', '1300'], 1300],
+  [1500, 'vxvde://', ['--mtu', '1500'], 1500],
+  [9000, 'vxvde://', [], 8950],
+  [1500, 'vxlan://', [], 1450],
+  [1500, 'vxlan:///v6', [], 1430],
+  [1400, 'vxlan:///v6', [], 1330],
+  [1500, 'vxlan:///peer=10.99.0.2/peer=10.99.0.3', [], 1450],
+  [1500, 'udp://5000->10.99.0.2:5000', [], 1458],
+  [1500, 'udp://5000->fd99::2:5000', [], 1438],
+  [1400, 'udp://5000->10.99.0.2:5000', ['--mtu', '1400'], 1400],
+] as const) {
+  const [scheme = ''] = network.split(':');
+  test(`${network} ${options.join(' ')} on an underlay of ${mtu}: the MTU is ${expected}`, LIMIT, async (t) => {
+    if (!requireCommands(t, 'ip', 'ping')) return;
+    if (!requireScheme(t, scheme)) return;
+    const lab = await Lab.start(t, { hosts: 2, mtu });
+    const a = await station(t, lab.host(1), network, 1, options);
+    assert.match(await a.tell('ip link show vde0'), new RegExp(` mtu ${expected} `));
+    if (options.length > 0 || !network.endsWith('//')) return;
+    // It is right: the largest packet that fits it is not cut to pieces, in either direction.
+    const capture = await lab.capture(({ isFragment }) => isFragment);
+    await station(t, lab.host(2), network);
+    await a.ping('10.1.1.2', `-M do -s ${expected - 28}`);
+    assert.deepEqual(await capture.settled(), []);
+  });
+}
+
+test('A frame too long for the path arrives in fragments, which is said once', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const lab = await Lab.start(t, { hosts: 2 });
+  const capture = await lab.capture(({ isFragment }) => isFragment);
+  for (const network of ['vxvde://', 'vxvde:///v6']) {
+    const a = await station(t, lab.host(1), network, 1, ['--mtu', '1500']);
+    const b = await station(t, lab.host(2), network, 2, ['--mtu', '1500']);
+    const before = capture.packets().length;
+    await a.ping('10.1.1.2', '-M do -s 1472');
+    await a.ping('10.1.1.2', '-M do -s 1472');
+    assert.ok((await capture.settled()).length - before >= 24, 'two fragments for each of twelve packets');
+    const said = a.run.output().match(/^vdens: [^\n]*(MTU|fragment|too (long|large|big))[^\n]*$/gim) ?? [];
+    assert.equal(said.length, 1, a.run.output());
+    for (const one of [a, b]) {
+      one.run.endInput();
+      await one.run.waitForExit();
+    }
+  }
+});
+
+test('The path becomes narrower than it was: nothing is lost', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const lab = await Lab.start(t, { hosts: 2 });
+  const [a, b] = [await station(t, lab.host(1), 'vxvde://'), await station(t, lab.host(2), 'vxvde://')];
+  await a.ping('10.1.1.2', '-M do -s 1422');
+  for (const host of lab.hosts) await host.must('ip link set eth0 mtu 1400');
+  await a.ping('10.1.1.2', '-M do -s 1422');
+  await b.ping('10.1.1.1', '-M do -s 1422');
+});
+
+test('A transfer is right, between two, and with forged and foreign packets beside it', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  if (!requireScheme(t, 'vxvde')) return;
+  const lab = await Lab.start(t, { hosts: 3 });
+  const [a, b] = [await station(t, lab.host(1), 'vxvde://'), await station(t, lab.host(2), 'vxvde://')];
+  await b.receiveTransfer(7000);
+  const hand = await lab.host(3).openUdp(lab.v4(3));
+  const transfer = a.sendTransfer('10.1.1.2', 7000, 50_000_000);
+  for (let turn = 0; turn < 20; turn++) {
+    const frame = frameOf(BROADCAST, mac(turn), 'forged', 60 + turn * 61);
+    await hand.send(
+      GROUP,
+      VXVDE_PORT,
+      vxlanPacket(1, frame),
+      vxlanPacket(2, frame),
+      Buffer.alloc(turn),
+      vxlanHeader(1),
+    );
+  }
+  await transfer;
+});
