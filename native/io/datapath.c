@@ -12,6 +12,8 @@
 #include "hot.h"
 
 #define MAX_EVENTS 64
+/* A member has one at most, an underlay two. */
+#define MAX_WATCHES (2 * MAX_MEMBERS)
 /* The token of the eventfd that wakes the thread. */
 #define KICK UINT64_MAX
 
@@ -20,6 +22,10 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_mutex_t turn = PTHREAD_MUTEX_INITIALIZER;
 static struct member *members[MAX_MEMBERS];
 static uint32_t member_places; /* how many places of `members` were ever in use */
+static struct watch *watches[MAX_WATCHES];
+static uint32_t watch_places; /* how many places of `watches` were ever in use */
+static uint32_t free_places[MAX_WATCHES]; /* those of them that are not now */
+static uint32_t free_count;
 static uint32_t generations;
 static uint32_t serials;
 static struct receive_room room;
@@ -53,12 +59,6 @@ HOT struct member *datapath_member_of(uint32_t token)
 	return member != NULL && member->token == token ? member : NULL;
 }
 
-/* Which member an event is about; the generation tells it from one that had its number. */
-static uint64_t token_of(const struct member *member)
-{
-	return (uint64_t)member->generation << 32 | member->id;
-}
-
 int datapath_enter(struct member *member)
 {
 	uint32_t id = 0;
@@ -79,31 +79,47 @@ int datapath_enter(struct member *member)
 
 void datapath_leave(struct member *member)
 {
-	datapath_unwatch(member);
 	members[member->id] = NULL;
 }
 
-HOT int datapath_watch(struct member *member, uint32_t events)
+static bool find_place(struct watch *watch)
 {
+	if (free_count == 0 && watch_places == MAX_WATCHES)
+		return false;
+	watch->place = free_count > 0 ? free_places[--free_count] : watch_places++;
 	/* What the thread was told of a descriptor that was here before is not about this one. */
-	if (!member->is_watched)
-		member->generation = ++generations;
-	struct epoll_event event = { .events = events, .data.u64 = token_of(member) };
-	const int operation = member->is_watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+	watch->generation = ++generations;
+	return true;
+}
 
-	if (epoll_ctl(epoll, operation, member->port.fd, &event) != 0)
+HOT int datapath_watch(struct watch *watch, uint32_t events)
+{
+	const int operation = watch->is_active ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (!watch->is_active && !find_place(watch))
+		return ENOSPC;
+	struct epoll_event event = { .events = events,
+				     .data.u64 = (uint64_t)watch->generation << 32 | watch->place };
+	if (epoll_ctl(epoll, operation, watch->fd, &event) != 0) {
+		if (!watch->is_active)
+			free_places[free_count++] = watch->place;
 		return errno;
-	member->is_watched = true;
-	member->events = events;
+	}
+	watches[watch->place] = watch;
+	watch->is_active = true;
+	watch->events = events;
 	return 0;
 }
 
-void datapath_unwatch(struct member *member)
+void datapath_unwatch(struct watch *watch)
 {
-	if (member->is_watched)
-		epoll_ctl(epoll, EPOLL_CTL_DEL, member->port.fd, NULL);
-	member->is_watched = false;
-	member->events = 0;
+	if (!watch->is_active)
+		return;
+	epoll_ctl(epoll, EPOLL_CTL_DEL, watch->fd, NULL);
+	watches[watch->place] = NULL;
+	free_places[free_count++] = watch->place;
+	watch->is_active = false;
+	watch->events = 0;
 }
 
 void datapath_look_at(int64_t time_ms)
@@ -136,10 +152,9 @@ HOT static void serve_event(const struct epoll_event *event)
 		eventfd_read(kick, &ignored);
 		return;
 	}
-	struct member *member = datapath_member((uint32_t)event->data.u64);
-	if (member == NULL || member->generation != (uint32_t)(event->data.u64 >> 32) || !member->is_watched)
-		return;
-	fabric_serve(member, event->events, &room);
+	struct watch *watch = watches[(uint32_t)event->data.u64];
+	if (watch != NULL && watch->generation == (uint32_t)(event->data.u64 >> 32))
+		watch->serve(watch, event->events, &room);
 }
 
 /* How long to wait for events at most; -1 for ever. */

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "fabric.h"
+#include "watch.h"
 
 #define MAX_MEMBERS 8192
 
@@ -31,9 +32,9 @@ struct member *datapath_member(uint32_t id);
 /* The member with that token; NULL when it is gone. */
 struct member *datapath_member_of(uint32_t token);
 
-/* Watches the member's descriptor for events of epoll, from now on or otherwise than before; 0 or an errno. */
-int datapath_watch(struct member *member, uint32_t events);
-void datapath_unwatch(struct member *member);
+/* Watches a descriptor for events of epoll, from now on or otherwise than before; 0 or an errno. */
+int datapath_watch(struct watch *watch, uint32_t events);
+void datapath_unwatch(struct watch *watch);
 
 /* Frames wait, or a member is held: the thread is to look at them at that time. */
 void datapath_look_at(int64_t time_ms);

@@ -2,6 +2,7 @@
 #include "fabric.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -11,6 +12,7 @@
 #include "datapath.h"
 #include "frame_io.h"
 #include "hot.h"
+#include "tunnel.h"
 
 /* How long a peer may take nothing before what waits for it is dropped (STALL_MS in sender.ts). */
 #define STALL_MS 100
@@ -110,19 +112,32 @@ int fabric_add(struct fabric *fabric, struct member *member)
 	return 0;
 }
 
+/* Whether the datapath hears of what is behind the port. */
+HOT static bool is_served(const struct member *member)
+{
+	return member->port.kind == PORT_TUNNEL ? member->port.tunnel->member == member : member->watch.is_active;
+}
+
+HOT static int watch_for(struct member *member, uint32_t events)
+{
+	member->events = events;
+	return member->port.kind == PORT_TUNNEL ? underlay_watch(member->port.tunnel->underlay)
+						: datapath_watch(&member->watch, events);
+}
+
 /* What the datapath is to watch for: frames, unless held; room, while frames wait. */
 HOT static void update_watch(struct member *member)
 {
 	uint32_t events = 0;
 
-	if (member->port.kind == PORT_SCRIPT || !member->is_watched)
+	if (member->port.kind == PORT_SCRIPT || !is_served(member))
 		return;
 	if (member->held_by == NULL)
 		events |= EPOLLIN;
 	if (port_waiting(&member->port) > 0)
 		events |= EPOLLOUT;
 	if (events != member->events)
-		datapath_watch(member, events);
+		watch_for(member, events);
 }
 
 static void let_go(struct member *member)
@@ -184,7 +199,7 @@ void fabric_await_other(struct member *member)
 
 static void report_gone(struct member *member)
 {
-	datapath_unwatch(member);
+	fabric_unwatch(member);
 	fabric_report(member, REPORT_GONE);
 }
 
@@ -203,7 +218,7 @@ HOT static void deliver(struct member *from, struct member *to, const struct fra
 	const bool had_to_wait = port_waiting(&to->port) > 0;
 
 	port_send(&to->port, frames);
-	if (to->port.is_gone && to->is_watched)
+	if (to->port.is_gone && is_served(to))
 		report_gone(to);
 	if (port_waiting(&to->port) == 0) {
 		to->is_lagging = false;
@@ -349,14 +364,20 @@ static void fetch_error(struct port *port)
 		port->is_gone = true;
 }
 
-HOT void fabric_serve(struct member *member, uint32_t events, struct receive_room *room)
+HOT void fabric_flush(struct member *member)
 {
+	port_flush(&member->port);
+	fabric_settle(member);
+}
+
+/* Serves a TAP or a socket that the datapath found ready. */
+HOT static void serve(struct watch *watch, uint32_t events, struct receive_room *room)
+{
+	struct member *member = (struct member *)((char *)watch - offsetof(struct member, watch));
 	struct port *port = &member->port;
 
-	if (events & EPOLLOUT) {
-		port_flush(port);
-		fabric_settle(member);
-	}
+	if (events & EPOLLOUT)
+		fabric_flush(member);
 	int count = 0;
 	/* Who has gone does not wait; what it sent before is still received. */
 	if (events & EPOLLHUP || (events & (EPOLLIN | EPOLLERR) && member->held_by == NULL)) {
@@ -372,8 +393,29 @@ HOT void fabric_serve(struct member *member, uint32_t events, struct receive_roo
 	}
 	if (((events & EPOLLHUP) && count <= 0) || ((events & EPOLLERR) && port->kind == PORT_TAP))
 		port->is_gone = true;
-	if (port->is_gone && member->is_watched)
+	if (port->is_gone && is_served(member))
 		report_gone(member);
+}
+
+int fabric_watch(struct member *member)
+{
+	const uint32_t events = member->held_by == NULL ? EPOLLIN : 0;
+
+	if (member->port.kind == PORT_TUNNEL)
+		member->port.tunnel->member = member;
+	else
+		member->watch = (struct watch){ .fd = member->port.fd, .serve = serve };
+	return watch_for(member, events);
+}
+
+void fabric_unwatch(struct member *member)
+{
+	member->events = 0;
+	datapath_unwatch(&member->watch);
+	if (member->port.kind == PORT_TUNNEL && member->port.tunnel->member == member) {
+		member->port.tunnel->member = NULL;
+		underlay_watch(member->port.tunnel->underlay);
+	}
 }
 
 int64_t fabric_check_waits(struct fabric *fabric, int64_t now_ms)
@@ -389,7 +431,7 @@ int64_t fabric_check_waits(struct fabric *fabric, int64_t now_ms)
 		}
 		if (member->held_by != NULL && member->hold_until_ms < next)
 			next = member->hold_until_ms;
-		if (member->port.kind != PORT_SOCKET || port_waiting(&member->port) == 0)
+		if (!port_can_stall(&member->port) || port_waiting(&member->port) == 0)
 			continue;
 		if (now_ms - member->port.progress_ms >= STALL_MS) {
 			port_drop(&member->port, DROP_PEER_SLOW);

@@ -15,6 +15,7 @@
 
 #include "forwarding_table.h"
 #include "port.h"
+#include "watch.h"
 
 /* What JavaScript is to know of a port. */
 #define REPORT_GONE 1     /* the other end is gone for good */
@@ -30,10 +31,9 @@ struct fabric;
  * @id: its number among all members of all fabrics
  * @token: its name in the forwarding table, which no other member gets: so what was heard at one that is gone is
  *         forgotten by itself
- * @generation: tells its descriptor from those that its number stood for before
  * @place: where in @fabric->members
- * @events: what the datapath watches it for
- * @is_watched: whether the datapath has it
+ * @watch: of its descriptor, when it has one of its own
+ * @events: what it is to be watched for (of epoll); those of a tunnel share descriptors
  * @held_by: the member whose queue it waits for, or NULL
  * @holds: how many members wait for this one's queue
  * @hold_until_ms: when it has waited long enough
@@ -45,10 +45,9 @@ struct member {
 	struct fabric *fabric;
 	uint32_t id;
 	uint32_t token;
-	uint32_t generation;
 	uint32_t place;
+	struct watch watch;
 	uint32_t events;
-	bool is_watched;
 	struct member *held_by;
 	uint32_t holds;
 	int64_t hold_until_ms;
@@ -93,8 +92,12 @@ void fabric_remove(struct member *member);
 /* Sorts frames that came in at a member, and sends them where they belong. */
 void fabric_forward(struct member *from, const struct frames *frames);
 
-/* Serves a member that the datapath found ready for @events (of epoll). */
-void fabric_serve(struct member *member, uint32_t events, struct receive_room *room);
+/* Begins, and ends, to serve what is behind the port of a member; 0 or an errno. */
+int fabric_watch(struct member *member);
+void fabric_unwatch(struct member *member);
+
+/* There is room again behind the member's port. */
+void fabric_flush(struct member *member);
 
 /* Does not read a member of a line until there is something behind the other one, too. */
 void fabric_await_other(struct member *member);

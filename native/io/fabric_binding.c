@@ -4,11 +4,11 @@
 #include "fabric_binding.h"
 
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 
 #include "datapath.h"
 #include "frame_io.h"
+#include "tunnel_binding.h"
 
 #define MAX_FABRICS 4096
 
@@ -17,6 +17,7 @@
 #define END_TAKES_SUPER 2
 #define END_EMPTY_IS_END 4
 #define END_AWAITS_OTHER 8
+#define END_IS_TUNNEL 16
 
 /* What fabricSend answers. */
 #define SENT_IS_HELD 1
@@ -187,15 +188,15 @@ static void detach(struct handle_port *handle)
 {
 	if (handle->member.port.kind == PORT_SCRIPT)
 		return;
-	datapath_unwatch(&handle->member);
+	fabric_unwatch(&handle->member);
 	port_drop(&handle->member.port, DROP_DOWN);
 	become_script(handle);
 	fabric_settle(&handle->member);
 }
 
 /*
- * fabricAttach(port, fd, flags, maxFrameBytes, counters): puts a TAP or a socket behind the port; 0 or -errno. The
- * descriptor has to stay open until fabricDetach. What waited for JavaScript is dropped. The first of a line is not read until the second
+ * fabricAttach(port, fd, flags, maxFrameBytes, counters): puts a TAP, a socket or a tunnel (by its number) behind the
+ * port; 0 or -errno. It has to stay open until fabricDetach. What waited for JavaScript is dropped. The first of a line is not read until the second
  * is attached, when its flags say so: its frames would go nowhere.
  */
 static napi_value fabric_attach(napi_env env, napi_callback_info info)
@@ -212,12 +213,16 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 		return NULL;
 	datapath_lock();
 	struct handle_port *handle = find_port(id);
+	struct tunnel *tunnel = flags & END_IS_TUNNEL ? find_tunnel(fd) : NULL;
 	int error = handle == NULL || handle->member.port.kind != PORT_SCRIPT ? EINVAL : 0;
+	if (flags & END_IS_TUNNEL && (tunnel == NULL || tunnel->member != NULL))
+		error = EINVAL;
 	if (error == 0) {
 		struct port *port = &handle->member.port;
 		port_drop(port, DROP_DOWN);
 		*port = (struct port){
-			.kind = flags & END_IS_TAP ? PORT_TAP : PORT_SOCKET, .fd = fd, .burst = 1,
+			.kind = tunnel != NULL ? PORT_TUNNEL : flags & END_IS_TAP ? PORT_TAP : PORT_SOCKET, .fd = fd,
+			.tunnel = tunnel, .burst = 1,
 			.takes_super = (flags & END_TAKES_SUPER) != 0, .empty_is_end = (flags & END_EMPTY_IS_END) != 0,
 			.max_frame = (uint32_t)max_frame, .received = counters,
 			.sent = counters + COUNTERS_PER_DIRECTION, .queue = port->queue,
@@ -226,7 +231,7 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 		fabric_settle(&handle->member);
 		if (flags & END_AWAITS_OTHER)
 			fabric_await_other(&handle->member);
-		error = datapath_watch(&handle->member, handle->member.held_by == NULL ? EPOLLIN : 0);
+		error = fabric_watch(&handle->member);
 		if (error != 0)
 			detach(handle);
 		else

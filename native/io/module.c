@@ -5,6 +5,7 @@
 #include "datagram.h"
 #include "frames_binding.h"
 #include "fabric_binding.h"
+#include "tunnel_binding.h"
 #include "memory.h"
 #include "process.h"
 #include "reactor.h"
@@ -15,6 +16,8 @@
 NAPI_MODULE_INIT()
 {
 	frames_init(env, exports);
+	/* Before the fabrics, so that it is cleaned up after them. */
+	tunnel_init(env, exports);
 	fabric_init(env, exports);
 	reactor_init(env, exports);
 	tap_init(env, exports);

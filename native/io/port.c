@@ -9,6 +9,7 @@
 #include "frame_io.h"
 #include "segment.h"
 #include "hot.h"
+#include "tunnel.h"
 
 /* Seven super-frames, or a hundred frames of 1514 bytes, stay in the second-level cache. */
 #define TAP_ARENA_BYTES (512 * 1024)
@@ -328,6 +329,26 @@ HOT static void flush_to_tap(struct port *port)
 	clear_queue(queue);
 }
 
+/* Gives a tunnel what waits; true when it took everything. */
+HOT static bool flush_to_tunnel(struct port *port)
+{
+	struct frame_queue *queue = &port->queue;
+	const struct frames frames = {
+		.arena = queue->arena, .arena_size = QUEUE_BYTES, .slots = queue->slots + queue->first,
+		.count = queue->count - queue->first,
+	};
+	const uint32_t sent = tunnel_send(port->tunnel, &frames, port->sent);
+
+	if (sent == frames.count) {
+		clear_queue(queue);
+		return true;
+	}
+	if (sent > 0)
+		port->progress_ms = port_now_ms();
+	advance(queue, sent);
+	return false;
+}
+
 HOT bool port_flush(struct port *port)
 {
 	struct frame_queue *queue = &port->queue;
@@ -335,6 +356,8 @@ HOT bool port_flush(struct port *port)
 
 	if (port->kind == PORT_SCRIPT)
 		return port_waiting(port) == 0;
+	if (port->kind == PORT_TUNNEL)
+		return port_waiting(port) == 0 || flush_to_tunnel(port);
 	if (port->kind == PORT_TAP)
 		flush_to_tap(port);
 	while (queue->first < queue->count) {
@@ -392,11 +415,13 @@ HOT void port_send(struct port *port, const struct frames *frames)
 		return;
 	}
 	const bool had_to_wait = port_waiting(port) > 0;
-	uint32_t done = send_plain(port, frames);
+	uint32_t done = port->kind != PORT_TUNNEL ? send_plain(port, frames)
+			: had_to_wait		  ? 0
+						  : tunnel_send(port->tunnel, frames, port->sent);
 	for (uint32_t before = UINT32_MAX; done < frames->count && done != before;) {
 		before = done;
 		done = enqueue(port, frames, done);
-		if (had_to_wait || !port_flush(port))
+		if (had_to_wait || port->kind == PORT_TUNNEL || !port_flush(port))
 			break;
 	}
 	if (!had_to_wait && port_waiting(port) > 0)
@@ -426,9 +451,16 @@ uint32_t port_take(struct port *port, uint8_t *arena, size_t arena_size, struct 
 	return taken;
 }
 
+bool port_can_stall(const struct port *port)
+{
+	return port->kind == PORT_SOCKET || port->kind == PORT_TUNNEL;
+}
+
 void port_drop(struct port *port, enum counter reason)
 {
 	port->sent[reason] += port_waiting(port);
+	if (port->kind == PORT_TUNNEL)
+		tunnel_restart(port->tunnel);
 	clear_queue(&port->queue);
 }
 

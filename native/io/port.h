@@ -1,6 +1,6 @@
 /*
- * One port of a fabric (fabric.h): a TAP interface, a connected socket with one frame per packet, or JavaScript,
- * with a queue for the frames that are to leave through it. The C counterpart of
+ * One port of a fabric (fabric.h): a TAP interface, a connected socket with one frame per packet, a tunnel, or
+ * JavaScript, with a queue for the frames that are to leave through it. The C counterpart of
  * src/plugs/{tap,socket-plug,sender,output-queue}.ts; keeps the same promises with the same figures.
  */
 #ifndef VDENS_PORT_H
@@ -19,6 +19,7 @@
 enum counter {
 	COUNT_FRAMES,
 	COUNT_BYTES,
+	COUNT_FRAGMENTED,
 	DROP_PEER_SLOW,
 	DROP_QUEUE_FULL,
 	DROP_TOO_LONG,
@@ -26,6 +27,10 @@ enum counter {
 	DROP_MALFORMED,
 	DROP_DOWN,
 	DROP_REFUSED,
+	DROP_FOREIGN_VNI,
+	DROP_FOREIGN_SENDER,
+	DROP_BAD_HEADER,
+	DROP_ECHO,
 	COUNTERS_PER_DIRECTION,
 };
 
@@ -34,7 +39,10 @@ enum port_kind {
 	PORT_SCRIPT, /* JavaScript gives frames, and takes those that wait */
 	PORT_TAP,
 	PORT_SOCKET,
+	PORT_TUNNEL, /* stations beyond an IP network (tunnel.h) */
 };
+
+struct tunnel;
 
 /* Frames on their way: an arena, slots that say where in it, and the number of the port where they came in. */
 struct frames {
@@ -66,6 +74,7 @@ struct frame_queue {
  * struct port - one port.
  * @kind: what is behind it
  * @fd: the TAP or socket; belongs to the plug
+ * @tunnel: the tunnel; belongs to the plug, too
  * @takes_super: super-frames go out as they are
  * @empty_is_end: an empty packet says that the other end is gone
  * @is_gone: the other end is gone for good
@@ -80,6 +89,7 @@ struct frame_queue {
 struct port {
 	enum port_kind kind;
 	int fd;
+	struct tunnel *tunnel;
 	bool takes_super;
 	bool empty_is_end;
 	bool is_gone;
@@ -122,6 +132,9 @@ uint32_t port_waiting(const struct port *port);
 
 /* Whether so much waits that who sends here had better wait, too. */
 bool port_is_full(const struct port *port);
+
+/* Whether frames that wait there may have to wait for ever: those for JavaScript and TAPs do not. */
+bool port_can_stall(const struct port *port);
 
 /* Drops what waits, counted under @reason. */
 void port_drop(struct port *port, enum counter reason);

@@ -121,16 +121,18 @@ static bool parse_super(const uint8_t *frame, uint32_t length, const struct offl
 /* Where the next frame goes; the caller knows that it fits. */
 static uint8_t *append(struct segment_output *out, uint32_t length)
 {
-	uint8_t *at = out->bytes + out->used;
+	const size_t offset = out->used + out->headroom;
 
-	out->slots[out->count++] = (struct frame_slot){.offset = (uint32_t)out->used, .length = length};
-	out->used += length;
-	return at;
+	out->slots[out->count++] = (struct frame_slot){.offset = (uint32_t)offset, .length = length};
+	out->used = offset + length;
+	return out->bytes + offset;
 }
 
 /* Whether so much fits now (DONE), later (NO_ROOM), or never (MALFORMED). */
-static enum outcome room_for(const struct segment_output *out, uint32_t frames, uint64_t bytes)
+static enum outcome room_for(const struct segment_output *out, uint32_t frames, uint64_t frame_bytes)
 {
+	const uint64_t bytes = frame_bytes + (uint64_t)frames * out->headroom;
+
 	if (frames > out->capacity || bytes > out->size)
 		return MALFORMED;
 	return frames > out->capacity - out->count || bytes > out->size - out->used ? NO_ROOM : DONE;

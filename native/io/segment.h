@@ -28,6 +28,7 @@ struct segment_result {
 
 /**
  * struct segment_output - where the frames go, end to end behind those that are there already.
+ * @headroom: bytes that are left free before each frame
  * @bytes: must not overlap the input's arena
  * @size: bytes in @bytes
  * @used: of which so many are taken
@@ -38,6 +39,7 @@ struct segment_result {
  *             to the end of the payload; longer ones are dropped
  */
 struct segment_output {
+	uint32_t headroom;
 	uint8_t *bytes;
 	size_t size;
 	size_t used;

@@ -1,0 +1,362 @@
+#include "tunnel.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "frame_io.h"
+#include "hot.h"
+#include "segment.h"
+
+#define MULTICAST_BIT 1
+#define DESTINATION_OFFSET 0
+#define SOURCE_OFFSET 6
+
+#define FLAGS_OFFSET 0
+#define FLAG_VNI 0x08
+#define VNI_OFFSET 4
+#define VNI_BYTES 3
+
+/* Room for two of the largest super-frames, cut; and for one of very small segments. */
+#define CUT_BYTES (256 * 1024)
+#define CUT_FRAMES 2048
+
+/* Frames with the same targets, cut into what leaves; used with the lock, by whoever sends. */
+static struct {
+	struct segment_output output;
+	uint32_t starts[BURST_FRAMES + 1]; /* where the frames that a frame was cut into begin */
+	uint32_t count;                    /* of frames that were cut */
+	uint8_t bytes[CUT_BYTES];
+	struct frame_slot slots[CUT_FRAMES];
+} cut;
+
+/* Who gets a frame. */
+struct targets {
+	const union udp_address *list;
+	uint32_t count;
+};
+
+int tunnel_prepare(struct tunnel *tunnel, uint32_t table_size, uint32_t seed, uint32_t expire_ms)
+{
+	tunnel->notice = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (tunnel->notice < 0)
+		return errno;
+	tunnel->fit = MAX_UDP_PAYLOAD;
+	tunnel->table.seed = seed;
+	tunnel->table.expire = expire_ms / 100;
+	return forwarding_table_prepare(&tunnel->table, table_size) && endpoint_table_prepare(&tunnel->endpoints, seed)
+		       ? 0
+		       : ENOMEM;
+}
+
+void tunnel_release(struct tunnel *tunnel)
+{
+	if (tunnel->notice >= 0)
+		close(tunnel->notice);
+	forwarding_table_release(&tunnel->table);
+	endpoint_table_release(&tunnel->endpoints);
+	free(tunnel->targets);
+}
+
+void tunnel_set_targets(struct tunnel *tunnel, union udp_address *targets, uint32_t count)
+{
+	free(tunnel->targets);
+	tunnel->targets = targets;
+	tunnel->target_count = count;
+	/* They are looked up among the targets when they are heard again. */
+	if (tunnel->forces_port)
+		endpoint_table_clear(&tunnel->endpoints);
+	tunnel->resume.run = 0;
+	tunnel->resume.target = 0;
+}
+
+HOT uint32_t tunnel_now(const struct tunnel *tunnel)
+{
+	return (uint32_t)((port_now_ms() + tunnel->clock_ms) / 100);
+}
+
+static void report(struct tunnel *tunnel, uint32_t what, uint32_t length, int error)
+{
+	if (tunnel->muted & what)
+		return;
+	tunnel->muted |= what;
+	tunnel->reports |= what;
+	tunnel->reported_length = length;
+	tunnel->reported_errno = error;
+	eventfd_write(tunnel->notice, 1);
+}
+
+HOT static struct targets targets_of(const struct tunnel *tunnel, const uint8_t *frame, uint32_t length, uint32_t now)
+{
+	const struct targets everybody = { .list = tunnel->targets, .count = tunnel->target_count };
+
+	if (tunnel->table.size == 0 || frame[DESTINATION_OFFSET] & MULTICAST_BIT)
+		return everybody;
+	const uint32_t token =
+		forwarding_table_find(&tunnel->table, forwarding_key(frame, length, DESTINATION_OFFSET), now);
+	const struct endpoint *endpoint = endpoint_table_of(&tunnel->endpoints, token);
+	return endpoint == NULL ? everybody : (struct targets){ .list = &endpoint->address, .count = 1 };
+}
+
+/* Cuts frames from @first on, as long as they have the same targets and there is room; who gets them. */
+HOT static struct targets cut_frames(struct tunnel *tunnel, const struct frames *frames, uint32_t first, double *sent)
+{
+	const uint32_t now = tunnel_now(tunnel);
+	struct targets targets = { 0 };
+
+	cut.count = 0;
+	cut.output = (struct segment_output){
+		.headroom = tunnel->header_length, .bytes = cut.bytes, .size = sizeof cut.bytes, .slots = cut.slots,
+		.capacity = CUT_FRAMES, .max_frame = MAX_UDP_PAYLOAD - tunnel->header_length,
+	};
+	for (uint32_t i = first; i < frames->count && cut.count < BURST_FRAMES; i++) {
+		const struct frame_slot *slot = &frames->slots[i];
+		struct segment_result result;
+		const struct targets its = targets_of(tunnel, frames->arena + slot->offset, slot->length, now);
+		if (i == first)
+			targets = its;
+		else if (its.list != targets.list)
+			break;
+		cut.starts[cut.count] = cut.output.count;
+		segment_batch(frames->arena, frames->arena_size, frames->slots, i, 1, &cut.output, &result);
+		if (result.consumed == 0)
+			break;
+		cut.count++;
+		sent[DROP_MALFORMED] += result.malformed;
+		sent[DROP_TOO_LONG] += result.too_long;
+		if (result.too_long > 0)
+			report(tunnel, TUNNEL_TOO_LONG, slot->length, EMSGSIZE);
+	}
+	cut.starts[cut.count] = cut.output.count;
+	if (tunnel->header_length > 0) {
+		for (uint32_t i = 0; i < cut.output.count; i++)
+			memcpy(cut.bytes + cut.slots[i].offset - VXLAN_HEADER, tunnel->header, VXLAN_HEADER);
+	}
+	return targets;
+}
+
+/* How many frames from @at on can leave together: all of one length, but the last may be shorter. */
+HOT static uint32_t run_of(const struct tunnel *tunnel, uint32_t at)
+{
+	const uint32_t length = cut.slots[at].length;
+	const uint32_t end = cut.output.count - at < MAX_UDP_SEGMENTS ? cut.output.count : at + MAX_UDP_SEGMENTS;
+	uint32_t total = tunnel->header_length + length;
+	uint32_t next = at + 1;
+
+	if (!tunnel->underlay->takes_runs || length > tunnel->fit)
+		return 1;
+	for (; next < end && cut.slots[next - 1].length == length && cut.slots[next].length <= length; next++) {
+		total += tunnel->header_length + cut.slots[next].length;
+		if (total > MAX_UDP_PAYLOAD)
+			break;
+	}
+	return next - at;
+}
+
+/* Sends @run frames to one target; 0 or an errno. */
+HOT static int send_run(struct tunnel *tunnel, const union udp_address *to, uint32_t at, uint32_t run)
+{
+	const struct frame_slot *last = &cut.slots[at + run - 1];
+	const uint32_t start = cut.slots[at].offset - tunnel->header_length;
+
+	return underlay_send(tunnel->underlay, to, cut.bytes + start, last->offset + last->length - start,
+			     run > 1 ? tunnel->header_length + cut.slots[at].length : 0);
+}
+
+HOT static void count_run(const struct tunnel *tunnel, uint32_t at, uint32_t run, double *sent)
+{
+	sent[COUNT_FRAMES] += run;
+	for (uint32_t i = at; i < at + run; i++) {
+		sent[COUNT_BYTES] += cut.slots[i].length;
+		sent[COUNT_FRAGMENTED] += cut.slots[i].length > tunnel->fit;
+	}
+}
+
+static void count_failure(struct tunnel *tunnel, uint32_t at, uint32_t run, int error, double *sent)
+{
+	const uint32_t length = cut.slots[at].length;
+
+	if (error == EMSGSIZE) {
+		sent[DROP_TOO_LONG] += run;
+		report(tunnel, TUNNEL_TOO_LONG, length, error);
+	} else if (error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL ||
+		   error == ENODEV || error == EINVAL) {
+		sent[DROP_DOWN] += run;
+		report(tunnel, TUNNEL_UNREACHABLE, length, error);
+	} else {
+		sent[DROP_REFUSED] += run;
+		report(tunnel, TUNNEL_UNREACHABLE, length, error);
+	}
+}
+
+/* Sends a run to all targets, but to those that have it; false when the socket is full. */
+HOT static bool send_to_all(struct tunnel *tunnel, struct targets targets, uint32_t at, uint32_t run, double *sent)
+{
+	int error = targets.count == 0 ? EHOSTUNREACH : 0;
+	bool has_left = tunnel->resume.target > 0;
+
+	for (uint32_t i = tunnel->resume.target; i < targets.count; i++) {
+		int result = send_run(tunnel, &targets.list[i], at, run);
+		if (result == EAGAIN) {
+			tunnel->resume.target = i;
+			tunnel->resume.run = run;
+			return false;
+		}
+		has_left = has_left || result == 0;
+		error = result != 0 ? result : error;
+	}
+	tunnel->resume.target = 0;
+	tunnel->resume.run = 0;
+	if (has_left)
+		count_run(tunnel, at, run, sent);
+	else if (targets.count == 0)
+		sent[DROP_DOWN] += run; /* nobody is known */
+	else
+		count_failure(tunnel, at, run, error, sent);
+	if (has_left && cut.slots[at].length > tunnel->fit)
+		report(tunnel, TUNNEL_FRAGMENTED, cut.slots[at].length, 0);
+	return true;
+}
+
+/* Sends what was cut; how many of the frames it was cut from have left. */
+HOT static uint32_t send_cut(struct tunnel *tunnel, struct targets targets, double *sent)
+{
+	uint32_t at = tunnel->resume.frames;
+
+	tunnel->resume.frames = 0;
+	while (at < cut.output.count) {
+		const uint32_t run = tunnel->resume.run > 0 ? tunnel->resume.run : run_of(tunnel, at);
+		if (!send_to_all(tunnel, targets, at, run, sent))
+			break;
+		at += run;
+	}
+	if (at >= cut.output.count)
+		return cut.count;
+	uint32_t frame = 0;
+	while (cut.starts[frame + 1] <= at)
+		frame++;
+	tunnel->resume.frames = at - cut.starts[frame];
+	return frame;
+}
+
+HOT uint32_t tunnel_send(struct tunnel *tunnel, const struct frames *frames, double *sent)
+{
+	uint32_t done = 0;
+
+	while (done < frames->count) {
+		const struct targets targets = cut_frames(tunnel, frames, done, sent);
+		const uint32_t left = send_cut(tunnel, targets, sent);
+		done += left;
+		if (left < cut.count)
+			break;
+	}
+	return done;
+}
+
+void tunnel_restart(struct tunnel *tunnel)
+{
+	memset(&tunnel->resume, 0, sizeof tunnel->resume);
+}
+
+void tunnel_leave(struct tunnel *tunnel)
+{
+	for (uint32_t i = 0; tunnel->is_strict && i < tunnel->target_count; i++)
+		underlay_send(tunnel->underlay, &tunnel->targets[i], tunnel->header, tunnel->header_length, 0);
+}
+
+HOT enum packet_verdict tunnel_judge(const struct tunnel *tunnel, const uint8_t *packet, uint32_t length)
+{
+	if (tunnel->header_length == 0)
+		return length < MIN_FRAME_BYTES ? PACKET_TOO_SHORT : PACKET_IS_FRAME;
+	if (length < VXLAN_HEADER)
+		return PACKET_TOO_SHORT;
+	if (memcmp(packet, tunnel->header, VXLAN_HEADER) != 0) {
+		const bool is_vxlan = packet[FLAGS_OFFSET] == FLAG_VNI;
+		if (is_vxlan && memcmp(packet + VNI_OFFSET, tunnel->header + VNI_OFFSET, VNI_BYTES) != 0)
+			return PACKET_FOREIGN_VNI;
+		if (!is_vxlan || tunnel->is_strict)
+			return PACKET_BAD_HEADER;
+	}
+	if (tunnel->is_strict && length == VXLAN_HEADER)
+		return PACKET_IS_LEAVE;
+	return length < VXLAN_HEADER + MIN_FRAME_BYTES ? PACKET_TOO_SHORT : PACKET_IS_FRAME;
+}
+
+HOT bool tunnel_hears(const struct tunnel *tunnel, const union udp_address *from)
+{
+	for (uint32_t i = 0; tunnel->is_line && i < tunnel->target_count; i++) {
+		if (memcmp(&tunnel->targets[i], from, sizeof *from) == 0)
+			return true;
+	}
+	return !tunnel->is_line;
+}
+
+static uint16_t port_of(const union udp_address *address)
+{
+	return address->family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port;
+}
+
+static void set_port(union udp_address *address, uint16_t port)
+{
+	if (address->family == AF_INET6)
+		address->v6.sin6_port = port;
+	else
+		address->v4.sin_port = port;
+}
+
+/* What an endpoint is known by: its port does not count when it sends from any, but listens at one. */
+HOT static union udp_address key_of(const struct tunnel *tunnel, const union udp_address *from)
+{
+	union udp_address key = *from;
+
+	if (tunnel->forces_port)
+		set_port(&key, tunnel->port);
+	return key;
+}
+
+/* Where an endpoint listens, if it is one of the targets and those were given with a port. */
+static void look_up_port(const struct tunnel *tunnel, struct endpoint *endpoint)
+{
+	for (uint32_t i = 0; tunnel->forces_port && i < tunnel->target_count; i++) {
+		union udp_address same = tunnel->targets[i];
+		set_port(&same, tunnel->port);
+		if (memcmp(&same, &endpoint->key, sizeof same) != 0)
+			continue;
+		set_port(&endpoint->address, port_of(&tunnel->targets[i]));
+		return;
+	}
+}
+
+HOT struct endpoint *tunnel_endpoint(struct tunnel *tunnel, const union udp_address *from)
+{
+	const union udp_address key = key_of(tunnel, from);
+	const uint32_t now = tunnel_now(tunnel);
+	struct endpoint *endpoint = endpoint_table_find(&tunnel->endpoints, &key);
+
+	if (endpoint == NULL) {
+		endpoint = endpoint_table_add(&tunnel->endpoints, &key, now);
+		look_up_port(tunnel, endpoint);
+	}
+	endpoint->seen = now;
+	return endpoint;
+}
+
+void tunnel_forget(struct tunnel *tunnel, const union udp_address *from)
+{
+	const union udp_address key = key_of(tunnel, from);
+	struct endpoint *endpoint = endpoint_table_find(&tunnel->endpoints, &key);
+
+	if (endpoint != NULL)
+		endpoint_table_forget(endpoint);
+}
+
+HOT void tunnel_learn(struct tunnel *tunnel, const struct endpoint *endpoint, const uint8_t *frame, uint32_t length)
+{
+	/* A group address cannot be where a frame comes from. */
+	if (frame[SOURCE_OFFSET] & MULTICAST_BIT)
+		return;
+	forwarding_table_learn(&tunnel->table, forwarding_key(frame, length, SOURCE_OFFSET), endpoint->token,
+			       endpoint->seen);
+}

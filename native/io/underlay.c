@@ -1,0 +1,360 @@
+#define _GNU_SOURCE
+#include "underlay.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "datapath.h"
+#include "frame_io.h"
+#include "hot.h"
+#include "tunnel.h"
+
+/* Messages of many datagrams each: so many stay in the second-level cache. */
+#define MAX_LARGE_MESSAGES 6
+#define LARGE_BYTES 8192
+#define FULL_BURSTS_TO_GROW 4
+/* How often the kernel may refuse in a row to cut, before it is not asked any more. */
+#define MAX_REFUSALS 8
+
+static void serve(struct watch *watch, uint32_t events, struct receive_room *room);
+
+int underlay_prepare(struct underlay *underlay, int unicast, int multicast, bool wants_runs)
+{
+	socklen_t length = sizeof underlay->own;
+
+	for (int i = 0; i < 2; i++) {
+		struct underlay_socket *socket = i == 0 ? &underlay->unicast : &underlay->multicast;
+		*socket = (struct underlay_socket){
+			.watch = { .fd = i == 0 ? unicast : multicast, .serve = serve }, .underlay = underlay, .burst = 1,
+		};
+	}
+	underlay->wants_runs = wants_runs;
+	underlay->takes_runs = wants_runs;
+	return getsockname(unicast, (struct sockaddr *)&underlay->own, &length) == 0 ? 0 : errno;
+}
+
+void underlay_refresh(struct underlay *underlay)
+{
+	underlay->local_count = 0;
+	underlay->takes_runs = underlay->wants_runs;
+	underlay->refusals = 0;
+}
+
+bool underlay_has(const struct underlay *underlay, const struct tunnel *tunnel)
+{
+	for (const struct tunnel *other = underlay->tunnels; other != NULL; other = other->next) {
+		if (other->header_length == 0 || memcmp(other->header, tunnel->header, VXLAN_HEADER) == 0)
+			return true;
+	}
+	return false;
+}
+
+void underlay_add(struct underlay *underlay, struct tunnel *tunnel)
+{
+	tunnel->underlay = underlay;
+	tunnel->next = underlay->tunnels;
+	underlay->tunnels = tunnel;
+}
+
+void underlay_remove(struct underlay *underlay, struct tunnel *tunnel)
+{
+	struct tunnel **link = &underlay->tunnels;
+
+	while (*link != tunnel)
+		link = &(*link)->next;
+	*link = tunnel->next;
+}
+
+HOT int underlay_watch(struct underlay *underlay)
+{
+	uint32_t events = 0;
+	bool is_used = false;
+	int error = 0;
+
+	for (const struct tunnel *tunnel = underlay->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+		is_used = is_used || tunnel->member != NULL;
+		events |= tunnel->member != NULL ? tunnel->member->events : 0;
+	}
+	for (int i = 0; i < 2; i++) {
+		struct underlay_socket *socket = i == 0 ? &underlay->unicast : &underlay->multicast;
+		/* Only one of them sends. */
+		const uint32_t its = i == 0 ? events : events & EPOLLIN;
+		if (socket->watch.fd < 0)
+			continue;
+		if (!is_used)
+			datapath_unwatch(&socket->watch);
+		else if (!socket->watch.is_active || socket->watch.events != its)
+			error = datapath_watch(&socket->watch, its);
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+/* Whether the kernel will not cut what it is given, though it could send it. */
+static bool means_refused(int error)
+{
+	return error == EINVAL || error == EIO || error == EOPNOTSUPP || error == EMSGSIZE || error == ENOPROTOOPT;
+}
+
+/* Sends datagrams one by one; 0 when any left, or an errno. */
+static int send_each(struct underlay *underlay, const union udp_address *to, const uint8_t *bytes, size_t length,
+		     uint32_t segment)
+{
+	int result = 0;
+	bool has_left = false;
+
+	for (size_t at = 0; at < length; at += segment) {
+		const size_t size = length - at < segment ? length - at : segment;
+		int error = udp_send(underlay->unicast.watch.fd, to, bytes + at, size, 0);
+		has_left = has_left || error == 0;
+		result = error != 0 ? error : result;
+	}
+	return has_left ? 0 : result;
+}
+
+HOT int underlay_send(struct underlay *underlay, const union udp_address *to, const uint8_t *bytes, size_t length,
+		      uint32_t segment)
+{
+	int error = udp_send(underlay->unicast.watch.fd, to, bytes, length, segment);
+
+	/* What came back for a packet before. */
+	if (error == ECONNREFUSED)
+		error = udp_send(underlay->unicast.watch.fd, to, bytes, length, segment);
+	if (segment == 0 || !means_refused(error)) {
+		underlay->refusals = segment != 0 && error == 0 ? 0 : underlay->refusals;
+		return error;
+	}
+	if (++underlay->refusals == MAX_REFUSALS)
+		underlay->takes_runs = false;
+	return send_each(underlay, to, bytes, length, segment);
+}
+
+static bool is_any(const union udp_address *address)
+{
+	static const uint8_t zero[16];
+
+	return address->family == AF_INET6 ? memcmp(&address->v6.sin6_addr, zero, 16) == 0
+					   : address->v4.sin_addr.s_addr == INADDR_ANY;
+}
+
+/* Whether an address is this host's, as the kernel sees it at this moment: then it can be bound. */
+static bool can_bind(const union udp_address *address)
+{
+	union udp_address any_port = *address;
+	const socklen_t length = address->family == AF_INET6 ? sizeof address->v6 : sizeof address->v4;
+
+	if (address->family == AF_INET6)
+		any_port.v6.sin6_port = 0;
+	else
+		any_port.v4.sin_port = 0;
+	int fd = socket(address->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	bool result = bind(fd, (struct sockaddr *)&any_port, length) == 0;
+	close(fd);
+	return result;
+}
+
+HOT static bool is_known_local(const struct underlay *underlay, const union udp_address *from)
+{
+	const uint32_t count = underlay->local_count < MAX_LOCALS ? underlay->local_count : MAX_LOCALS;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (memcmp(&underlay->locals[i], from, sizeof *from) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a tunnel has heard the sender before, and it was not us. */
+static bool is_known_endpoint(const struct underlay *underlay, const union udp_address *from)
+{
+	for (const struct tunnel *tunnel = underlay->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+		if (endpoint_table_find(&tunnel->endpoints, from) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* Whether a packet is our own, that came back: it is from our port, and from an address of ours. */
+HOT static bool is_echo(struct underlay *underlay, const union udp_address *from)
+{
+	const bool is_v6 = from->family == AF_INET6;
+
+	if (is_v6 ? from->v6.sin6_port != underlay->own.v6.sin6_port : from->v4.sin_port != underlay->own.v4.sin_port)
+		return false;
+	if (!is_any(&underlay->own))
+		return is_v6 ? memcmp(&from->v6.sin6_addr, &underlay->own.v6.sin6_addr, 16) == 0
+			     : from->v4.sin_addr.s_addr == underlay->own.v4.sin_addr.s_addr;
+	if (is_known_local(underlay, from))
+		return true;
+	if (is_known_endpoint(underlay, from) || !can_bind(from))
+		return false;
+	underlay->locals[underlay->local_count++ % MAX_LOCALS] = *from;
+	return true;
+}
+
+/* Counts packets that no tunnel takes at all that are there. */
+static void count_strangers(const struct underlay *underlay, enum counter reason, uint32_t count)
+{
+	for (const struct tunnel *tunnel = underlay->tunnels; tunnel != NULL; tunnel = tunnel->next) {
+		if (tunnel->member != NULL)
+			tunnel->member->port.received[reason] += count;
+	}
+}
+
+/* Frames of one tunnel that go on together. */
+struct intake {
+	struct receive_room *room;
+	struct tunnel *tunnel;
+	uint32_t count;
+};
+
+HOT static void deliver(struct intake *intake)
+{
+	struct tunnel *tunnel = intake->tunnel;
+	uint64_t bytes = 0;
+
+	if (intake->count == 0)
+		return;
+	for (uint32_t i = 0; i < intake->count; i++)
+		bytes += intake->room->slots[i].length;
+	struct member *member = tunnel->member;
+	member->port.received[COUNT_FRAMES] += intake->count;
+	member->port.received[COUNT_BYTES] += (double)bytes;
+	const struct frames frames = { .source = member->id, .arena = intake->room->arena,
+				       .arena_size = intake->room->arena_size, .slots = intake->room->slots,
+				       .count = intake->count };
+	intake->count = 0;
+	fabric_forward(member, &frames);
+}
+
+/* Which tunnel a packet is for; NULL when for none, and then why not. */
+HOT static struct tunnel *tunnel_for(const struct underlay *underlay, const uint8_t *packet, uint32_t length,
+				     enum packet_verdict *verdict)
+{
+	struct tunnel *tunnel = underlay->tunnels;
+
+	*verdict = PACKET_BAD_HEADER;
+	for (; tunnel != NULL; tunnel = tunnel->next) {
+		*verdict = tunnel_judge(tunnel, packet, length);
+		if (*verdict != PACKET_FOREIGN_VNI)
+			break;
+	}
+	return *verdict == PACKET_IS_FRAME || *verdict == PACKET_IS_LEAVE ? tunnel : NULL;
+}
+
+static enum counter reason_of(enum packet_verdict verdict)
+{
+	if (verdict == PACKET_TOO_SHORT)
+		return DROP_TOO_SHORT;
+	return verdict == PACKET_FOREIGN_VNI ? DROP_FOREIGN_VNI : DROP_BAD_HEADER;
+}
+
+HOT static void take_packet(struct underlay *underlay, struct intake *intake, const union udp_address *from,
+			    struct endpoint **endpoint, uint32_t offset, uint32_t length)
+{
+	const uint8_t *packet = intake->room->arena + offset;
+	enum packet_verdict verdict;
+	struct tunnel *tunnel = tunnel_for(underlay, packet, length, &verdict);
+
+	if (tunnel == NULL) {
+		count_strangers(underlay, reason_of(verdict), 1);
+		return;
+	}
+	if (tunnel->member == NULL)
+		return;
+	if (!tunnel_hears(tunnel, from)) {
+		tunnel->member->port.received[DROP_FOREIGN_SENDER]++;
+		return;
+	}
+	if (verdict == PACKET_IS_LEAVE) {
+		tunnel_forget(tunnel, from);
+		*endpoint = NULL;
+		return;
+	}
+	if (tunnel != intake->tunnel || intake->count == BURST_FRAMES)
+		deliver(intake);
+	if (*endpoint == NULL || tunnel != intake->tunnel)
+		*endpoint = tunnel_endpoint(tunnel, from);
+	intake->tunnel = tunnel;
+	const uint32_t header = tunnel->header_length;
+	tunnel_learn(tunnel, *endpoint, packet + header, length - header);
+	intake->room->slots[intake->count++] =
+		(struct frame_slot){ .offset = offset + header, .length = length - header };
+}
+
+HOT static void take_message(struct underlay *underlay, struct intake *intake, const struct udp_message *message)
+{
+	const uint32_t segment = message->segment == 0 ? message->length : message->segment;
+	struct endpoint *endpoint = NULL;
+	uint32_t at = 0;
+
+	if (message->is_cut) {
+		count_strangers(underlay, DROP_TOO_LONG, 1);
+		return;
+	}
+	if (is_echo(underlay, &message->from)) {
+		count_strangers(underlay, DROP_ECHO, segment == 0 ? 1 : (message->length + segment - 1) / segment);
+		return;
+	}
+	do {
+		const uint32_t length = message->length - at < segment ? message->length - at : segment;
+		take_packet(underlay, intake, &message->from, &endpoint, message->offset + at, length);
+		at += segment;
+	} while (at < message->length);
+}
+
+/* As many as come, but no system call that finds nothing on the way of a lone frame: see port.c. */
+HOT static void adapt_burst(struct underlay_socket *socket, uint32_t count, uint64_t bytes)
+{
+	const uint32_t most = bytes / count > LARGE_BYTES ? MAX_LARGE_MESSAGES : MAX_UDP_MESSAGES;
+
+	if (count < socket->burst) {
+		socket->burst = count > socket->burst / 2 ? count : (socket->burst + 1) / 2;
+		socket->full_bursts = 0;
+	} else if (++socket->full_bursts >= FULL_BURSTS_TO_GROW) {
+		socket->burst = 2 * socket->burst;
+		socket->full_bursts = 0;
+	}
+	if (socket->burst > most)
+		socket->burst = most;
+}
+
+HOT static void receive(struct underlay_socket *socket, struct receive_room *room)
+{
+	/* Used with the lock, by the thread alone. */
+	static struct udp_message messages[MAX_UDP_MESSAGES];
+	struct intake intake = { .room = room };
+	uint64_t bytes = 0;
+	int count = udp_receive(socket->watch.fd, room->arena, MAX_FRAME_BYTES, messages, socket->burst);
+
+	for (int i = 0; i < count; i++) {
+		bytes += messages[i].length;
+		take_message(socket->underlay, &intake, &messages[i]);
+	}
+	deliver(&intake);
+	if (count > 0)
+		adapt_burst(socket, (uint32_t)count, bytes);
+}
+
+HOT static void serve(struct watch *watch, uint32_t events, struct receive_room *room)
+{
+	struct underlay_socket *socket =
+		(struct underlay_socket *)((char *)watch - offsetof(struct underlay_socket, watch));
+	const struct tunnel *next;
+
+	for (const struct tunnel *tunnel = socket->underlay->tunnels; events & EPOLLOUT && tunnel != NULL; tunnel = next) {
+		next = tunnel->next;
+		if (tunnel->member != NULL)
+			fabric_flush(tunnel->member);
+	}
+	/* Receiving also fetches a pending error. */
+	if (events & (EPOLLIN | EPOLLERR))
+		receive(socket, room);
+}

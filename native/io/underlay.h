@@ -1,0 +1,79 @@
+/*
+ * The underlay of tunnels: the UDP sockets through which their packets pass. One socket sends, and receives what is
+ * for this host alone; another one may receive what is for a multicast group. Several tunnels can share them, told
+ * apart by the VXLAN network identifier.
+ *
+ * Everything here is called with the lock of the datapath.
+ */
+#ifndef VDENS_UNDERLAY_H
+#define VDENS_UNDERLAY_H
+
+#include "udp_io.h"
+#include "watch.h"
+
+/* How many local addresses are remembered as ours. */
+#define MAX_LOCALS 16
+
+struct tunnel;
+
+/**
+ * struct underlay_socket - one of the sockets; they belong to JavaScript.
+ * @watch: its descriptor, -1 when there is none
+ * @underlay: whose it is
+ * @burst: how many messages to ask for at the next receive
+ * @full_bursts: how many times in a row that many came
+ */
+struct underlay_socket {
+	struct watch watch;
+	struct underlay *underlay;
+	uint32_t burst;
+	uint32_t full_bursts;
+};
+
+/**
+ * struct underlay - the sockets.
+ * @unicast: sends, and receives what is for this host
+ * @multicast: receives what is for the group
+ * @own: what @unicast is bound to
+ * @wants_runs: UDP_SEGMENT is to be used when the kernel has it
+ * @takes_runs: it is worth trying
+ * @refusals: how many times in a row the kernel refused it
+ * @tunnels: those that use it
+ * @locals: addresses that were found to be this host's own
+ * @local_count: how many, ever; the oldest are overwritten
+ */
+struct underlay {
+	struct underlay_socket unicast;
+	struct underlay_socket multicast;
+	union udp_address own;
+	bool wants_runs;
+	bool takes_runs;
+	uint32_t refusals;
+	struct tunnel *tunnels;
+	union udp_address locals[MAX_LOCALS];
+	uint32_t local_count;
+};
+
+/* Takes sockets into use, @multicast -1 when there is none; 0 or an errno. */
+int underlay_prepare(struct underlay *underlay, int unicast, int multicast, bool wants_runs);
+
+/* Addresses and paths may be others now. */
+void underlay_refresh(struct underlay *underlay);
+
+/* Whether a tunnel of these sockets answers to the same identifier. */
+bool underlay_has(const struct underlay *underlay, const struct tunnel *tunnel);
+
+void underlay_add(struct underlay *underlay, struct tunnel *tunnel);
+void underlay_remove(struct underlay *underlay, struct tunnel *tunnel);
+
+/* The members behind whose ports the tunnels are want other events; 0 or an errno. */
+int underlay_watch(struct underlay *underlay);
+
+/*
+ * Sends @length bytes as datagrams of @segment bytes (0: as one).
+ * Return: 0, or an errno; EAGAIN when there is no room for any of them.
+ */
+int underlay_send(struct underlay *underlay, const union udp_address *to, const uint8_t *bytes, size_t length,
+		  uint32_t segment);
+
+#endif
