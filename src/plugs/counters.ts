@@ -2,7 +2,7 @@
  * What a plug counts, cheaply enough to be always on.
  *
  * The numbers lie in one array, which the thread that moves frames (native/io/datapath.h) counts in too. Its layout is
- * part of that contract: received, then sent; each frames, bytes, and the drops in the order of
+ * part of that contract: received, then sent; each frames, bytes, fragmented, and the drops in the order of
  * {@link DROP_REASONS}.
  */
 
@@ -24,6 +24,14 @@ export const DROP_REASONS = [
   'down',
   /** The kernel refused it. */
   'refused',
+  /** It belongs to another VXLAN network. */
+  'foreign-vni',
+  /** Somebody sent it who is not at the other end of the line. */
+  'foreign-sender',
+  /** What is before the frame is no header of this network. */
+  'bad-header',
+  /** It is what we sent ourselves, to a group that we are in. */
+  'echo',
 ] as const;
 
 /** Why a frame was dropped. */
@@ -31,7 +39,8 @@ export type DropReason = (typeof DROP_REASONS)[number];
 
 const FRAMES = 0;
 const BYTES = 1;
-const DROPS = 2;
+const FRAGMENTED = 2;
+const DROPS = 3;
 const PER_DIRECTION: number = DROPS + DROP_REASONS.length;
 /** How many numbers {@link PlugCounters} counts in. */
 export const COUNTER_VALUES: number = 2 * PER_DIRECTION;
@@ -52,6 +61,11 @@ export class DirectionCounters {
 
   get bytes(): number {
     return this.#value(BYTES);
+  }
+
+  /** Frames among these that did not fit one packet of the underlay, and left in several. */
+  get fragmented(): number {
+    return this.#value(FRAGMENTED);
   }
 
   /** Frames dropped, by reason; absent reasons are zero. */
@@ -158,6 +172,6 @@ export function formatCounters(counters: PlugCounters): string {
   return parts.join(', ');
 }
 
-function formatDirection({ frames, bytes }: DirectionCounters): string {
-  return `${frames} frames ${bytes} bytes`;
+function formatDirection({ frames, bytes, fragmented }: DirectionCounters): string {
+  return `${frames} frames ${bytes} bytes${fragmented === 0 ? '' : ` (${fragmented} of them in fragments)`}`;
 }

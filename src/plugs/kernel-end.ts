@@ -4,11 +4,11 @@
  */
 import type { PlugCounters } from './counters.ts';
 
-/** A TAP interface, or a connected socket with one frame per packet. */
+/** A TAP interface, a connected socket with one frame per packet, or a tunnel. */
 export interface KernelEnd {
-  /** Stays open until the loan ends. */
+  /** Stays open until the loan ends; of a tunnel it is the number. */
   readonly fd: number;
-  readonly kind: 'tap' | 'socket';
+  readonly kind: 'tap' | 'socket' | 'tunnel';
   /** The longest ordinary frame that may leave through it. */
   readonly maxFrameBytes: number;
   readonly takesSuperFrames: boolean;

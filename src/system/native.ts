@@ -62,6 +62,27 @@ export interface Native {
   fabricAdvance(fabric: number, ms: number): void;
   fabricClose(fabric: number): void;
 
+  underlayOpen(unicast: number, multicast: number, segments: number): number;
+  underlayRefresh(underlay: number): void;
+  underlayClose(underlay: number): number;
+  tunnelOpen(
+    underlay: number,
+    header: Uint8Array,
+    flags: number,
+    port: number,
+    tableSize: number,
+    seed: number,
+    expireMs: number,
+  ): number;
+  tunnelSetTargets(tunnel: number, addresses: Uint8Array): number;
+  tunnelSetFit(tunnel: number, bytes: number): void;
+  tunnelNotice(tunnel: number): number;
+  tunnelReports(tunnel: number, words: Int32Array): void;
+  tunnelListen(tunnel: number, bits: number): void;
+  tunnelStations(tunnel: number, words: Int32Array, addresses: Uint8Array): number;
+  tunnelAdvance(tunnel: number, ms: number): void;
+  tunnelClose(tunnel: number): number;
+
   memoryOpen(size: number): number;
   memoryMap(fd: number, size: number): ArrayBuffer | undefined;
 

@@ -1,0 +1,182 @@
+/**
+ * A tunnel as a plug (native/io/tunnel.h).
+ *
+ * What frames need is in C, once. A line or a switch borrows the tunnel; JavaScript reaches it over a fabric of its own
+ * with two ports:
+ *
+ * ```
+ * send, receiver ── port ══ fabric ══ port ── tunnel
+ * ```
+ */
+import type { VdensError } from '../errors.ts';
+import { FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
+import { PlugCounters } from '../plugs/counters.ts';
+import { Fabric, type FabricPort } from '../plugs/fabric.ts';
+import type { KernelEnd, Lender } from '../plugs/kernel-end.ts';
+import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
+import type { Tunnel } from './tunnel.ts';
+
+/** Frames that are taken at a time. */
+const CAPACITY = 128;
+const ARENA_BYTES = 512 * 1024;
+
+/** The tunnel, and what is known of its way. */
+export interface TunnelPlugOptions {
+  readonly label: string;
+  readonly tunnel: Tunnel;
+  /** The longest frame that it takes, in bytes. */
+  readonly maxFrameBytes: number;
+  /** The largest IP packet whose frame gets through whole, in bytes. */
+  readonly mtu: number;
+  /** Lets go of the tunnel, and of what it needs. */
+  release(): Promise<void>;
+}
+
+/** One end of a network over UDP. */
+export class TunnelPlug implements Plug, Lender {
+  readonly label: string;
+  readonly maxFrameBytes: number;
+  readonly mtu: number;
+  readonly takesSuperFrames: boolean = true;
+  readonly counters: PlugCounters = new PlugCounters();
+  readonly tunnel: Tunnel;
+  readonly #release: () => Promise<void>;
+  readonly #fabric: Fabric;
+  /** Where JavaScript is, and where the tunnel is while it is not lent. */
+  readonly #near: FabricPort;
+  readonly #far: FabricPort;
+  #batch: FrameBatch | undefined;
+  #receiver: FrameReceiver = () => undefined;
+  #events: PlugEvents = {};
+  #isStarted = false;
+  #isPaused = false;
+  #isBusy = false;
+  #takeBack: (() => void) | undefined;
+  #downReason: string | undefined;
+  #closing: Promise<void> | undefined;
+
+  /** @throws VdensError `ERR_NATIVE` when the process has no descriptors left; the tunnel is still the caller's then */
+  constructor(options: TunnelPlugOptions) {
+    this.label = options.label;
+    this.maxFrameBytes = options.maxFrameBytes;
+    this.mtu = options.mtu;
+    this.tunnel = options.tunnel;
+    this.#release = options.release;
+    this.#fabric = new Fabric({ tableSize: 0 });
+    this.#near = this.#fabric.addPort(new PlugCounters(), {
+      pending: () => this.#deliver(),
+      released: () => this.#drain(),
+    });
+    this.#far = this.#fabric.addPort(new PlugCounters(), {});
+  }
+
+  get busy(): boolean {
+    return this.#isBusy;
+  }
+
+  start(receiver: FrameReceiver, events: PlugEvents = {}): void {
+    this.#receiver = receiver;
+    this.#events = events;
+    this.#isStarted = true;
+    this.#attach();
+    if (this.#downReason !== undefined) events.down?.(this.#downReason);
+  }
+
+  send(batch: FrameBatch): void {
+    this.#attach();
+    if (this.#far.isAttached) this.#isBusy = this.#near.send(batch);
+    else this.counters.drop('sent', 'down', batch.count);
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#near.want();
+  }
+
+  get lender(): Lender {
+    return this;
+  }
+
+  lend(takeBack: () => void): KernelEnd | undefined {
+    if (!this.#isStarted || this.#closing !== undefined || this.#isBusy) return undefined;
+    this.#far.detach();
+    this.#takeBack = takeBack;
+    return this.#end();
+  }
+
+  restore(): void {
+    this.#takeBack = undefined;
+    this.#attach();
+  }
+
+  /** The underlay leads nowhere any more. */
+  lose(reason: string): void {
+    if (this.#downReason !== undefined) return;
+    this.#downReason = reason;
+    if (this.#isStarted) this.#events.down?.(reason);
+  }
+
+  /** It leads somewhere again. */
+  regain(): void {
+    if (this.#downReason === undefined) return;
+    this.#downReason = undefined;
+    if (!this.#isStarted) return;
+    this.#events.up?.();
+    this.#attach();
+  }
+
+  /** Something that people should know. */
+  tell(error: VdensError): void {
+    this.#events.trouble?.(error);
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#finish();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #finish(): Promise<void> {
+    this.#takeBack?.();
+    this.#fabric.close();
+    this.tunnel.close();
+    await this.#release();
+  }
+
+  #end(): KernelEnd {
+    const { maxFrameBytes, takesSuperFrames, counters } = this;
+    return { fd: this.tunnel.id, kind: 'tunnel', maxFrameBytes, takesSuperFrames, counters };
+  }
+
+  #attach(): void {
+    if (this.#takeBack === undefined && this.#closing === undefined && !this.#far.isAttached) this.#far.attach(this.#end());
+  }
+
+  #deliver(): boolean {
+    this.#batch ??= new FrameBatch(new Uint8Array(ARENA_BYTES), CAPACITY);
+    const batch = this.#batch;
+    if (this.#isPaused || this.#near.take(batch) === 0) return true;
+    return this.#receiver(batch) === true;
+  }
+
+  #drain(): boolean {
+    this.#isBusy = false;
+    return this.#events.drain?.() === true;
+  }
+}
+
+/** What one packet has room for: 65,535 bytes less the headers of IPv4 and UDP. */
+export const MAX_PACKET_PAYLOAD_BYTES = 65_507;
+
+/** The longest frame behind a header of so many bytes. */
+export function longestFrameBytes(headerBytes: number): number {
+  return Math.min(MAX_FRAME_BYTES, MAX_PACKET_PAYLOAD_BYTES - headerBytes);
+}
