@@ -24,6 +24,7 @@ export type VdensErrorCode =
   | 'ERR_ADDRESS'
   | 'ERR_NETWORK_OPEN'
   | 'ERR_NETWORK_TIMEOUT'
+  | 'ERR_PATH'
   | 'ERR_NAMESPACE'
   | 'ERR_TAP'
   | 'ERR_NETLINK'

@@ -45,6 +45,7 @@ export async function runNetworks(
     }
     start.signal.throwIfAborted();
     const running = { command: undefined as NamespaceCommand | undefined };
+    await fitInterfaces(namespace, options, plugs);
     const lines = namespace.interfaces.map(({ plug }, index) => ({ tap: plug, network: plugs[index]! }));
     for (const { tap, network } of lines) join(tap, network, reconnect, () => running.command?.process.kill('SIGTERM'));
     for (const [index, { mtu }] of (options.interfaces ?? []).entries()) warnOfMtu(lines[index]!, mtu ?? 0);
@@ -88,6 +89,15 @@ function watchStart(): { readonly signal: AbortSignal; end(): void } {
 /** Of a signal that has come, the handler hears in the next whole turn of the event loop. */
 async function hearSignals(): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Gives interfaces whose MTU was not chosen that of their network, where it has one. */
+async function fitInterfaces(namespace: Namespace, options: NamespaceOptions, plugs: readonly Plug[]): Promise<void> {
+  for (const [index, { name }] of namespace.interfaces.entries()) {
+    const mtu = plugs[index]?.mtu;
+    if (mtu !== undefined && options.interfaces?.[index]?.mtu === undefined)
+      await namespace.rtnetlink.setMtu(name, mtu);
+  }
 }
 
 /** An Ethernet header, and a VLAN tag that may be in it. */

@@ -60,6 +60,21 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
       const { PtpPlug } = await import('../plugs/ptp.ts');
       return PtpPlug.open(label, locator.address, options);
     }
+    case 'vxvde': {
+      const { vxvdeOptions } = await import('./overlay-locator.ts');
+      const { openVxvde } = await import('../overlay/vxlan.ts');
+      return openVxvde(label, await vxvdeOptions(locator), options.signal);
+    }
+    case 'vxlan': {
+      const { vxlanOptions } = await import('./overlay-locator.ts');
+      const { openVxlan } = await import('../overlay/vxlan.ts');
+      return openVxlan(label, await vxlanOptions(locator), options.signal);
+    }
+    case 'udp': {
+      const { udpOptions } = await import('./udp-locator.ts');
+      const { openUdpLine } = await import('../overlay/udp-line.ts');
+      return openUdpLine(label, udpOptions(locator), options.signal);
+    }
     case 'null': {
       const { NullPlug } = await import('../plugs/null.ts');
       return new NullPlug(label);

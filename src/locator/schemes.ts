@@ -47,7 +47,9 @@ const WIREFILTER_KEYS = [
 ];
 
 /** The schemes that this version can open; the others are only understood. */
-export const OPENABLE_SCHEMES: readonly string[] = ['vde', 'switch', 'hub', 'ptp', 'tap', 'cmd', 'null'];
+export const OPENABLE_SCHEMES: readonly string[] = [
+  ...['vde', 'switch', 'hub', 'ptp', 'vxvde', 'vxlan', 'udp', 'tap', 'cmd', 'null'],
+];
 
 /** Every scheme, by its name. */
 export const SCHEMES: ReadonlyMap<string, Scheme> = new Map([

@@ -19,6 +19,8 @@ import type { Tunnel } from './tunnel.ts';
 /** Frames that are taken at a time. */
 const CAPACITY = 128;
 const ARENA_BYTES = 512 * 1024;
+/** How many things that came up are kept until somebody listens. */
+const MAX_TROUBLES = 16;
 
 /** The tunnel, and what is known of its way. */
 export interface TunnelPlugOptions {
@@ -53,6 +55,8 @@ export class TunnelPlug implements Plug, Lender {
   #isBusy = false;
   #takeBack: (() => void) | undefined;
   #downReason: string | undefined;
+  /** What came up before anybody listened. */
+  readonly #troubles: VdensError[] = [];
   #closing: Promise<void> | undefined;
 
   /** @throws VdensError `ERR_NATIVE` when the process has no descriptors left; the tunnel is still the caller's then */
@@ -80,6 +84,7 @@ export class TunnelPlug implements Plug, Lender {
     this.#isStarted = true;
     this.#attach();
     if (this.#downReason !== undefined) events.down?.(this.#downReason);
+    for (const error of this.#troubles.splice(0)) events.trouble?.(error);
   }
 
   send(batch: FrameBatch): void {
@@ -132,7 +137,8 @@ export class TunnelPlug implements Plug, Lender {
 
   /** Something that people should know. */
   tell(error: VdensError): void {
-    this.#events.trouble?.(error);
+    if (this.#isStarted) this.#events.trouble?.(error);
+    else if (this.#troubles.length < MAX_TROUBLES) this.#troubles.push(error);
   }
 
   close(): Promise<void> {
@@ -157,7 +163,8 @@ export class TunnelPlug implements Plug, Lender {
   }
 
   #attach(): void {
-    if (this.#takeBack === undefined && this.#closing === undefined && !this.#far.isAttached) this.#far.attach(this.#end());
+    if (this.#takeBack === undefined && this.#closing === undefined && !this.#far.isAttached)
+      this.#far.attach(this.#end());
   }
 
   #deliver(): boolean {

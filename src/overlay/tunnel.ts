@@ -4,8 +4,8 @@
 import { randomInt } from 'node:crypto';
 import { VdensError } from '../errors.ts';
 import {
-  parseSocketAddress,
   emitSocketAddress,
+  parseSocketAddress,
   SOCKET_ADDRESS_BYTES,
   type SocketAddress,
 } from '../net/socket-address.ts';

@@ -35,7 +35,6 @@ export interface UnderlayOptions {
 /** The sockets. */
 export class Underlay {
   readonly id: number;
-  readonly #label: string;
   readonly #unicast: UdpSocket;
   readonly #multicast: UdpSocket | undefined;
   /** How often each group was joined, by address and interface. */
@@ -44,7 +43,6 @@ export class Underlay {
 
   /** @throws VdensError `ERR_NETWORK_OPEN` when a port is taken, or an address is not ours */
   constructor(options: UnderlayOptions) {
-    this.#label = options.label;
     const sockets: UdpSocket[] = [];
     try {
       sockets.push(openUnicast(options));

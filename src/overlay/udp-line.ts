@@ -1,0 +1,58 @@
+/** A line between two hosts, one frame in each UDP packet: `udp://`. */
+import { readFile } from 'node:fs/promises';
+import { quote, VdensError } from '../errors.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
+import { findHost } from './find-host.ts';
+import { familyOf } from './host.ts';
+import { OverlayNetwork } from './overlay-network.ts';
+import type { UdpLineOptions } from './overlay-options.ts';
+import type { TunnelPlug } from './tunnel-plug.ts';
+import { Underlay } from './underlay.ts';
+
+const ANY = { 4: new Uint8Array(4), 6: new Uint8Array(16) } as const;
+/** The names of ports (services(5)). */
+const SERVICES = '/etc/services';
+
+/**
+ * Opens it. Only the other end is heard, from the very address and port that are written.
+ *
+ * @throws VdensError `ERR_NETWORK_OPEN` when a name is not known, our port is taken, or there is no way to the other end
+ */
+export async function openUdpLine(
+  label: string,
+  { source, destination }: UdpLineOptions,
+  signal?: AbortSignal,
+): Promise<TunnelPlug> {
+  const host = await findHost(label, destination.host);
+  const family = familyOf(host);
+  const local: SocketAddress = {
+    address: source.host === undefined ? ANY[family] : await findHost(label, source.host, family),
+    port: await findPort(label, source.service),
+  };
+  const port = await findPort(label, destination.service);
+  signal?.throwIfAborted();
+  const underlay = new Underlay({ label, local, hasLoop: true });
+  return OverlayNetwork.open(
+    {
+      label,
+      family,
+      underlay,
+      tunnel: { header: new Uint8Array(), isLine: true, tableSize: 0, expireMs: 0 },
+      peers: { label, peers: [{ host: destination.host, port }], defaultPort: port, family },
+      release: () => underlay.close(),
+    },
+    signal,
+  );
+}
+
+async function findPort(label: string, service: string): Promise<number> {
+  if (/^\d+$/.test(service)) return Number(service);
+  const text = await readFile(SERVICES, 'utf8').catch(() => '');
+  for (const line of text.split('\n')) {
+    const [name, portAndProtocol = '', ...aliases] = line.split('#', 1)[0]!.trim().split(/\s+/);
+    const [, port] = /^(\d+)\/udp$/.exec(portAndProtocol) ?? [];
+    if (port !== undefined && (name === service || aliases.includes(service))) return Number(port);
+  }
+  const message = `${label}: ${quote(service)} is no port that ${SERVICES} knows for UDP. Write its number`;
+  throw new VdensError('ERR_NETWORK_OPEN', message, { value: service });
+}

@@ -1,0 +1,165 @@
+/**
+ * Networks of VXLAN packets (RFC 7348): `vxlan://`, as the Linux kernel's device speaks it, and `vxvde://`, VDE's
+ * distributed switch, whose stations are told apart by their ports, so that many fit on one host.
+ */
+import { VdensError } from '../errors.ts';
+import { formatIp, isMulticastIp, parseIp } from '../net/ip.ts';
+import type { SocketAddress } from '../net/socket-address.ts';
+import { findHost } from './find-host.ts';
+import { familyOf, literalAddress } from './host.ts';
+import { OverlayNetwork } from './overlay-network.ts';
+import type { VxlanOptions } from './overlay-options.ts';
+import { shareUnderlay } from './shared-underlay.ts';
+import type { TunnelPlug } from './tunnel-plug.ts';
+import { Underlay, type UnderlayOptions } from './underlay.ts';
+
+/** The groups where the originals meet. */
+const DEFAULT_GROUPS = { 4: '239.0.0.1', 6: 'ff05:56de::1' } as const;
+const ANY = { 4: new Uint8Array(4), 6: new Uint8Array(16) } as const;
+const FLAG_VNI = 0x08;
+/** Of a group's address, in the place of which a number can be put. */
+const GROUP_NUMBER_BYTES = 3;
+
+/** What the two kinds have in common, found out. */
+interface Plan {
+  readonly label: string;
+  readonly options: VxlanOptions;
+  readonly family: 4 | 6;
+  readonly group: SocketAddress | undefined;
+  readonly local: Uint8Array;
+}
+
+/**
+ * Opens a `vxvde://`.
+ *
+ * One socket sends everything, from a port of its own, which is what others know us by; with peers and without a group
+ * it is the network's port, so that those who have us in their list find us.
+ *
+ * @throws VdensError `ERR_NETWORK_OPEN` when a name is not known, a port taken, or there is no way to the group
+ */
+export async function openVxvde(label: string, options: VxlanOptions, signal?: AbortSignal): Promise<TunnelPlug> {
+  const plan = await makePlan(label, options);
+  signal?.throwIfAborted();
+  const { group, local } = plan;
+  const hasPeers = options.peers.length > 0 || options.peerFile !== undefined;
+  const ttl = options.ttl ?? (hasPeers ? undefined : 1);
+  const underlay = new Underlay({
+    ...common(plan),
+    local: { address: local, port: hasPeers ? options.port : 0 },
+    // The socket of the group has the same port.
+    isShared: hasPeers && group !== undefined,
+    ...(group === undefined ? {} : { group }),
+    ...(ttl === undefined || plan.family === 6 ? {} : { unicastTtl: Math.max(ttl, 1) }),
+    hasLoop: true,
+  });
+  const tunnel = { header: headerOf(options.vni), isStrict: true };
+  return open(plan, underlay, tunnel, () => underlay.close(), signal);
+}
+
+/**
+ * Opens a `vxlan://`.
+ *
+ * Everybody listens at one port, which therefore is taken once on a host, unless each has an address (`bind=`). Several
+ * networks of one process share its socket.
+ *
+ * @throws VdensError `ERR_NETWORK_OPEN` as {@link openVxvde}
+ */
+export async function openVxlan(label: string, options: VxlanOptions, signal?: AbortSignal): Promise<TunnelPlug> {
+  const plan = await makePlan(label, options);
+  signal?.throwIfAborted();
+  const { group, local } = plan;
+  const isBound = options.bind !== undefined;
+  const request: UnderlayOptions = {
+    ...common(plan),
+    local: { address: local, port: options.port },
+    ...(isBound && group !== undefined ? { group } : {}),
+    ...(group === undefined && options.ttl !== undefined ? { unicastTtl: Math.max(options.ttl, 1) } : {}),
+    // Those on this host have other addresses.
+    hasLoop: isBound,
+  };
+  const { underlay, release } = shareUnderlay(request, options.interfaceName);
+  const tunnel = { header: headerOf(options.vni), forcedPort: options.port };
+  return open(plan, underlay, tunnel, release, signal);
+}
+
+function open(
+  { label, options, family, group, local }: Plan,
+  underlay: Underlay,
+  tunnel: { readonly header: Uint8Array; readonly isStrict?: boolean; readonly forcedPort?: number },
+  release: () => void,
+  signal: AbortSignal | undefined,
+): Promise<TunnelPlug> {
+  const { peers, peerFile, port, tableSize, expireMs, interfaceName } = options;
+  const hasPeers = peers.length > 0 || peerFile !== undefined;
+  const own = { ownPort: underlay.local.port, ...(options.bind === undefined ? {} : { ownAddress: local }) };
+  const list = { label, peers, peerFile, defaultPort: port, family, ...own };
+  return OverlayNetwork.open(
+    {
+      label,
+      family,
+      underlay,
+      tunnel: { ...tunnel, tableSize, expireMs },
+      group,
+      peers: hasPeers ? list : undefined,
+      interfaceName,
+      release,
+    },
+    signal,
+  );
+}
+
+function common({ label, options }: Plan): Pick<UnderlayOptions, 'label' | 'multicastTtl' | 'receiveBufferBytes'> {
+  return {
+    label,
+    multicastTtl: options.ttl ?? 1,
+    ...(options.receiveBufferBytes === undefined ? {} : { receiveBufferBytes: options.receiveBufferBytes }),
+  };
+}
+
+async function makePlan(label: string, options: VxlanOptions): Promise<Plan> {
+  const hasGroup = options.group !== undefined || (options.peers.length === 0 && options.peerFile === undefined);
+  const family = options.family ?? (await guessFamily(label, options));
+  const group = hasGroup ? await groupAddress(label, options, family) : undefined;
+  const local = options.bind === undefined ? ANY[family] : await findHost(label, options.bind, family);
+  return {
+    label,
+    options,
+    family,
+    local,
+    group: group === undefined ? undefined : { address: group, port: options.port },
+  };
+}
+
+/** Names say nothing of it until they are looked up: the first that is known decides. */
+async function guessFamily(label: string, { group, bind, peers }: VxlanOptions): Promise<4 | 6> {
+  const hosts = [group, bind, ...peers.map(({ host }) => host)].filter((host) => host !== undefined);
+  const literal = hosts.map(literalAddress).find((address) => address !== undefined);
+  if (literal !== undefined) return familyOf(literal);
+  for (const host of hosts) {
+    try {
+      return familyOf(await findHost(label, host));
+    } catch (error) {
+      if (!(error instanceof VdensError)) throw error;
+    }
+  }
+  return 4;
+}
+
+async function groupAddress(label: string, options: VxlanOptions, family: 4 | 6): Promise<Uint8Array> {
+  const { group: word, groupNumber } = options;
+  const address = word === undefined ? parseIp(DEFAULT_GROUPS[family]) : await findHost(label, word, family);
+  if (!isMulticastIp(address)) {
+    const message = `${label}: ${word} is ${formatIp(address)}, which is not a multicast group. Write, for example, ${DEFAULT_GROUPS[family]}`;
+    throw new VdensError('ERR_NETWORK_OPEN', message, { value: formatIp(address) });
+  }
+  if (groupNumber === undefined) return address;
+  const numbered = Uint8Array.from(address);
+  new DataView(numbered.buffer).setUint16(numbered.length - 2, groupNumber & 0xffff);
+  numbered[numbered.length - GROUP_NUMBER_BYTES] = groupNumber >> 16;
+  return numbered;
+}
+
+/** RFC 7348, section 5: flags, 24 bits reserved, the network's identifier, 8 bits reserved. */
+export function headerOf(vni: number): Uint8Array {
+  return Uint8Array.of(FLAG_VNI, 0, 0, 0, vni >> 16, vni >> 8, vni, 0);
+}
