@@ -24,6 +24,7 @@ import {
   type Switch,
   type SwitchPort,
 } from '../../src/index.ts';
+import { COUNTER_VALUES } from '../../src/plugs/counters.ts';
 import { HandoverChannel } from '../../src/plugs/handover.ts';
 import { HealingPlug } from '../../src/plugs/healing.ts';
 import { openSwitchNetwork } from '../../src/switch/switch-network.ts';
@@ -44,7 +45,7 @@ const A = '10.81.0.1';
 const B = '10.81.0.2';
 const PROMPT_MS = 1000;
 /** Memory for counters, as large as it has to be. */
-const COUNTER_BYTES = 144;
+const COUNTER_BYTES = COUNTER_VALUES * Float64Array.BYTES_PER_ELEMENT;
 
 /** A switch of the library, served in a directory by the test's own process. */
 interface Lan {
