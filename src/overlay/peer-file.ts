@@ -2,8 +2,8 @@
  * A file of peers, read again whenever it changes.
  *
  * Its directory is watched (inotify(7)), because most programs do not write into a file but put a new one in its
- * place. What cannot be seen from there (the target of a link, a file on another machine, a directory that is replaced)
- * is found by looking from time to time.
+ * place. What cannot be seen from there (the target of a link, a file on another machine) is
+ * found by looking from time to time.
  */
 import { type FSWatcher, constants as fs, watch } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
@@ -103,7 +103,7 @@ export class PeerFile {
     }
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      void this.#read();
+      void this.#look();
     }, GATHER_MS);
   }
 

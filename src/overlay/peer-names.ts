@@ -15,6 +15,8 @@ export const RESOLVE_INTERVAL_MS = 10_000;
 const LOOK_UP_TIMEOUT_MS = 5000;
 /** Look-ups that run at the same time in this process. */
 const LOOK_UPS_AT_ONCE = 2;
+/** How long failures are gathered, to be told together, while other look-ups are under way. */
+const GATHER_MS = 1000;
 /** Names in one message. */
 const NAMES_SHOWN = 3;
 
@@ -60,8 +62,9 @@ export class PeerNames {
   readonly #intervalMs: number;
   #timer: NodeJS.Timeout | undefined;
   #names = new Map<string, Name>();
-  /** Names that failed in this round, by the reason, which was not told yet. */
-  readonly #failures = new Map<string, string[]>();
+  /** Names whose failure was not told yet, by its reason. */
+  #failures = new Map<string, string[]>();
+  #tellTimer: NodeJS.Timeout | undefined;
   #settled: (() => void)[] = [];
   #closed = false;
 
@@ -76,7 +79,7 @@ export class PeerNames {
   /** From now on these are looked up; what is known of those that were there before stays known. */
   set(hosts: Iterable<string>): void {
     if (this.#closed) return;
-    this.#timer ??= setInterval(() => this.refresh(), this.#intervalMs);
+    this.#timer ??= setInterval(() => this.#nextRound(), this.#intervalMs);
     const before = this.#names;
     this.#names = new Map();
     for (const host of hosts) {
@@ -113,8 +116,14 @@ export class PeerNames {
   close(): void {
     this.#closed = true;
     clearInterval(this.#timer);
+    clearTimeout(this.#tellTimer);
     this.#names.clear();
     this.#settle();
+  }
+
+  /** A look-up that takes longer than a round is not repeated for that. */
+  #nextRound(): void {
+    for (const name of this.#names.values()) if (!name.isPending) this.#start(name);
   }
 
   #start(name: Name): void {
@@ -128,6 +137,8 @@ export class PeerNames {
       if (name.isWantedAgain && this.#isWanted(name)) {
         name.isWantedAgain = false;
         this.#start(name);
+      } else if (![...this.#names.values()].some(({ isPending }) => isPending)) {
+        this.#tellFailures();
       }
     });
   }
@@ -135,7 +146,7 @@ export class PeerNames {
   /** Never rejects. */
   async #lookUpNow(name: Name): Promise<void> {
     if (!this.#isWanted(name)) return;
-    const timer = setTimeout(() => this.#failed(name, 'ETIMEDOUT'), LOOK_UP_TIMEOUT_MS);
+    const timer = setTimeout(() => this.#failed(name, 'ETIMEDOUT'), LOOK_UP_TIMEOUT_MS).unref();
     try {
       const found = usableAddresses(await this.#lookUp(name.host, this.#family), this.#family);
       if (found.length > 0) this.#found(name, found);
@@ -162,20 +173,28 @@ export class PeerNames {
     const hosts = this.#failures.get(reason) ?? [];
     hosts.push(name.host);
     this.#failures.set(reason, hosts);
-    // Those that fail at the same moment are told together.
-    if (hosts.length === 1) setImmediate(() => this.#tell(reason));
+    this.#tellTimer ??= setTimeout(() => this.#tellFailures(), GATHER_MS);
     this.#settle();
   }
 
-  #tell(reason: string): void {
-    const hosts = this.#failures.get(reason) ?? [];
-    this.#failures.delete(reason);
-    if (this.#closed || hosts.length === 0) return;
+  #tellFailures(): void {
+    clearTimeout(this.#tellTimer);
+    this.#tellTimer = undefined;
+    const failures = this.#failures;
+    this.#failures = new Map();
+    for (const [reason, hosts] of failures) {
+      // What was found after all meanwhile, or is not asked for any more, is no trouble.
+      const failed = hosts.filter((host) => this.#names.get(host)?.state === 'failed');
+      if (failed.length > 0) this.#events.trouble(this.#failure(reason, failed));
+    }
+  }
+
+  #failure(reason: string, hosts: readonly string[]): VdensError {
     const shown = hosts.slice(0, NAMES_SHOWN).join(', ');
     const more = hosts.length > NAMES_SHOWN ? ` and ${hosts.length - NAMES_SHOWN} more` : '';
     const which = hosts.length === 1 ? `peer ${shown}` : `peers ${shown}${more}`;
     const message = `${this.#label}: cannot look up the ${which} (${reason}): ${meaningOf(reason, this.#family)}`;
-    this.#events.trouble(new VdensError('ERR_NETWORK_OPEN', message, { value: hosts[0]!, errno: reason }));
+    return new VdensError('ERR_NETWORK_OPEN', message, { value: hosts[0]!, errno: reason });
   }
 
   #isWanted(name: Name): boolean {
