@@ -121,7 +121,7 @@ export function iperfTimeoutMs(bench: Bench): number {
  * the original `vdens` sometimes does not exit when its command has.
  */
 export async function readFrom<T>(
-  bench: Bench,
+  owner: Owner,
   argv: readonly string[],
   find: (output: string) => T | undefined,
   timeoutMs: number,
@@ -133,13 +133,13 @@ export async function readFrom<T>(
     delete owned.release; // Once: the process id may belong to somebody else later.
     await release?.();
   };
-  bench.after(end); // For a benchmark that is interrupted.
-  const owner: Owner = {
+  owner.after(end); // For a benchmark that is interrupted.
+  const holder: Owner = {
     after: (release) => {
       owned.release = release;
     },
   };
-  const running = await spawnBackground(owner, argv, options);
+  const running = await spawnBackground(holder, argv, options);
   try {
     const deadline = performance.now() + timeoutMs;
     for (;;) {

@@ -11,7 +11,6 @@
 import { Lab, type LabHost, UNDERLAY } from '../test/fixtures/lab.ts';
 import { original } from '../test/interop/harness.ts';
 import type { NamespaceCommand } from '../test/interop/original-vdens.ts';
-import type { Bench } from './harness.ts';
 import { END_ADDRESSES, type End, openPair, type PairOpener, pairCommands, vdensEnd } from './segment-pair.ts';
 
 /** Commands that hosts need. */
@@ -40,7 +39,7 @@ export const kernelVxlan: EndMaker = async (host, address) => {
 };
 
 /** A pair on two hosts of its own. Undefined when an end or a command is missing. */
-export function onTwoHosts(bench: Bench, client: EndMaker, server: EndMaker): PairOpener | undefined {
+export function onTwoHosts(client: EndMaker, server: EndMaker): PairOpener | undefined {
   if (client === undefined || server === undefined) return undefined;
   if (hostCommands.some((command) => original(command) === undefined)) return undefined;
   return async (owner) => {
@@ -49,6 +48,6 @@ export function onTwoHosts(bench: Bench, client: EndMaker, server: EndMaker): Pa
       client: await client(lab.host(1), END_ADDRESSES.client),
       server: await server(lab.host(2), END_ADDRESSES.server),
     };
-    return await openPair(bench, ends, owner);
+    return await openPair(owner, ends);
   };
 }

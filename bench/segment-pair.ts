@@ -69,11 +69,7 @@ export function twoOf(vdens: string, network: string): PairEnds {
 }
 
 /** Starts the server's end. */
-export async function openPair(
-  bench: Bench,
-  { server, client, env = {} }: PairEnds,
-  owner: Owner,
-): Promise<SegmentPair> {
+export async function openPair(owner: Owner, { server, client, env = {} }: PairEnds): Promise<SegmentPair> {
   const argv = server(['iperf3', '--server', '--forceflush']);
   const serving = await spawnBackground(owner, argv, { env });
   await waitFor(
@@ -86,7 +82,7 @@ export async function openPair(
   );
   return {
     serverPid: serving.pid,
-    read: async (command, find, timeoutMs) => await readFrom(bench, client(command), find, timeoutMs, { env }),
+    read: async (command, find, timeoutMs) => await readFrom(owner, client(command), find, timeoutMs, { env }),
   };
 }
 
@@ -97,13 +93,13 @@ export type PairOpener = (owner: Owner) => Promise<SegmentPair>;
 export function oursOnSwitch(bench: Bench, env: Readonly<Record<string, string>> = {}): PairOpener | undefined {
   const vdens = bench.oursVdens;
   if (!isPossible(vdens)) return undefined;
-  return (owner) => openPair(bench, { ...twoOf(vdens, `switch://${freshPath(owner)}`), env }, owner);
+  return (owner) => openPair(owner, { ...twoOf(vdens, `switch://${freshPath(owner)}`), env });
 }
 
 /** Two on an original `vde_switch` of their own. Undefined when `vdens` or the switch is not there. */
-export function onVdeSwitch(bench: Bench, vdens: string | undefined): PairOpener | undefined {
+export function onVdeSwitch(vdens: string | undefined): PairOpener | undefined {
   if (!isPossible(vdens, 'vde_switch')) return undefined;
-  return async (owner) => await openPair(bench, twoOf(vdens, (await startSwitch(owner)).path), owner);
+  return async (owner) => await openPair(owner, twoOf(vdens, (await startSwitch(owner)).path));
 }
 
 /** Two originals on the original `switch://` plug, which a program of its own serves. */
@@ -115,7 +111,7 @@ export function originalsOnSwitchPlug(bench: Bench): PairOpener | undefined {
     const path = freshPath(owner);
     await spawnBackground(owner, [plug, 'null://', `switch://${path}`]);
     await waitFor(() => existsSync(join(path, 'ctl')), 5000, 'the socket of the original switch://');
-    return await openPair(bench, twoOf(vdens, path), owner);
+    return await openPair(owner, twoOf(vdens, path));
   };
 }
 
@@ -126,7 +122,7 @@ export function originalsOnOurs(bench: Bench): PairOpener | undefined {
   if (!isPossible(vdens) || serving === undefined) return undefined;
   return async (owner) => {
     const { path } = await startOurSwitch(owner, { vdens: serving });
-    return await openPair(bench, twoOf(vdens, path), owner);
+    return await openPair(owner, twoOf(vdens, path));
   };
 }
 

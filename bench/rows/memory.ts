@@ -10,8 +10,8 @@ export const memory: Row = {
   goal: below(90, 'MiB'),
   peers: ['vdens', 'vde_switch', ...pairCommands],
   measure: async (bench) => ({
-    original: await peak(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
-    ours: await peak(bench, 'ours', onVdeSwitch(bench, bench.oursVdens)),
+    original: await peak(bench, 'original', onVdeSwitch(bench.originalVdens)),
+    ours: await peak(bench, 'ours', onVdeSwitch(bench.oursVdens)),
   }),
 };
 

@@ -12,7 +12,7 @@ export const originalsOnSwitch: Row = {
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
       ours: await throughputOf(bench, 'ours', originalsOnOurs(bench)),
-      original: await throughputOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
+      original: await throughputOf(bench, 'original', onVdeSwitch(bench.originalVdens)),
     }),
 };
 

@@ -20,5 +20,5 @@ export const overlayRoundTrip: Row = {
 
 async function roundTrips(bench: Bench, side: string, vdens: string | undefined): Promise<Sampler> {
   const end = vdensOn(vdens, () => ({ network: 'vxvde://' }));
-  return await roundTripOf(bench, side, onTwoHosts(bench, end, end));
+  return await roundTripOf(bench, side, onTwoHosts(end, end));
 }

@@ -7,7 +7,7 @@
 import { type Bench, findIperfEnd, interleave, iperfClient, iperfTimeoutMs, type Sampler } from '../harness.ts';
 import { hostCommands, onTwoHosts, vdensOn } from '../hosts.ts';
 import { type Row, ratioAtLeast } from '../row.ts';
-import { SERVER, samplerOf } from '../segment-pair.ts';
+import { freshSamplerOf, SERVER } from '../segment-pair.ts';
 
 /** What makes 64 bytes with the headers of Ethernet (14 bytes), IPv4 (20) and UDP (8). */
 const payloadBytes = 22;
@@ -20,14 +20,15 @@ export const overlaySmall: Row = {
   peers: ['vdens', ...hostCommands],
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
-      ours: await arrivals(bench, 'ours', bench.oursVdens),
-      original: await arrivals(bench, 'original', bench.originalVdens),
+      ours: arrivals(bench, bench.oursVdens),
+      original: arrivals(bench, bench.originalVdens),
     }),
 };
 
-async function arrivals(bench: Bench, side: string, vdens: string | undefined): Promise<Sampler> {
+/** A new pair for every run, because an original's server may not hear that it is over. */
+function arrivals(bench: Bench, vdens: string | undefined): Sampler {
   const end = vdensOn(vdens, () => ({ network: 'vxvde://' }));
-  return await samplerOf(bench, side, onTwoHosts(bench, end, end), {
+  return freshSamplerOf(bench, onTwoHosts(end, end), {
     command: [...iperfClient(bench, SERVER), '--udp', '--length', `${payloadBytes}`, '--bitrate', '0'],
     find: findArrivals,
     timeoutMs: iperfTimeoutMs(bench),

@@ -8,7 +8,7 @@
 import { type Bench, interleave, type Sampler } from '../harness.ts';
 import { type EndMaker, hostCommands, kernelVxlan, onTwoHosts, vdensOn } from '../hosts.ts';
 import { type Row, ratioAtLeast, type Samples } from '../row.ts';
-import { throughputOf } from '../segment-pair.ts';
+import { freshSamplerOf, throughput } from '../segment-pair.ts';
 
 const sides = ['originals', 'kernel', 'vxvde', 'vxvde-out', 'vxvde-in', 'vxlan', 'vxlan-out', 'vxlan-in'] as const;
 type Side = (typeof sides)[number];
@@ -89,13 +89,16 @@ export const overlayThroughput: readonly Row[] = comparisons.map(({ name, title,
 /** The samples of all sides, once the first of the rows has been measured. */
 let measured: Promise<Record<Side, readonly number[]>> | undefined;
 
-/** Measures the sides that the chosen rows need. */
+/**
+ * Measures the sides that the chosen rows need, with a new pair for every run: what says that a transfer is over may
+ * get lost between two originals, and then their server takes no other.
+ */
 async function measureAll(bench: Bench): Promise<Record<Side, readonly number[]>> {
   const chosen = comparisons.filter(({ name }) => bench.options.rows.includes(name));
-  const needed = new Set(chosen.flatMap(({ ours, beside }) => [ours, beside]));
-  const samplers = Object.fromEntries(sides.map((side) => [side, undefined])) as Record<Side, Sampler>;
-  for (const side of needed)
-    samplers[side] = await throughputOf(bench, side, onTwoHosts(bench, ...endsOf(bench, side)));
+  const needed = new Set<Side>(chosen.flatMap(({ ours, beside }) => [ours, beside]));
+  const samplerOf = (side: Side): Sampler =>
+    needed.has(side) ? freshSamplerOf(bench, onTwoHosts(...endsOf(bench, side)), throughput(bench)) : undefined;
+  const samplers = Object.fromEntries(sides.map((side) => [side, samplerOf(side)])) as Record<Side, Sampler>;
   return await interleave(bench, bench.options.runs, samplers);
 }
 

@@ -28,6 +28,6 @@ export const ptp: Row = {
 /** A new pair for every run: the original's first end takes no second peer after the one that it had. */
 function freshPairs(bench: Bench, vdens: string | undefined): Sampler {
   if (!isPossible(vdens)) return undefined;
-  const open: PairOpener = (owner) => openPair(bench, twoOf(vdens, `ptp://${freshPath(owner)}`), owner);
+  const open: PairOpener = (owner) => openPair(owner, twoOf(vdens, `ptp://${freshPath(owner)}`));
   return freshSamplerOf(bench, open, throughput(bench));
 }

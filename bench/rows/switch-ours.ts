@@ -16,7 +16,7 @@ export const switchOurs: Row = {
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
       ours: await throughputOf(bench, 'ours', oursOnSwitch(bench)),
-      original: await throughputOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
+      original: await throughputOf(bench, 'original', onVdeSwitch(bench.originalVdens)),
     }),
 };
 
@@ -29,7 +29,7 @@ export const switchOursSockets: Row = {
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
       ours: await throughputOf(bench, 'ours', oursOnSwitch(bench, { VDENS_HANDOVER: '0' })),
-      original: await throughputOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
+      original: await throughputOf(bench, 'original', onVdeSwitch(bench.originalVdens)),
     }),
 };
 
@@ -55,6 +55,6 @@ export const switchOursRoundTrip: Row = {
   measure: async (bench) =>
     await interleave(bench, Math.max(leastPingRuns, bench.options.runs), {
       ours: await roundTripOf(bench, 'ours', oursOnSwitch(bench)),
-      original: await roundTripOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
+      original: await roundTripOf(bench, 'original', onVdeSwitch(bench.originalVdens)),
     }),
 };

@@ -12,7 +12,7 @@ export const switchRoundTrip: Row = {
   peers: ['vdens', 'vde_switch', 'ping', ...pairCommands],
   measure: async (bench) =>
     await interleave(bench, Math.max(leastPingRuns, bench.options.runs), {
-      ours: await roundTripOf(bench, 'ours', onVdeSwitch(bench, bench.oursVdens)),
-      original: await roundTripOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
+      ours: await roundTripOf(bench, 'ours', onVdeSwitch(bench.oursVdens)),
+      original: await roundTripOf(bench, 'original', onVdeSwitch(bench.originalVdens)),
     }),
 };

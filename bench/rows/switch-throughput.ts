@@ -11,7 +11,7 @@ export const switchThroughput: Row = {
   peers: ['vdens', 'vde_switch', ...pairCommands],
   measure: async (bench) =>
     await interleave(bench, bench.options.runs, {
-      ours: await throughputOf(bench, 'ours', onVdeSwitch(bench, bench.oursVdens)),
-      original: await throughputOf(bench, 'original', onVdeSwitch(bench, bench.originalVdens)),
+      ours: await throughputOf(bench, 'ours', onVdeSwitch(bench.oursVdens)),
+      original: await throughputOf(bench, 'original', onVdeSwitch(bench.originalVdens)),
     }),
 };

@@ -26,7 +26,7 @@ export const udpLine: Row = {
  */
 function transfers(bench: Bench, vdens: string | undefined): Sampler {
   const end = vdensOn(vdens, (host) => ({ network: lineFrom(host), setUp: ['ip link set vde0 addrgenmode none'] }));
-  return freshSamplerOf(bench, onTwoHosts(bench, end, end), throughput(bench));
+  return freshSamplerOf(bench, onTwoHosts(end, end), throughput(bench));
 }
 
 /** From this host to the other. */
