@@ -67,7 +67,9 @@ export class TunnelPlug implements Plug, Lender {
     this.tunnel = options.tunnel;
     this.#release = options.release;
     this.#fabric = new Fabric({ tableSize: 0 });
-    this.#near = this.#fabric.addPort(new PlugCounters(), {
+    const nearCounters = new PlugCounters();
+    this.counters.followDrops(nearCounters);
+    this.#near = this.#fabric.addPort(nearCounters, {
       pending: () => this.#deliver(),
       released: () => this.#drain(),
     });
@@ -89,7 +91,7 @@ export class TunnelPlug implements Plug, Lender {
 
   send(batch: FrameBatch): void {
     this.#attach();
-    if (this.#far.isAttached) this.#isBusy = this.#near.send(batch);
+    if (this.#closing === undefined && this.#far.isAttached) this.#isBusy = this.#near.send(batch);
     else this.counters.drop('sent', 'down', batch.count);
   }
 
@@ -153,6 +155,7 @@ export class TunnelPlug implements Plug, Lender {
   async #finish(): Promise<void> {
     this.#takeBack?.();
     this.#fabric.close();
+    this.#isBusy = false;
     this.tunnel.close();
     await this.#release();
   }

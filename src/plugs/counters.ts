@@ -92,26 +92,40 @@ export class DirectionCounters {
    * @returns ends it; what was counted stays
    */
   follow(other: DirectionCounters, drops: boolean): () => void {
-    const followed = { other, base: Array.from({ length: drops ? PER_DIRECTION : DROPS }, (_, i) => other.#value(i)) };
+    return this.#follow(other, 0, drops ? PER_DIRECTION : DROPS);
+  }
+
+  /** Counts what another drops, from now on: somebody else judges our frames before we do. */
+  followDrops(other: DirectionCounters): void {
+    this.#follow(other, DROPS, PER_DIRECTION);
+  }
+
+  #follow(other: DirectionCounters, first: number, end: number): () => void {
+    const followed: Followed = { other, first, base: [] };
+    for (let index = first; index < end; index++) followed.base.push(other.#value(index));
     this.#followed = followed;
     return () => {
       if (this.#followed !== followed) return;
       this.#followed = undefined;
-      for (const [index, before] of followed.base.entries()) this.#values[index]! += other.#value(index) - before;
+      for (const [at, before] of followed.base.entries())
+        this.#values[first + at]! += other.#value(first + at) - before;
     };
   }
 
   #value(index: number): number {
     const own = this.#values[index]!;
-    const before = this.#followed?.base[index];
-    return before === undefined ? own : own + this.#followed!.other.#value(index) - before;
+    const followed = this.#followed;
+    const before = followed?.base[index - followed.first];
+    return before === undefined ? own : own + followed!.other.#value(index) - before;
   }
 }
 
 /** Whose numbers count here as well, and what they were when that began. */
 interface Followed {
   readonly other: DirectionCounters;
-  readonly base: readonly number[];
+  /** The first of the numbers that count. */
+  readonly first: number;
+  readonly base: number[];
 }
 
 /** Both directions, seen from this process: `received` came out of the plug, `sent` went into it. */
@@ -139,6 +153,12 @@ export class PlugCounters {
     return () => {
       for (const end of ends) end();
     };
+  }
+
+  /** Counts, from now on, what is dropped before us on the way. */
+  followDrops(other: PlugCounters): void {
+    this.received.followDrops(other.received);
+    this.sent.followDrops(other.sent);
   }
 
   /** Counts, from now on, what passes the other end of our line: what came in there has left here. Returns what ends it. */
