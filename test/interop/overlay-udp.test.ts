@@ -9,7 +9,6 @@ import {
   everyonePingsEveryone,
   type Pingable,
   type Program,
-  requireScheme,
   startStation,
 } from '../fixtures/overlay-station.ts';
 import { requireCommands } from './harness.ts';
@@ -30,7 +29,6 @@ for (const [here, there] of pairs) {
   ] as const) {
     test(`${here} and ${there}: a frame is a datagram, to ${far}`, LIMIT, async (t) => {
       if (!requireCommands(t, 'vde_plug', 'ip')) return;
-      if (!requireScheme(t, 'udp', [here, there])) return;
       const lab = await Lab.start(t, { hosts: 2 });
       for (const host of lab.hosts) host.setNames({ 'near.lan.test': lab.v4(1), 'far.lan.test': lab.v4(2) });
       const capture = await lab.capture((packet) => packet.isFragment || udpPort(2000)(packet));
@@ -57,7 +55,6 @@ for (const [here, there] of pairs) {
   for (const family of ['v4', 'v6'] as const) {
     test(`vdens ${here} and ${there} ping each other, ${family}, each by its own address`, LIMIT, async (t) => {
       if (!requireCommands(t, 'vdens', 'ip', 'ping')) return;
-      if (!requireScheme(t, 'udp', [here, there])) return;
       const lab = await Lab.start(t, { hosts: 2 });
       const line = (from: number, to: number): string =>
         `udp://${lab[family](from)}:${5000 + from}->${lab[family](to)}:${5000 + to}`;
@@ -83,7 +80,6 @@ for (const [here, there] of pairs) {
 
 test('That nobody listens is no end of vde0, and who comes later is heard', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip', 'ping')) return;
-  if (!requireScheme(t, 'udp')) return;
   const lab = await Lab.start(t, { hosts: 1 });
   const host = lab.host(1);
   const a = await startStation(t, {
@@ -113,7 +109,6 @@ test('That nobody listens is no end of vde0, and who comes later is heard', LIMI
 
 test('Only the other end is heard; others are counted', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip', 'ping')) return;
-  if (!requireScheme(t, 'udp')) return;
   const lab = await Lab.start(t, { hosts: 3 });
   const line = (to: number): string => `udp://5000->${lab.v4(to)}:5000`;
   const [a, b] = [

@@ -11,7 +11,6 @@ import { BROADCAST, FrameStation, frameOf, mac, textOf, vxlanHeader, vxlanPacket
 import {
   everyonePingsEveryone,
   type KernelStationOptions,
-  requireScheme,
   startKernelStation,
   startStation,
 } from '../fixtures/overlay-station.ts';
@@ -80,7 +79,6 @@ for (const overlay of overlays) {
   const way = isUnicast ? 'by peers' : 'by multicast';
   test(`With the kernel's device, ${family}, ${way}, VNI ${vni}, port ${port}`, LIMIT, async (t) => {
     if (!requireCommands(t, 'ip', 'ping', 'bridge')) return;
-    if (!requireScheme(t, 'vxlan')) return;
     const lab = await Lab.start(t, { hosts: 3 });
     const capture = await lab.capture(udpPort(port));
     const theirs = await kernel(t, lab, { number: 1, overlay, peers: [2, 3] });
@@ -121,7 +119,6 @@ function checkPacket(packet: CapturedPacket, { family, vni, port, isUnicast }: O
 
 test('ttl= is that of multicast, and a group of one owns choice is used', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip')) return;
-  if (!requireScheme(t, 'vxlan')) return;
   const lab = await Lab.start(t, { hosts: 2 });
   for (const [network, group, hops] of [
     ['vxlan://239.5.5.5/ttl=7/vni=3', '239.5.5.5', 7],
@@ -142,7 +139,6 @@ test('ttl= is that of multicast, and a group of one owns choice is used', LIMIT,
 
 test('Frames of the kernel come from any port, and reserved bits are ignored', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip')) return;
-  if (!requireScheme(t, 'vxlan')) return;
   const lab = await Lab.start(t, { hosts: 2 });
   const a = await FrameStation.start(t, 'ours', lab.host(1), 'vxlan://');
   const capture = await lab.capture(udpPort(PORT));
@@ -160,7 +156,6 @@ test('Frames of the kernel come from any port, and reserved bits are ignored', L
 
 test('Two networks of one vdens share the port', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip', 'ping')) return;
-  if (!requireScheme(t, 'vxlan')) return;
   const lab = await Lab.start(t, { hosts: 2 });
   const both = [10, 20].map((vni) => ({ family: 'v4', vni, port: PORT, isUnicast: false }) as const);
   const devices = await Promise.all(
@@ -196,7 +191,6 @@ test('Two networks of one vdens share the port', LIMIT, async (t) => {
 
 test('With bind= several share a host; without, the second is told why not', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip', 'ping')) return;
-  if (!requireScheme(t, 'vxlan')) return;
   const lab = await Lab.start(t, { hosts: 2 });
   await lab.host(2).must('ip address add 10.99.0.22/24 dev eth0');
   const overlay = { family: 'v4', vni: 1, port: PORT, isUnicast: false } as const;
@@ -221,7 +215,6 @@ test('With bind= several share a host; without, the second is told why not', LIM
 
 test('Broadcasts reach an original, and those of an original reach ours', LIMIT, async (t) => {
   if (!requireCommands(t, 'vde_plug', 'ip')) return;
-  if (!requireScheme(t, 'vxlan')) return;
   const lab = await Lab.start(t, { hosts: 2 });
   const capture = await lab.capture(udpPort(PORT));
   const a = await FrameStation.start(t, 'ours', lab.host(1), 'vxlan://');

@@ -17,7 +17,7 @@ import {
   textOf,
   vxlanHeader,
 } from '../fixtures/overlay-frames.ts';
-import { everyonePingsEveryone, type Program, requireScheme, startStation } from '../fixtures/overlay-station.ts';
+import { everyonePingsEveryone, type Program, startStation } from '../fixtures/overlay-station.ts';
 import { ours, requireCommands } from './harness.ts';
 
 const LIMIT = { timeout: 60_000 };
@@ -37,7 +37,6 @@ for (const { family, group, network } of families) {
   for (const [pinger, ponger] of pairs) {
     test(`${pinger} pings ${ponger} over ${family}, by group and then directly`, LIMIT, async (t) => {
       if (!requireCommands(t, 'vdens', 'ip', 'ping')) return;
-      if (!requireScheme(t, 'vxvde', [pinger, ponger])) return;
       const lab = await Lab.start(t, { hosts: 2 });
       const capture = await lab.capture();
       const [a, b] = [
@@ -84,7 +83,6 @@ for (const [name, programs] of [
   for (const { family, network } of families) {
     test(`Three on one host and one beside, ${name}, ${family}: each broadcast arrives once`, LIMIT, async (t) => {
       if (!requireCommands(t, 'vde_plug', 'ip')) return;
-      if (!requireScheme(t, 'vxvde', programs)) return;
       const lab = await Lab.start(t, { hosts: 2 });
       const [first, second, third] = programs;
       const stations = {
@@ -110,7 +108,6 @@ for (const { family, group, network } of families) {
   for (const [leaver, stayer] of pairs) {
     test(`${leaver} says that it leaves, and ${stayer} sends to all again, ${family}`, LIMIT, async (t) => {
       if (!requireCommands(t, 'vde_plug', 'ip')) return;
-      if (!requireScheme(t, 'vxvde', [leaver, stayer])) return;
       const lab = await Lab.start(t, { hosts: 2 });
       const capture = await lab.capture();
       const a = await FrameStation.start(t, leaver, lab.host(1), network);
@@ -137,7 +134,6 @@ for (const { family, group, network } of families) {
 
 test('vdens that is ended by a signal says that it leaves', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip')) return;
-  if (!requireScheme(t, 'vxvde')) return;
   const lab = await Lab.start(t, { hosts: 1 });
   const capture = await lab.capture();
   const a = await startStation(t, {
@@ -180,7 +176,6 @@ for (const { network, group, port = PORT, vni, ttl = 1 } of optionRows) {
   for (const other of ['ours', 'original'] as const) {
     test(`${network}: ${other} and an original`, LIMIT, async (t) => {
       if (!requireCommands(t, 'vde_plug', 'ip')) return;
-      if (!requireScheme(t, 'vxvde', [other])) return;
       const lab = await Lab.start(t, { hosts: 2 });
       for (const host of lab.hosts) host.setNames({ 'all.lan.test': '239.9.9.9' });
       const capture = await lab.capture(udpPort(port));
@@ -201,7 +196,6 @@ for (const { network, group, port = PORT, vni, ttl = 1 } of optionRows) {
 
 test('Networks of different numbers, groups and ports are different networks', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip')) return;
-  if (!requireScheme(t, 'vxvde')) return;
   const lab = await Lab.start(t, { hosts: 2 });
   const networks = ['vxvde://', 'vxvde:///vni=2', 'vxvde:///port=2000', 'vxvde://239.0.0.2', 'vxvde:///v6'];
   const senders = await Promise.all(networks.map((name) => FrameStation.start(t, 'ours', lab.host(1), name)));
@@ -219,7 +213,6 @@ test('Networks of different numbers, groups and ports are different networks', L
 
 test('Without a route to the group, if= names the way, and without if= one line says so', LIMIT, async (t) => {
   if (!requireCommands(t, 'vde_plug', 'ip')) return;
-  if (!requireScheme(t, 'vxvde')) return;
   const lab = await Lab.start(t, { hosts: 2, multicast: false });
   const stations = {
     a: await FrameStation.start(t, 'ours', lab.host(1), 'vxvde:///if=eth0'),
@@ -237,7 +230,6 @@ test('Without a route to the group, if= names the way, and without if= one line 
 for (const program of ['ours', 'original'] as const) {
   test(`${program}: who is not remembered is sent to all: hashsize=0, and after expiretime=`, LIMIT, async (t) => {
     if (!requireCommands(t, 'vde_plug', 'ip')) return;
-    if (!requireScheme(t, 'vxvde', [program])) return;
     const lab = await Lab.start(t, { hosts: 2 });
     const capture = await lab.capture();
     const there = await FrameStation.start(t, 'original', lab.host(2), 'vxvde://');
@@ -265,7 +257,6 @@ for (const { family, network } of families) {
   ] as const) {
     test(`Three hosts, five namespaces, ${name}, ${family}: everyone pings everyone`, LIMIT, async (t) => {
       if (!requireCommands(t, 'vdens', 'ip', 'ping')) return;
-      if (!requireScheme(t, 'vxvde', programs)) return;
       const lab = await Lab.start(t, { hosts: 3 });
       const stations = await Promise.all(
         programs.map(async (program, index) => {
