@@ -3,10 +3,13 @@ import assert from 'node:assert/strict';
 import { readFileSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Lab } from '../fixtures/lab.ts';
 import {
+  type BackgroundCommand,
   type CommandResult,
   checkout,
   makeTemporaryDirectory,
+  ours,
   requireCommands,
   runCommand,
   spawnBackground,
@@ -79,6 +82,26 @@ test('a namespace on a switch loses its carrier with the switch, and has it agai
   await host.waitForOutput(/eth0 is back on vde:\/\/.*\n(.*\n)*eth0 .*LOWER_UP/);
   host.kill('SIGTERM');
   await host.waitForExit();
+});
+
+test('four namespaces on two hosts, each host with a switch, are on one LAN', async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  const lab = await Lab.start(t, { hosts: 3 });
+  const start = async (number: number): Promise<BackgroundCommand> => {
+    const run = await lab.host(number).spawn([process.execPath, example('lan-across-hosts'), 'vxvde://', `${number}`]);
+    await run.waitForOutput(new RegExp(`^10.0.${number}.1 and .* with an MTU of 1450\n`, 'm'));
+    return run;
+  };
+  const hosts = [await start(1), await start(2)];
+  const visitor = [ours('vdens'), '--address', '10.0.3.1/16', 'vxvde://', 'sh', '-ec'];
+  const script = 'for i in 1.1 1.2 2.1 2.2; do ping -c 1 -W 5 10.0.$i; done';
+  const { status, stdout } = await lab.host(3).run([...visitor, script]);
+  assert.equal(status, 0, stdout);
+  for (const run of hosts) {
+    run.kill('SIGINT');
+    await run.waitForOutput(/^[1-9]\d* frames from other hosts, [1-9]\d* to them$/m);
+    assert.deepEqual(await run.waitForExit(), { status: 0, signal: null });
+  }
 });
 
 test('the example with a switch says in one line that there is none', async (t) => {
