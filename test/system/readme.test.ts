@@ -1,61 +1,67 @@
 /**
  * Every command of README.md and docs/library.md, run as it stands.
  *
- * Each block of commands or JavaScript has a comment before it that says whether it is run:
- *
- *     <!-- run -->                   as it stands
- *     <!-- run: vde_switch, ip -->   when these commands are installed
- *     <!-- not run: reason -->       and why not
+ * A comment before each block says whether it is run (test/fixtures/page-blocks.ts).
  *
  * In a block of type `console` the lines after `$ ` are typed, and each line below them has to occur in what is
  * printed; numbers and MAC addresses may differ.
+ *
+ * Blocks with networks over UDP are run on test hosts (test/fixtures/lab-typist.ts), never on the machine itself.
  */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { checkout, requireCommands, runCommand } from '../interop/harness.ts';
+import { startExampleHosts, typeOnHosts } from '../fixtures/lab-typist.ts';
+import { type Block, blocksOf, isOverUdp } from '../fixtures/page-blocks.ts';
+import { type CommandResult, checkout, requireCommands, runCommand } from '../interop/harness.ts';
 
-interface Block {
-  readonly file: string;
-  readonly line: number;
-  readonly language: string;
-  readonly text: string;
-  /** Commands that it takes; undefined when it is not run. */
-  readonly needs: readonly string[] | undefined;
-}
-
-const FENCE =
-  /^(?:<!-- (?<how>run|not run)(?:: (?<what>[^>]+))? -->\n)?```(?<language>sh|console|js)\n(?<text>.*?)^```$/gms;
-/** What readers have in the first screen, and what runs all of this. */
-const ENTRANCES = ['npm ci && npm start\n', 'npm ci && npm test\n'];
 /** The switches of the examples. */
 const SWITCHES = ['/tmp/sw', '/tmp/lan', '/tmp/left', '/tmp/right'];
-
-function blocksOf(file: string): Block[] {
-  const source = readFileSync(join(checkout, file), 'utf8');
-  return [...source.matchAll(FENCE)].flatMap((match) => {
-    const { how, what, language = '', text = '' } = match.groups ?? {};
-    if (ENTRANCES.includes(text)) return [];
-    const line = source.slice(0, match.index).split('\n').length;
-    assert.ok(how !== undefined, `${file}:${line}: say before this block whether it is run`);
-    assert.ok(how === 'run' || what !== undefined, `${file}:${line}: say why this block is not run`);
-    return [{ file, line, language, text, needs: how === 'run' ? (what?.split(', ') ?? []) : undefined }];
-  });
-}
 
 for (const block of ['README.md', 'docs/library.md'].flatMap(blocksOf)) {
   if (block.needs === undefined) continue;
   const [first = ''] = block.text.split('\n');
   test(`${block.file}:${block.line} works as it stands: ${first}`, async (t) => {
     if (!requireCommands(t, ...(block.needs ?? []))) return;
-    if (block.language === 'js') await runModule(block);
+    if (isOverUdp(block)) await runOnHosts(t, block);
+    else if (block.language === 'js') await runModule(block);
     else await runScript(t, block);
   });
 }
 
+test('what opens a network over UDP is not run on the machine itself', async (t) => {
+  const words = [
+    "'udp://5000->192.0.2.1:5000'",
+    'vxlan://',
+    'vxvde:///peer=192.0.2.1',
+    'vxvdex://',
+    '"VXLAN:///vni=7"',
+  ];
+  for (const word of words) {
+    for (const [language, text] of Object.entries({ sh: `vdens ${word} true\n`, js: `await openPlug(${word});\n` })) {
+      const block = { file: 'README.md', line: 1, language, text, needs: [] };
+      assert.ok(isOverUdp(block), text);
+      await assert.rejects(language === 'js' ? runModule(block) : runScript(t, block), /on test hosts only/);
+    }
+  }
+});
+
+async function runOnHosts(t: TestContext, { language, text }: Block): Promise<void> {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  assert.notEqual(language, 'console', 'write it as sh: on several hosts there is no one session');
+  if (language === 'sh') await typeOnHosts(t, text);
+  else assertModuleRan(await (await startExampleHosts(t)).host(1).run(moduleOf(text)));
+}
+
+/** The last thing before anything is started on the machine itself. */
+function assertStaysInside(block: Block): void {
+  assert.ok(!isOverUdp(block), `${block.file}:${block.line} is for networks over UDP, on test hosts only`);
+}
+
 async function runScript(t: TestContext, block: Block): Promise<void> {
+  assertStaysInside(block);
   const inUse = SWITCHES.find((path) => existsSync(path));
   if (inUse !== undefined) return t.skip(`${inUse} is in use: somebody else follows the README`);
   const mark = `readme-${process.pid}-${block.line}`;
@@ -78,10 +84,17 @@ function similarTo(line: string): RegExp {
   return new RegExp(`^${escaped.replace(/\d+(\\\.\d+)?/g, '[0-9.]+').replace(/\s+/g, String.raw`\s+`)}\\s*$`, 'm');
 }
 
-/** Within the package, so that its own name is known. */
 async function runModule(block: Block): Promise<void> {
-  const argv = [process.execPath, '--input-type=module', '--eval', block.text];
-  const { status, stdout, stderr } = await runCommand(argv, { cwd: checkout });
+  assertStaysInside(block);
+  assertModuleRan(await runCommand(moduleOf(block.text)));
+}
+
+/** Within the package, so that its own name is known. */
+function moduleOf(text: string): string[] {
+  return ['sh', '-c', 'cd "$1" && exec "$2" --input-type=module --eval "$3"', 'sh', checkout, process.execPath, text];
+}
+
+function assertModuleRan({ status, stdout, stderr }: CommandResult): void {
   assert.equal(stderr, '');
   assert.equal(status, 0, stdout);
 }
