@@ -45,6 +45,26 @@ export const VDENS_MANUAL: Manual = {
           ],
         },
         {
+          term: '`vxvde://[GROUP]`',
+          text: [
+            'One Ethernet for everybody on the LAN who names it, ours or originals, any number of them on one host. They find each other by multicast: at 239.0.0.1, or with `/v6` at ff05:56de::1, port 14789, unless another `GROUP` is named. Who is not known yet is looked for in the group; who is known is sent to alone.',
+            'Where multicast does not reach, `peer=HOST` names who else is on it, as in `vxvde:///peer=box.example.org/peer=192.0.2.7`. Everybody names everybody; oneself may be among them. Names are looked up again and again.',
+            'Options follow behind slashes: see OPTIONS OF NETWORKS OVER UDP.',
+          ],
+        },
+        {
+          term: '`vxlan://[GROUP]`',
+          text: [
+            'A VXLAN (RFC 7348), as the devices of the Linux kernel, Open vSwitch and others speak it: `vxlan:///vni=42/if=eth0` by multicast, `vxlan:///vni=42/peer=192.0.2.1` without. All have the same port, 4789, so an address has room for one program, or for the kernel; several of one `vdens -m` share it.',
+          ],
+        },
+        {
+          term: '`udp://[ADDRESS:]PORT->HOST:PORT`',
+          text: [
+            "A line between two, a frame in each UDP packet: one's own port, and where the other one listens. It has to be quoted for the shell, which takes a bare `>` for itself. What comes from anybody else is dropped. It has no options.",
+          ],
+        },
+        {
           term: '`tap://NAME`',
           text: ['A TAP interface of the machine itself, which has to belong to the user.'],
         },
@@ -58,15 +78,77 @@ export const VDENS_MANUAL: Manual = {
         {
           term: 'Others',
           text: [
-            'The names of the other networks of VDE (`udp://`, `vxlan://`, `vxvde://`, `slirp://`, `multi://`, `bonding://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
+            'The names of the other networks of VDE (`slirp://`, `multi://`, `bonding://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
           ],
         },
+      ],
+    },
+    {
+      title: 'OPTIONS OF NETWORKS OVER UDP',
+      text: [
+        'Those of `vxvde://` and `vxlan://` stand behind the group, each behind a slash: `vxvde://239.1.2.3/port=5000/ttl=4`, `vxlan:///vni=42`. A slash within a value is written `%2f`, or the value is quoted.',
+      ],
+      items: [
+        { term: '`port=N`', text: ['The UDP port: 14789, or 4789 for `vxlan://`.'] },
+        {
+          term: '`vni=N`',
+          text: [
+            'The number of the network, from 0 to 16777215: that of `grp=`, or else 1. With `vxvde://` it may be the name of a Unix group.',
+          ],
+        },
+        {
+          term: '`grp=GROUP`',
+          text: [
+            "A Unix group, or one's own when there is no value. Its number takes the place of the last three bytes of the multicast group's address, and is the VNI unless there is a `vni=`.",
+          ],
+        },
+        {
+          term: '`peer=HOST[:PORT]`',
+          text: [
+            'Who gets a copy of what is for everybody; may be repeated. There is no multicast then, unless a group is named. An IPv6 address with a port has brackets.',
+          ],
+        },
+        {
+          term: '`peers=FILE`',
+          text: ['A file with one such peer on each line; `#` begins a comment. It is read again when it changes.'],
+        },
+        {
+          term: '`if=NAME`',
+          text: ["The interface of the machine to send by. The default is the routing table's choice."],
+        },
+        { term: '`bind=ADDRESS`', text: ['The address to send from, and to be reached at.'] },
+        {
+          term: '`v4`, `v6`',
+          text: ['Whether the packets are of IPv4 or of IPv6. The default is what the addresses are.'],
+        },
+        {
+          term: '`ttl=N`',
+          text: [
+            'How many routers multicast may pass: 1. With `vxvde://` over IPv4 it is for all packets. With peers alone the default is that of the system.',
+          ],
+        },
+        {
+          term: '`rcvbuf=SIZE`',
+          text: ['The receive buffer of a socket, such as `512k`: 8 MiB, or what the system allows.'],
+        },
+        {
+          term: '`hashsize=N`',
+          text: ['How many stations are remembered: 1024. With 0, everything goes to everybody.'],
+        },
+        { term: '`expiretime=SECONDS`', text: ['How long a silent station is remembered: 128.'] },
+      ],
+    },
+    {
+      title: 'PROTECTION OF NETWORKS OVER UDP',
+      text: [
+        'There is none. Whoever can send to the port can speak on the network, and whoever sees the packets can read them. Use addresses within a tunnel such as WireGuard where that matters.',
       ],
     },
     {
       title: 'WHEN A NETWORK FAILS',
       text: [
         'A switch or a stream that ends does not end the command. The interface loses its carrier, as if its cable had been pulled, and `vdens` tries to come back, at first soon and then with longer pauses; when it succeeds the carrier is back. One line on the standard error tells of each.',
+        'Networks over UDP follow the interfaces, addresses and routes of the machine: they lose the carrier when no route leads to the group or to any peer, and have it again when one does, with `--no-reconnect` as well. That a host does not answer goes unnoticed.',
         'With `--no-reconnect` the interface stays without its carrier. When the network is a stream (`=COMMAND`), the command is sent `SIGTERM`, because the original, too, ends with its stream.',
         'A network that cannot be opened in the first place is an error, and so is a switch that does not answer: the command is not run.',
       ],
@@ -75,7 +157,7 @@ export const VDENS_MANUAL: Manual = {
       title: 'WHEN THE COMMAND ENDS',
       text: [
         'The namespace ends with the command. Background processes that it left there are sent `SIGTERM`, and after a short while `SIGKILL`. When `vdens` itself is killed, the command and all that is in the namespace are killed too.',
-        '`SIGTERM` and `SIGHUP` are passed on to the command. `SIGINT` and `SIGQUIT`, which a terminal sends to both, are left to the command alone. When there is a network, `SIGUSR1` makes `vdens` print how many frames and bytes went through each interface, and how many were dropped and why.',
+        '`SIGTERM` and `SIGHUP` are passed on to the command. `SIGINT` and `SIGQUIT`, which a terminal sends to both, are left to the command alone. When there is a network, `SIGUSR1` makes `vdens` print how many frames and bytes went through each interface, and how many were dropped and why. Of networks over UDP, `echo` is what one sent to the group oneself, `foreign-vni` is for another network, `foreign-sender` is from somebody who is not at the other end of the line, and `bad-header` is no VXLAN.',
       ],
     },
   ],
@@ -109,7 +191,7 @@ export const VDENS_MANUAL: Manual = {
       'Sets the Ethernet address of an interface, for example `02:00:00:00:00:01`. The default is a random one. May be repeated, once for each interface.',
     ],
     mtu: [
-      'Sets the largest packet that an interface sends, in bytes, from 68 to 65521. The default is 1500. May be repeated, once for each interface.',
+      'Sets the largest packet that an interface sends, in bytes, from 68 to 65521. The default is 1500, and on a network over UDP what fits its packets: 1450 with `vxvde://` and `vxlan://` over IPv4 on an ordinary Ethernet, 1430 over IPv6; 1458 and 1438 with `udp://`. Larger frames are sent in fragments, and that is told once. May be repeated, once for each interface.',
     ],
     root: [
       'Lets the command see itself as user and group 0. Outside the namespace it still is the user who started it.',
@@ -133,7 +215,7 @@ export const VDENS_MANUAL: Manual = {
     {
       term: '`$VDENS_OFFLOAD`',
       text: [
-        'When it is 0, the kernel hands over single frames, none larger than the MTU. This is slower, and a help in looking for faults.',
+        'When it is 0, the kernel hands over single frames, none larger than the MTU, and UDP packets pass one by one. This is slower, and a help in looking for faults.',
       ],
     },
     {
@@ -176,6 +258,15 @@ export const VDENS_MANUAL: Manual = {
     {
       text: 'A router between two switches, with interfaces eth0 and eth1:',
       command: 'vdens -m -i eth --address eth0=10.0.0.1/24 --address eth1=10.0.1.1/24 /tmp/sw0 /tmp/sw1',
+    },
+    {
+      text: 'One LAN across hosts, the same on each with another address:',
+      command: 'vdens --address 10.0.0.1/24 vxvde://',
+    },
+    {
+      text: 'The same without multicast, and as a member of a VXLAN of the Linux kernel at 192.0.2.1:',
+      command:
+        'vdens --address 10.0.0.1/24 vxvde:///peer=192.0.2.2/peer=192.0.2.3\nvdens --address 10.0.0.2/24 vxlan:///vni=42/peer=192.0.2.1',
     },
     { text: 'A switch on another host:', command: "vdens '=ssh host vde_plug /run/sw' ip -brief link" },
     {
