@@ -28,6 +28,8 @@ static struct {
 	struct segment_output output;
 	uint32_t starts[BURST_FRAMES + 1]; /* where the frames that a frame was cut into begin */
 	uint32_t count;                    /* of frames that were cut */
+	uint32_t malformed[BURST_FRAMES];  /* what each of them loses */
+	uint32_t too_long[BURST_FRAMES];
 	uint8_t bytes[CUT_BYTES];
 	struct frame_slot slots[CUT_FRAMES];
 } cut;
@@ -101,9 +103,12 @@ HOT static struct targets targets_of(const struct tunnel *tunnel, const uint8_t 
 }
 
 /* Cuts frames from @first on, as long as they have the same targets and there is room; who gets them. */
-HOT static struct targets cut_frames(struct tunnel *tunnel, const struct frames *frames, uint32_t first, double *sent)
+HOT static struct targets cut_frames(struct tunnel *tunnel, const struct frames *frames, uint32_t first)
 {
 	const uint32_t now = tunnel_now(tunnel);
+	const struct targets everybody = { .list = tunnel->targets, .count = tunnel->target_count };
+	/* What some of the targets have already is for the others, too, whatever has been learned meanwhile. */
+	const uint32_t promised = tunnel->resume.target > 0 ? tunnel->resume.frames + tunnel->resume.run : 0;
 	struct targets targets = { 0 };
 
 	cut.count = 0;
@@ -114,7 +119,10 @@ HOT static struct targets cut_frames(struct tunnel *tunnel, const struct frames 
 	for (uint32_t i = first; i < frames->count && cut.count < BURST_FRAMES; i++) {
 		const struct frame_slot *slot = &frames->slots[i];
 		struct segment_result result;
-		const struct targets its = targets_of(tunnel, frames->arena + slot->offset, slot->length, now);
+		const struct targets its =
+			cut.output.count < promised
+				? everybody
+				: targets_of(tunnel, frames->arena + slot->offset, slot->length, now);
 		if (i == first)
 			targets = its;
 		else if (its.list != targets.list)
@@ -123,11 +131,8 @@ HOT static struct targets cut_frames(struct tunnel *tunnel, const struct frames 
 		segment_batch(frames->arena, frames->arena_size, frames->slots, i, 1, &cut.output, &result);
 		if (result.consumed == 0)
 			break;
-		cut.count++;
-		sent[DROP_MALFORMED] += result.malformed;
-		sent[DROP_TOO_LONG] += result.too_long;
-		if (result.too_long > 0)
-			report(tunnel, TUNNEL_TOO_LONG, slot->length, EMSGSIZE);
+		cut.malformed[cut.count] = result.malformed;
+		cut.too_long[cut.count++] = result.too_long;
 	}
 	cut.starts[cut.count] = cut.output.count;
 	if (tunnel->header_length > 0) {
@@ -201,7 +206,7 @@ HOT static bool send_to_all(struct tunnel *tunnel, struct targets targets, uint3
 		int result = send_run(tunnel, &targets.list[i], at, run);
 		if (result == EAGAIN) {
 			tunnel->resume.target = i;
-			tunnel->resume.run = run;
+			tunnel->resume.run = i > 0 ? run : 0;
 			return false;
 		}
 		has_left = has_left || result == 0;
@@ -227,7 +232,10 @@ HOT static uint32_t send_cut(struct tunnel *tunnel, struct targets targets, doub
 
 	tunnel->resume.frames = 0;
 	while (at < cut.output.count) {
-		const uint32_t run = tunnel->resume.run > 0 ? tunnel->resume.run : run_of(tunnel, at);
+		uint32_t run = tunnel->resume.run > 0 ? tunnel->resume.run : run_of(tunnel, at);
+		/* Not all may have found room where they wait. */
+		if (run > cut.output.count - at)
+			run = cut.output.count - at;
 		if (!send_to_all(tunnel, targets, at, run, sent))
 			break;
 		at += run;
@@ -241,13 +249,25 @@ HOT static uint32_t send_cut(struct tunnel *tunnel, struct targets targets, doub
 	return frame;
 }
 
+/* Counts what frames lost when they were cut, once they are dealt with. */
+HOT static void count_lost(struct tunnel *tunnel, const struct frame_slot *slots, uint32_t count, double *sent)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		sent[DROP_MALFORMED] += cut.malformed[i];
+		sent[DROP_TOO_LONG] += cut.too_long[i];
+		if (cut.too_long[i] > 0)
+			report(tunnel, TUNNEL_TOO_LONG, slots[i].length, EMSGSIZE);
+	}
+}
+
 HOT uint32_t tunnel_send(struct tunnel *tunnel, const struct frames *frames, double *sent)
 {
 	uint32_t done = 0;
 
 	while (done < frames->count) {
-		const struct targets targets = cut_frames(tunnel, frames, done, sent);
+		const struct targets targets = cut_frames(tunnel, frames, done);
 		const uint32_t left = send_cut(tunnel, targets, sent);
+		count_lost(tunnel, frames->slots + done, left, sent);
 		done += left;
 		if (left < cut.count)
 			break;
