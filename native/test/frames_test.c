@@ -1,6 +1,6 @@
 /*
  * Feeds segmenting, joining and checksums with random, damaged and valid batches, and uses forwarding tables
- * at random (table_test.c), to be run under
+ * (table_test.c) and what tunnels are made of (tunnel_test.c) at random, to be run under
  * AddressSanitizer and UndefinedBehaviorSanitizer: scripts/sanitize.mjs. Every buffer has exactly the
  * size that is promised, so that one byte too far is noticed. What comes out is compared with what
  * must hold for any input; the byte-for-byte comparison with the reference is in test/unit/frames.
@@ -19,6 +19,7 @@
 #include "../io/segment.h"
 #include "random_batches.h"
 #include "table_test.h"
+#include "tunnel_test.h"
 
 static uint64_t joined_pieces, cut_segments, dropped;
 
@@ -146,6 +147,15 @@ static void try_checksum(void)
 	free(copy);
 }
 
+static void try_tunnel(long round)
+{
+	try_judging();
+	try_headroom();
+	try_sending();
+	if (round % 6000 == 0)
+		try_endpoint_table();
+}
+
 int main(int count, char **arguments)
 {
 	long rounds = count > 1 ? atol(arguments[1]) : 60000;
@@ -161,6 +171,8 @@ int main(int count, char **arguments)
 		free_batch(&batch);
 		if (round % 20 == 0)
 			try_forwarding_table();
+		if (round % 15 == 0)
+			try_tunnel(round);
 	}
 	expect(rounds < 100 || (joined_pieces > 0 && cut_segments > 0 && dropped > 0), "the batches are worth trying");
 	printf("%ld batches: %llu frames out, %llu dropped, %llu joined\n", rounds, (unsigned long long)cut_segments,
