@@ -33,6 +33,8 @@ export {
   type NamespaceOptions,
   openNamespace,
 } from './namespace/namespace.ts';
+export type { Station } from './overlay/tunnel.ts';
+export type { TunnelPlug } from './overlay/tunnel-plug.ts';
 export { type CableEvents, type CableOptions, cable } from './plugs/cable.ts';
 export { type DirectionCounters, type DropReason, formatCounters, PlugCounters } from './plugs/counters.ts';
 export { MemoryPlug } from './plugs/memory.ts';

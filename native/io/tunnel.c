@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "frame_io.h"
+#include "headers.h"
 #include "hot.h"
 #include "segment.h"
 
@@ -33,6 +34,11 @@ static struct {
 	uint8_t bytes[CUT_BYTES];
 	struct frame_slot slots[CUT_FRAMES];
 } cut;
+
+/* A reverse ARP request (RFC 903) is what others learn from and nobody answers. */
+#define ETHERTYPE_RARP 0x8035
+#define RARP_REQUEST 3
+#define RARP_FRAME 60
 
 /* Who gets a frame. */
 struct targets {
@@ -260,10 +266,57 @@ HOT static void count_lost(struct tunnel *tunnel, const struct frame_slot *slots
 	}
 }
 
+/* Remembers where a frame comes from. */
+HOT static void remember_source(struct tunnel *tunnel, const uint8_t *source)
+{
+	const uint32_t count = tunnel->announced_count;
+	const uint32_t known = count < MAX_ANNOUNCED ? count : MAX_ANNOUNCED;
+
+	if (source[0] & MULTICAST_BIT)
+		return;
+	for (uint32_t i = 1; i <= known; i++) {
+		if (memcmp(tunnel->announced[(count - i) % MAX_ANNOUNCED], source, MAC_BYTES) == 0)
+			return;
+	}
+	memcpy(tunnel->announced[tunnel->announced_count++ % MAX_ANNOUNCED], source, MAC_BYTES);
+}
+
+static void announce(struct tunnel *tunnel, const uint8_t *mac)
+{
+	uint8_t packet[VXLAN_HEADER + RARP_FRAME] = { 0 };
+	uint8_t *frame = packet + tunnel->header_length;
+	uint8_t *request = frame + ETHERNET_HEADER;
+
+	memcpy(packet, tunnel->header, tunnel->header_length);
+	memset(frame + DESTINATION_OFFSET, 0xff, MAC_BYTES);
+	memcpy(frame + SOURCE_OFFSET, mac, MAC_BYTES);
+	store_be16(frame + ETHERNET_TYPE, ETHERTYPE_RARP);
+	/* Hardware (Ethernet), protocol, their lengths, operation; then both addresses of both sides, as far as known. */
+	store_be16(request, 1);
+	store_be16(request + 2, ETHERTYPE_IPV4);
+	request[4] = MAC_BYTES;
+	request[5] = 4;
+	store_be16(request + 6, RARP_REQUEST);
+	memcpy(request + 8, mac, MAC_BYTES);
+	memcpy(request + 18, mac, MAC_BYTES);
+	for (uint32_t i = 0; i < tunnel->target_count; i++)
+		underlay_send(tunnel->underlay, &tunnel->targets[i], packet, tunnel->header_length + RARP_FRAME, 0);
+}
+
+void tunnel_announce(struct tunnel *tunnel)
+{
+	const uint32_t count = tunnel->announced_count;
+
+	for (uint32_t i = 0; i < (count < MAX_ANNOUNCED ? count : MAX_ANNOUNCED); i++)
+		announce(tunnel, tunnel->announced[i]);
+}
+
 HOT uint32_t tunnel_send(struct tunnel *tunnel, const struct frames *frames, double *sent)
 {
 	uint32_t done = 0;
 
+	if (tunnel->table.size > 0)
+		remember_source(tunnel, frames->arena + frames->slots[0].offset + SOURCE_OFFSET);
 	while (done < frames->count) {
 		const struct targets targets = cut_frames(tunnel, frames, done);
 		const uint32_t left = send_cut(tunnel, targets, sent);

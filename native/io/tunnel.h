@@ -17,6 +17,9 @@
 #include "underlay.h"
 
 #define VXLAN_HEADER 8
+/* How many stations on our side are remembered, to be announced. */
+#define MAX_ANNOUNCED 16
+#define MAC_BYTES 6
 
 /* What JavaScript is to know of a tunnel, each once until it is wanted again. */
 #define TUNNEL_TOO_LONG 1    /* a frame was longer than a packet can be */
@@ -41,6 +44,8 @@
  * @clock_ms: added to the clock by which addresses age
  * @fit: the longest frame that fits one packet of the path
  * @resume: how far the first of the frames that wait has got
+ * @announced: source addresses of frames that were sent, the last ones
+ * @announced_count: how many, ever; the oldest are overwritten
  * @notice: an eventfd, readable when there are reports
  * @reports: what JavaScript is to know (TUNNEL_)
  * @muted: what it knows already
@@ -68,6 +73,8 @@ struct tunnel {
 		uint32_t run;    /* so many more have left to some of the targets */
 		uint32_t target; /* to so many */
 	} resume;
+	uint8_t announced[MAX_ANNOUNCED][MAC_BYTES];
+	uint32_t announced_count;
 	int notice;
 	uint32_t reports;
 	uint32_t muted;
@@ -88,6 +95,9 @@ void tunnel_set_targets(struct tunnel *tunnel, union udp_address *targets, uint3
  */
 uint32_t tunnel_send(struct tunnel *tunnel, const struct frames *frames, double *sent);
 void tunnel_restart(struct tunnel *tunnel);
+
+/* Shows all targets where our stations are now, by a frame from each. */
+void tunnel_announce(struct tunnel *tunnel);
 
 /* Tells all targets that nobody is here any more, when that can be said. */
 void tunnel_leave(struct tunnel *tunnel);

@@ -307,6 +307,21 @@ static napi_value advance(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
+/* tunnelAnnounce(tunnel): shows everybody where our stations are now. */
+static napi_value announce(napi_env env, napi_callback_info info)
+{
+	int32_t id;
+
+	if (!get_number(env, info, &id))
+		return NULL;
+	datapath_lock();
+	struct tunnel *tunnel = find_tunnel(id);
+	if (tunnel != NULL)
+		tunnel_announce(tunnel);
+	datapath_unlock();
+	return NULL;
+}
+
 /* To be called with the lock, when the tunnel is behind no port. */
 static void close_tunnel(int32_t id)
 {
@@ -386,5 +401,6 @@ void tunnel_init(napi_env env, napi_value exports)
 	export_function(env, exports, "tunnelListen", listen_again);
 	export_function(env, exports, "tunnelStations", stations);
 	export_function(env, exports, "tunnelAdvance", advance);
+	export_function(env, exports, "tunnelAnnounce", announce);
 	export_function(env, exports, "tunnelClose", tunnel_close);
 }

@@ -12,6 +12,7 @@
 #include "frame_io.h"
 #include "hot.h"
 #include "tunnel.h"
+#include "unfinished.h"
 
 /* Messages of many datagrams each: so many stay in the second-level cache. */
 #define MAX_LARGE_MESSAGES 6
@@ -257,7 +258,7 @@ static enum counter reason_of(enum packet_verdict verdict)
 }
 
 HOT static void take_packet(struct underlay *underlay, struct intake *intake, const union udp_address *from,
-			    struct endpoint **endpoint, uint32_t offset, uint32_t length)
+			    struct endpoint **endpoint, uint32_t offset, uint32_t length, uint32_t udp_segment)
 {
 	const uint8_t *packet = intake->room->arena + offset;
 	enum packet_verdict verdict;
@@ -285,13 +286,30 @@ HOT static void take_packet(struct underlay *underlay, struct intake *intake, co
 	intake->tunnel = tunnel;
 	const uint32_t header = tunnel->header_length;
 	tunnel_learn(tunnel, *endpoint, packet + header, length - header);
-	intake->room->slots[intake->count++] =
-		(struct frame_slot){ .offset = offset + header, .length = length - header };
+	struct frame_slot *slot = &intake->room->slots[intake->count++];
+	*slot = (struct frame_slot){ .offset = offset + header, .length = length - header };
+	note_unfinished(slot, packet + header, tunnel->fit, udp_segment);
+}
+
+/*
+ * Whether a message is one packet though it came with a size of segments: then it holds a super-frame of UDP, whole, and
+ * the size is that of its own segments (see unfinished.h).
+ */
+HOT static bool holds_super_frame(const struct underlay *underlay, const uint8_t *bytes, const struct udp_message *message)
+{
+	const struct tunnel *tunnel = underlay->tunnels;
+	const uint32_t header = tunnel == NULL ? 0 : tunnel->header_length;
+
+	return message->segment > header && message->length > message->segment &&
+	       is_whole_packet(bytes + header, message->segment - header, message->length - header);
 }
 
 HOT static void take_message(struct underlay *underlay, struct intake *intake, const struct udp_message *message)
 {
-	const uint32_t segment = message->segment == 0 ? message->length : message->segment;
+	const bool is_one = message->segment == 0 ||
+			    holds_super_frame(underlay, intake->room->arena + message->offset, message);
+	const uint32_t segment = is_one ? message->length : message->segment;
+	const uint32_t udp_segment = is_one ? message->segment : 0;
 	struct endpoint *endpoint = NULL;
 	uint32_t at = 0;
 
@@ -305,7 +323,7 @@ HOT static void take_message(struct underlay *underlay, struct intake *intake, c
 	}
 	do {
 		const uint32_t length = message->length - at < segment ? message->length - at : segment;
-		take_packet(underlay, intake, &message->from, &endpoint, message->offset + at, length);
+		take_packet(underlay, intake, &message->from, &endpoint, message->offset + at, length, udp_segment);
 		at += segment;
 	} while (at < message->length);
 }

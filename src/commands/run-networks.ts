@@ -150,6 +150,7 @@ function passSignals(lines: readonly Line[], pass: (signal: NodeJS.Signals) => v
     for (const { tap, network } of lines) {
       say(`${tap.label}: ${formatCounters(tap.counters)}`);
       say(`${network.label}: ${formatCounters(network.counters)}`);
+      for (const line of network.report?.() ?? []) say(`${network.label}: ${line}`);
     }
   });
 }

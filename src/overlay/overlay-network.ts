@@ -11,7 +11,7 @@ import { VdensError } from '../errors.ts';
 import { formatIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
 import { RouteWatch } from '../system/route-watch.ts';
-import { fittingFrameBytes, indexOf, innerMtu, interfaceTo, smallestPathMtu } from './path.ts';
+import { findPaths, fittingFrameBytes, indexOf, innerMtu, interfaceTo } from './path.ts';
 import { PeerList, type PeerListOptions } from './peer-list.ts';
 import { Tunnel, type TunnelOptions } from './tunnel.ts';
 import { longestFrameBytes, TunnelPlug } from './tunnel-plug.ts';
@@ -47,6 +47,8 @@ export class OverlayNetwork {
   #joinedAt: number | undefined;
   #interfaceIndex: number | undefined;
   #pathMtu = USUAL_PATH_MTU;
+  /** Our addresses, as others see them. */
+  #sources: ReadonlySet<string> = new Set();
   /** What came up before there was a plug to tell it. */
   readonly #troubles: VdensError[] = [];
   /** Reasons for which packets did not leave, as far as they were told. */
@@ -140,11 +142,14 @@ export class OverlayNetwork {
   /** Returns whether anybody can be reached. */
   #measure(): boolean {
     const { label, family, group, tunnel } = this.#options;
-    const destinations = { group, peers: this.#peers, interfaceIndex: this.#interfaceIndex };
-    const mtu = smallestPathMtu(label, destinations);
-    this.#pathMtu = mtu ?? this.#pathMtu;
+    const paths = findPaths(label, { group, peers: this.#peers, interfaceIndex: this.#interfaceIndex });
+    if (paths === undefined) return false;
+    this.#pathMtu = paths.mtu;
     this.#tunnel.setFit(fittingFrameBytes(this.#pathMtu, family, tunnel.header.length));
-    return mtu !== undefined;
+    // Those who know us by an address that we have no longer would go on sending there.
+    if (![...paths.sources].every((source) => this.#sources.has(source))) this.#tunnel.announce();
+    this.#sources = paths.sources;
+    return true;
   }
 
   #takePeers(peers: readonly SocketAddress[]): void {
@@ -183,7 +188,7 @@ export class OverlayNetwork {
     if (this.#pathMtu !== before) this.#tunnel.listenAgain('fragmented');
     if (isReachable) {
       this.#told.clear();
-      this.#plug?.regain();
+      if (this.#plug?.regain() === true) this.#tunnel.announce();
     } else if (this.#peers.length > 0) {
       const [first] = this.#peers;
       this.#plug?.lose(

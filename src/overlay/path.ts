@@ -6,13 +6,11 @@ import { formatIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
 import { findLink, findRoute } from '../system/route-query.ts';
 import { probePath } from '../system/udp-socket.ts';
-import { familyOf } from './host.ts';
+import { longestFrameBytes } from './tunnel-plug.ts';
 
 /** Bytes that the headers of IP (without options) and UDP take of a packet. */
 const IP_AND_UDP_BYTES = { 4: 20 + 8, 6: 40 + 8 } as const;
 const ETHERNET_BYTES = 14;
-/** What a TAP interface takes at most (drivers/net/tun.c): 65,535 bytes less the Ethernet header. */
-const LARGEST_MTU = 65_521;
 /** The least that every IPv4 host takes (RFC 791, 3.1). */
 const SMALLEST_MTU = 68;
 
@@ -48,36 +46,41 @@ export async function interfaceTo(label: string, group: Uint8Array, interfaceInd
   throw new VdensError('ERR_NETWORK_OPEN', message, { value: text, errno: 'ENETUNREACH' });
 }
 
+/** The ways to all destinations together. */
+export interface Paths {
+  /** The largest packet that reaches all of them in one piece, in bytes. */
+  readonly mtu: number;
+  /** Our addresses that packets are sent from. */
+  readonly sources: ReadonlySet<string>;
+}
+
 /**
- * The largest packet that reaches all destinations in one piece, in bytes; those that cannot be reached do not count.
+ * Asks the kernel for the ways; destinations that cannot be reached do not count.
  *
  * @returns undefined when none can be reached
  */
-export function smallestPathMtu(label: string, { group, peers, interfaceIndex }: Destinations): number | undefined {
-  let smallest: number | undefined;
+export function findPaths(label: string, { group, peers, interfaceIndex }: Destinations): Paths | undefined {
+  let mtu = Number.POSITIVE_INFINITY;
+  const sources = new Set<string>();
   for (const destination of group === undefined ? peers : [group, ...peers]) {
     try {
-      const { mtu } = probePath(label, destination, interfaceIndex);
-      smallest = Math.min(smallest ?? mtu, mtu);
+      const path = probePath(label, destination, interfaceIndex);
+      mtu = Math.min(mtu, path.mtu);
+      sources.add(formatIp(path.source));
     } catch (error) {
       if (!(error instanceof VdensError)) throw error;
     }
   }
-  return smallest;
+  return sources.size === 0 ? undefined : { mtu, sources };
 }
 
 /** The largest IP packet that travels whole within a packet of the underlay, behind a header of so many bytes. */
 export function innerMtu(pathMtu: number, family: 4 | 6, headerBytes: number): number {
   const inner = pathMtu - IP_AND_UDP_BYTES[family] - headerBytes - ETHERNET_BYTES;
-  return Math.max(SMALLEST_MTU, Math.min(LARGEST_MTU, inner));
+  return Math.max(SMALLEST_MTU, Math.min(longestFrameBytes(headerBytes) - ETHERNET_BYTES, inner));
 }
 
 /** The longest frame of such a packet, in bytes. */
 export function fittingFrameBytes(pathMtu: number, family: 4 | 6, headerBytes: number): number {
   return pathMtu - IP_AND_UDP_BYTES[family] - headerBytes;
-}
-
-/** The family of the destinations, all of which have the same. */
-export function familyOfDestination({ address }: SocketAddress): 4 | 6 {
-  return familyOf(address);
 }

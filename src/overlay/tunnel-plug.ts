@@ -10,15 +10,19 @@
  */
 import type { VdensError } from '../errors.ts';
 import { FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
+import { formatMac } from '../net/mac.ts';
+import { formatSocketAddress } from '../net/socket-address.ts';
 import { PlugCounters } from '../plugs/counters.ts';
 import { Fabric, type FabricPort } from '../plugs/fabric.ts';
 import type { KernelEnd, Lender } from '../plugs/kernel-end.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
-import type { Tunnel } from './tunnel.ts';
+import type { Station, Tunnel } from './tunnel.ts';
 
 /** Frames that are taken at a time. */
 const CAPACITY = 128;
 const ARENA_BYTES = 512 * 1024;
+/** How many stations are named in a report, those heard last. */
+const REPORTED_STATIONS = 16;
 /** How many things that came up are kept until somebody listens. */
 const MAX_TROUBLES = 16;
 
@@ -128,13 +132,33 @@ export class TunnelPlug implements Plug, Lender {
     if (this.#isStarted) this.#events.down?.(reason);
   }
 
-  /** It leads somewhere again. */
-  regain(): void {
-    if (this.#downReason === undefined) return;
+  /** It leads somewhere again. Returns whether that is news. */
+  regain(): boolean {
+    if (this.#downReason === undefined) return false;
     this.#downReason = undefined;
-    if (!this.#isStarted) return;
-    this.#events.up?.();
-    this.#attach();
+    if (this.#isStarted) {
+      this.#events.up?.();
+      this.#attach();
+    }
+    return true;
+  }
+
+  /** The stations that are known on the other side, in no order. */
+  stations(): Station[] {
+    return this.tunnel.stations();
+  }
+
+  report(): readonly string[] {
+    const stations = this.stations();
+    const lines = stations
+      .toSorted((a, b) => a.ageSeconds - b.ageSeconds)
+      .slice(0, REPORTED_STATIONS)
+      .map(({ mac, vlan, endpoint, ageSeconds }) => {
+        const name = `${formatMac(mac)}${vlan === 0 ? '' : ` (VLAN ${vlan})`}`;
+        return `${name} at ${formatSocketAddress(endpoint)}, heard ${Math.round(ageSeconds)} s ago`;
+      });
+    const more = stations.length - lines.length;
+    return more > 0 ? [...lines, `and ${more} more stations`] : lines;
   }
 
   /** Something that people should know. */

@@ -105,6 +105,11 @@ export class Tunnel {
     if (!this.#closed) native.tunnelListen(this.id, what === 'fragmented' ? FRAGMENTED : UNREACHABLE);
   }
 
+  /** Shows everybody where the stations on our side are now: a frame from each of the last ones that sent. */
+  announce(): void {
+    if (!this.#closed) native.tunnelAnnounce(this.id);
+  }
+
   /** The stations that are known, in no order. */
   stations(): Station[] {
     const room = this.#tableSize === 0 ? 0 : Math.max(LEAST_TABLE, 2 ** Math.ceil(Math.log2(this.#tableSize)));

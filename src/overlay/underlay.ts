@@ -50,6 +50,7 @@ export class Underlay {
       const [unicast, multicast] = sockets;
       const segments = process.env['VDENS_OFFLOAD'] === '0' ? 0 : 1;
       if (segments === 1) for (const socket of sockets) socket.enableReceiveOffload();
+      for (const socket of sockets) socket.acceptWithoutChecksum();
       const id = native.underlayOpen(unicast!.fd, multicast?.fd ?? -1, segments);
       if (id < 0) throw new VdensError('ERR_NATIVE', `${options.label}: cannot serve its sockets (${errnoName(id)})`);
       this.id = id;

@@ -2,6 +2,7 @@
  * Networks of VXLAN packets (RFC 7348): `vxlan://`, as the Linux kernel's device speaks it, and `vxvde://`, VDE's
  * distributed switch, whose stations are told apart by their ports, so that many fit on one host.
  */
+import { readFile } from 'node:fs/promises';
 import { VdensError } from '../errors.ts';
 import { formatIp, isMulticastIp, parseIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
@@ -9,7 +10,8 @@ import { findHost } from './find-host.ts';
 import { familyOf, literalAddress } from './host.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { VxlanOptions } from './overlay-options.ts';
-import { shareUnderlay } from './shared-underlay.ts';
+import { parsePeerList } from './peer-name.ts';
+import { type SharedUnderlay, shareUnderlay } from './shared-underlay.ts';
 import type { TunnelPlug } from './tunnel-plug.ts';
 import { Underlay, type UnderlayOptions } from './underlay.ts';
 
@@ -77,9 +79,25 @@ export async function openVxlan(label: string, options: VxlanOptions, signal?: A
     // Those on this host have other addresses.
     hasLoop: isBound,
   };
-  const { underlay, release } = shareUnderlay(request, options.interfaceName);
+  const { underlay, release } = openShared(label, request, options);
   const tunnel = { header: headerOf(options.vni), forcedPort: options.port };
   return open(plan, underlay, tunnel, release, signal);
+}
+
+function openShared(label: string, request: UnderlayOptions, { port, interfaceName }: VxlanOptions): SharedUnderlay {
+  try {
+    return shareUnderlay(request, interfaceName);
+  } catch (error) {
+    if (!(error instanceof VdensError) || error.errno !== 'EADDRINUSE') throw error;
+    const who = 'another vxlan:// has it, or a device of the kernel (ip -d link show type vxlan)';
+    const message = `${label}: UDP port ${port} is taken on this host: ${who}. Give each an address with bind=, take another port, or vxvde://`;
+    throw new VdensError('ERR_NETWORK_OPEN', message, {
+      errno: 'EADDRINUSE',
+      syscall: 'bind',
+      value: String(port),
+      cause: error,
+    });
+  }
 }
 
 function open(
@@ -131,8 +149,11 @@ async function makePlan(label: string, options: VxlanOptions): Promise<Plan> {
 }
 
 /** Names say nothing of it until they are looked up: the first that is known decides. */
-async function guessFamily(label: string, { group, bind, peers }: VxlanOptions): Promise<4 | 6> {
-  const hosts = [group, bind, ...peers.map(({ host }) => host)].filter((host) => host !== undefined);
+async function guessFamily(label: string, { group, bind, peers, peerFile, port }: VxlanOptions): Promise<4 | 6> {
+  // When it cannot be read, that is told by who reads it for good.
+  const text = peerFile === undefined ? '' : await readFile(peerFile, 'utf8').catch(() => '');
+  const all = [...peers, ...parsePeerList(text, port).peers];
+  const hosts = [group, bind, ...all.map(({ host }) => host)].filter((host) => host !== undefined);
   const literal = hosts.map(literalAddress).find((address) => address !== undefined);
   if (literal !== undefined) return familyOf(literal);
   for (const host of hosts) {

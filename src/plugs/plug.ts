@@ -53,6 +53,8 @@ export interface Plug extends AsyncDisposable {
   readonly isServedHere?: boolean;
   /** False while nobody has been at the other end yet (only plugs that wait for somebody to come). */
   readonly hasBeenUp?: boolean;
+  /** What there is to know of its other side besides the counters, in lines for people. */
+  report?(): readonly string[];
   /** Frames, bytes and drops, both ways. */
   readonly counters: PlugCounters;
   /** True while frames that were given to {@link send} are still waiting to leave. Who can, stops reading then. */

@@ -81,6 +81,7 @@ export interface Native {
   tunnelListen(tunnel: number, bits: number): void;
   tunnelStations(tunnel: number, words: Int32Array, addresses: Uint8Array): number;
   tunnelAdvance(tunnel: number, ms: number): void;
+  tunnelAnnounce(tunnel: number): void;
   tunnelClose(tunnel: number): number;
 
   memoryOpen(size: number): number;

@@ -32,6 +32,7 @@ const SO_RCVBUF = 8;
 const SO_SNDBUFFORCE = 32;
 const SO_RCVBUFFORCE = 33;
 const IPV6_V6ONLY = 26;
+const UDP_NO_CHECK6_RX = 102;
 const UDP_GRO = 104;
 
 /** An option that each family has under a level and number of its own. */
@@ -223,6 +224,11 @@ export class UdpSocket {
    */
   enableReceiveOffload(): boolean {
     return native.setSocketOption(this.fd, IPPROTO_UDP, UDP_GRO, word(1)) >= 0;
+  }
+
+  /** Takes packets over IPv6 that have no UDP checksum, as tunnels may send them (RFC 6935); over IPv4 it always does. */
+  acceptWithoutChecksum(): void {
+    if (this.family === 6) this.#set(IPPROTO_UDP, UDP_NO_CHECK6_RX, word(1), 'taking of packets without a checksum');
   }
 
   /** The largest IP packet that goes to where it is connected without being cut, in bytes. */
