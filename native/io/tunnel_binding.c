@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <unistd.h>
 
 #include "datapath.h"
 
@@ -372,6 +373,14 @@ static napi_value underlay_close(napi_env env, napi_callback_info info)
 	return number(env, is_busy ? -EBUSY : 0);
 }
 
+/* The sockets of an underlay, which nobody else closes any more: their ports are to be free again. */
+static void close_sockets(const struct underlay *underlay)
+{
+	close(underlay->unicast.watch.fd);
+	if (underlay->multicast.watch.fd >= 0)
+		close(underlay->multicast.watch.fd);
+}
+
 /* A worker thread of Node.js ends, and its fabrics are closed: nobody closes its tunnels any more. */
 static void close_tunnels_of(void *env)
 {
@@ -381,8 +390,10 @@ static void close_tunnels_of(void *env)
 			close_tunnel(id);
 	}
 	for (int32_t id = 0; id < MAX_TUNNELS; id++) {
-		if (underlays[id] != NULL && underlays[id]->env == env)
-			close_underlay(id);
+		if (underlays[id] == NULL || underlays[id]->env != env)
+			continue;
+		close_sockets(&underlays[id]->underlay);
+		close_underlay(id);
 	}
 	datapath_unlock();
 }
