@@ -157,7 +157,7 @@ export const VDENS_MANUAL: Manual = {
       title: 'WHEN THE COMMAND ENDS',
       text: [
         'The namespace ends with the command. Background processes that it left there are sent `SIGTERM`, and after a short while `SIGKILL`. When `vdens` itself is killed, the command and all that is in the namespace are killed too.',
-        '`SIGTERM` and `SIGHUP` are passed on to the command. `SIGINT` and `SIGQUIT`, which a terminal sends to both, are left to the command alone. When there is a network, `SIGUSR1` makes `vdens` print how many frames and bytes went through each interface, and how many were dropped and why. Of networks over UDP, `echo` is what one sent to the group oneself, `foreign-vni` is for another network, `foreign-sender` is from somebody who is not at the other end of the line, and `bad-header` is no VXLAN.',
+        '`SIGTERM` and `SIGHUP` are passed on to the command. `SIGINT` and `SIGQUIT`, which a terminal sends to both, are left to the command alone. When there is a network, `SIGUSR1` makes `vdens` print how many frames and bytes went through each interface, and how many were dropped and why. Of networks over UDP, `echo` is what one sent to the group oneself, `foreign-vni` is for another network, `foreign-sender` is from somebody who is not at the other end of the line, and `bad-header` is no VXLAN; then follow the stations that were heard last, with the host that each is behind.',
       ],
     },
   ],

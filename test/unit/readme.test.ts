@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
+import { VDENS_MANUAL } from '../../src/commands/vdens-manual.ts';
 import { VDENS_TABLE } from '../../src/commands/vdens-options.ts';
 import { SCHEMES } from '../../src/locator/schemes.ts';
 
@@ -53,6 +54,17 @@ test('the README says of every kind of network whether it can be opened', () => 
     assert.ok(row !== undefined, `the README does not mention ${scheme}:// beside the originals`);
     assert.equal(row.includes('not yet'), !opener.includes(`case '${scheme}':`), row);
   }
+});
+
+test('a LAN across hosts has every option of networks over UDP, and no other; the manual page, too', () => {
+  const known = ['vxvde', 'vxlan'].flatMap((scheme) => SCHEMES.get(scheme)?.optionKeys ?? []);
+  const table = read('docs/lan-across-hosts.md').split('## Options\n')[1]!.split('\n## ')[0]!;
+  const rows = Array.from(table.matchAll(/^\| (`[^|]+) \|/gm), ([, first = '']) => first.matchAll(/`([a-z\d]+)[=`]/g));
+  const listed = rows.flatMap((row) => Array.from(row, ([, key = '']) => key));
+  assert.deepEqual(new Set(listed), new Set(known));
+  const { items = [] } = VDENS_MANUAL.sections?.find(({ title }) => title === 'OPTIONS OF NETWORKS OVER UDP') ?? {};
+  const terms = items.flatMap(({ term }) => Array.from(term.matchAll(/`([a-z\d]+)/g), ([, key = '']) => key));
+  assert.deepEqual(new Set(terms), new Set(known));
 });
 
 test('the example of the package is that of the README, which is run', () => {
