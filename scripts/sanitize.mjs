@@ -43,6 +43,7 @@ const testFiles = [
   { file: 'dist/test/conformance/switch.test.js', names: 'socket|third|length' },
   { file: 'dist/test/conformance/tap.test.js' },
   { file: 'dist/test/conformance/command.test.js' },
+  { file: 'dist/test/system/tunnel-fuzz.test.js' },
   { file: 'dist/test/conformance/tunnel.test.js' },
   { file: 'dist/test/conformance/stream.test.js' },
   { file: 'dist/test/conformance/memory.test.js' },
