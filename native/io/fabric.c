@@ -16,6 +16,8 @@
 
 /* How long a peer may take nothing before what waits for it is dropped (STALL_MS in sender.ts). */
 #define STALL_MS 100
+/* The same of a tunnel: what waits there waits for a wire, not for somebody, and slow wires take their time. */
+#define TUNNEL_STALL_MS 1000
 /* How long others wait for a slow port, when there are others. */
 #define HOLD_MS 20
 #define FIRST_CAPACITY 4
@@ -110,6 +112,11 @@ int fabric_add(struct fabric *fabric, struct member *member)
 	member->place = fabric->count;
 	fabric->members[fabric->count++] = member;
 	return 0;
+}
+
+HOT static int64_t stall_ms(const struct port *port)
+{
+	return port->kind == PORT_TUNNEL ? TUNNEL_STALL_MS : STALL_MS;
 }
 
 /* Whether the datapath hears of what is behind the port. */
@@ -229,7 +236,7 @@ HOT static void deliver(struct member *from, struct member *to, const struct fra
 		fabric_report(to, REPORT_PENDING);
 	} else if (!had_to_wait) {
 		update_watch(to);
-		datapath_look_at(to->port.progress_ms + STALL_MS);
+		datapath_look_at(to->port.progress_ms + stall_ms(&to->port));
 	}
 	if (is_sole && port_is_full(&to->port))
 		hold(from, to);
@@ -433,13 +440,13 @@ int64_t fabric_check_waits(struct fabric *fabric, int64_t now_ms)
 			next = member->hold_until_ms;
 		if (!port_can_stall(&member->port) || port_waiting(&member->port) == 0)
 			continue;
-		if (now_ms - member->port.progress_ms >= STALL_MS) {
+		if (now_ms - member->port.progress_ms >= stall_ms(&member->port)) {
 			port_drop(&member->port, DROP_PEER_SLOW);
 			release_held(member);
 			update_watch(member);
 			member->is_lagging = !is_line(fabric);
-		} else if (member->port.progress_ms + STALL_MS < next) {
-			next = member->port.progress_ms + STALL_MS;
+		} else if (member->port.progress_ms + stall_ms(&member->port) < next) {
+			next = member->port.progress_ms + stall_ms(&member->port);
 		}
 	}
 	return next;

@@ -45,6 +45,8 @@ export class OverlayNetwork {
   #watch: RouteWatch | undefined;
   /** Where the group was joined. */
   #joinedAt: number | undefined;
+  /** Whether there is a way to the group. */
+  #hasGroup = false;
   #interfaceIndex: number | undefined;
   #pathMtu = USUAL_PATH_MTU;
   /** Our addresses, as others see them. */
@@ -98,6 +100,9 @@ export class OverlayNetwork {
     const { label, family, tunnel } = this.#options;
     this.#watch = new RouteWatch(() => this.#look());
     await this.#followInterface();
+    const groupProblem = await problemOf(this.#followGroup());
+    if (groupProblem !== undefined && this.#peerList === undefined) throw groupProblem;
+    if (groupProblem !== undefined) this.#tellOnce(groupProblem);
     signal?.throwIfAborted();
     this.#peers = (await this.#peerList?.start()) ?? [];
     signal?.throwIfAborted();
@@ -115,20 +120,26 @@ export class OverlayNetwork {
     return this.#plug;
   }
 
-  /** The interface that was named, and the one that leads to the group, which may be others than before. */
+  /** The interface that was named, which may be another one than before. */
   async #followInterface(): Promise<void> {
-    const { label, interfaceName, group, underlay } = this.#options;
-    if (interfaceName !== undefined) {
-      const index = await indexOf(label, interfaceName);
-      if (index !== this.#interfaceIndex) {
-        underlay.sendGroupsBy(index);
-        underlay.sendBy(index);
-        this.#interfaceIndex = index;
-      }
-    }
+    const { label, interfaceName, underlay } = this.#options;
+    if (interfaceName === undefined) return;
+    const index = await indexOf(label, interfaceName);
+    if (index === this.#interfaceIndex || this.#isClosed) return;
+    underlay.sendGroupsBy(index);
+    underlay.sendBy(index);
+    this.#interfaceIndex = index;
+  }
+
+  /** Joins the group at the interface that leads to it, which may be another one than before. */
+  async #followGroup(): Promise<void> {
+    const { label, group, underlay } = this.#options;
     if (group === undefined || this.#isClosed) return;
+    this.#hasGroup = false;
     const index = await interfaceTo(label, group.address, this.#interfaceIndex);
-    if (index === this.#joinedAt || this.#isClosed) return;
+    if (this.#isClosed) return;
+    this.#hasGroup = true;
+    if (index === this.#joinedAt) return;
     underlay.join(group.address, index);
     if (this.#joinedAt !== undefined) underlay.leave(group.address, this.#joinedAt);
     this.#joinedAt = index;
@@ -142,7 +153,12 @@ export class OverlayNetwork {
   /** Returns whether anybody can be reached. */
   #measure(): boolean {
     const { label, family, group, tunnel } = this.#options;
-    const paths = findPaths(label, { group, peers: this.#peers, interfaceIndex: this.#interfaceIndex });
+    const reachableGroup = this.#hasGroup ? group : undefined;
+    const paths = findPaths(label, {
+      group: reachableGroup,
+      peers: this.#peers,
+      interfaceIndex: this.#interfaceIndex,
+    });
     if (paths === undefined) return false;
     this.#pathMtu = paths.mtu;
     this.#tunnel.setFit(fittingFrameBytes(this.#pathMtu, family, tunnel.header.length));
@@ -183,18 +199,26 @@ export class OverlayNetwork {
     this.#options.underlay.refresh();
     this.#peerList?.refresh();
     await this.#followInterface();
+    const groupProblem = await problemOf(this.#followGroup());
     if (this.#isClosed) return;
     const isReachable = this.#measure();
     if (this.#pathMtu !== before) this.#tunnel.listenAgain('fragmented');
     if (isReachable) {
-      this.#told.clear();
+      // With peers, it is not all that there is.
+      if (groupProblem === undefined) this.#told.clear();
+      else this.#tellOnce(groupProblem);
       if (this.#plug?.regain() === true) this.#tunnel.announce();
+    } else if (groupProblem !== undefined) {
+      throw groupProblem;
     } else if (this.#peers.length > 0) {
-      const [first] = this.#peers;
-      this.#plug?.lose(
-        `no route leads to ${this.#peers.length > 1 ? 'any of its peers, such as ' : ''}${formatIp(first!.address)}`,
-      );
+      this.#plug?.lose(`no route leads to ${nameSome(this.#peers)}`);
     }
+  }
+
+  #tellOnce(error: VdensError): void {
+    if (this.#told.has(error.message)) return;
+    this.#told.add(error.message);
+    this.#pass(error);
   }
 
   #tellTooLong(bytes: number): void {
@@ -252,6 +276,21 @@ export class OverlayNetwork {
     if (group !== undefined && this.#joinedAt !== undefined) underlay.leave(group.address, this.#joinedAt);
     release();
   }
+}
+
+/** The error that a step ends with, if it is one for people. */
+async function problemOf(step: Promise<void>): Promise<VdensError | undefined> {
+  try {
+    await step;
+    return undefined;
+  } catch (error) {
+    if (error instanceof VdensError) return error;
+    throw error;
+  }
+}
+
+function nameSome(peers: readonly SocketAddress[]): string {
+  return `${peers.length > 1 ? 'any of its peers, such as ' : ''}${formatIp(peers[0]!.address)}`;
 }
 
 function withoutLabel(label: string, message: string): string {

@@ -14,15 +14,12 @@ import { UdpSocket } from '../system/udp-socket.ts';
 
 /** Asked for where nothing is said; the system grants less (`net.core.rmem_max`). */
 const RECEIVE_BUFFER_BYTES = 8 * 1024 * 1024;
-const SEND_BUFFER_BYTES = 1024 * 1024;
 
 /** How to open the sockets. */
 export interface UnderlayOptions {
   readonly label: string;
   /** What the unicast socket is bound to. */
   readonly local: SocketAddress;
-  /** Whether others may bind to the same port. */
-  readonly isShared?: boolean;
   /** What a second socket for a group is bound to. Absent: the unicast socket is the member of groups. */
   readonly group?: SocketAddress;
   readonly unicastTtl?: number;
@@ -112,17 +109,15 @@ export class Underlay {
   }
 }
 
-function openUnicast({ label, local, isShared = false, ...options }: UnderlayOptions): UdpSocket {
+function openUnicast({ label, local, ...options }: UnderlayOptions): UdpSocket {
   const socket = UdpSocket.open(label, local.address.length === 4 ? 4 : 6);
   try {
-    if (isShared) socket.reuseAddress();
     // Else it would hear the groups of all sockets of this host.
     socket.setMulticastAll(false);
     socket.setMulticastLoop(options.hasLoop);
     if (options.unicastTtl !== undefined) socket.setUnicastTtl(options.unicastTtl);
     if (options.multicastTtl !== undefined) socket.setMulticastTtl(options.multicastTtl);
     setReceiveBuffer(socket, options.receiveBufferBytes);
-    socket.setSendBuffer(SEND_BUFFER_BYTES);
     socket.bind(local);
     return socket;
   } catch (error) {

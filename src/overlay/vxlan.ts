@@ -11,7 +11,7 @@ import { familyOf, literalAddress } from './host.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { VxlanOptions } from './overlay-options.ts';
 import { parsePeerList } from './peer-name.ts';
-import { type SharedUnderlay, shareUnderlay } from './shared-underlay.ts';
+import { shareUnderlay } from './shared-underlay.ts';
 import type { TunnelPlug } from './tunnel-plug.ts';
 import { Underlay, type UnderlayOptions } from './underlay.ts';
 
@@ -45,14 +45,16 @@ export async function openVxvde(label: string, options: VxlanOptions, signal?: A
   const { group, local } = plan;
   const hasPeers = options.peers.length > 0 || options.peerFile !== undefined;
   const ttl = options.ttl ?? (hasPeers ? undefined : 1);
-  const underlay = new Underlay({
-    ...common(plan),
-    local: { address: local, port: hasPeers ? options.port : 0 },
-    // The socket of the group has the same port.
-    isShared: hasPeers && group !== undefined,
-    ...(group === undefined ? {} : { group }),
-    ...(ttl === undefined || plan.family === 6 ? {} : { unicastTtl: Math.max(ttl, 1) }),
-    hasLoop: true,
+  const isBound = options.bind !== undefined;
+  const underlay = openOrExplain(label, options, () => {
+    return new Underlay({
+      ...common(plan),
+      local: { address: local, port: hasPeers ? options.port : 0 },
+      // Of two sockets with one port and no address, either would get what is for the other.
+      ...(group === undefined || (hasPeers && !isBound) ? {} : { group }),
+      ...(ttl === undefined || plan.family === 6 ? {} : { unicastTtl: Math.max(ttl, 1) }),
+      hasLoop: true,
+    });
   });
   const tunnel = { header: headerOf(options.vni), isStrict: true };
   return open(plan, underlay, tunnel, () => underlay.close(), signal);
@@ -79,24 +81,21 @@ export async function openVxlan(label: string, options: VxlanOptions, signal?: A
     // Those on this host have other addresses.
     hasLoop: isBound,
   };
-  const { underlay, release } = openShared(label, request, options);
+  const { underlay, release } = openOrExplain(label, options, () => shareUnderlay(request, options.interfaceName));
   const tunnel = { header: headerOf(options.vni), forcedPort: options.port };
   return open(plan, underlay, tunnel, release, signal);
 }
 
-function openShared(label: string, request: UnderlayOptions, { port, interfaceName }: VxlanOptions): SharedUnderlay {
+function openOrExplain<T>(label: string, { port, bind }: VxlanOptions, openSockets: () => T): T {
   try {
-    return shareUnderlay(request, interfaceName);
+    return openSockets();
   } catch (error) {
     if (!(error instanceof VdensError) || error.errno !== 'EADDRINUSE') throw error;
-    const who = 'another vxlan:// has it, or a device of the kernel (ip -d link show type vxlan)';
-    const message = `${label}: UDP port ${port} is taken on this host: ${who}. Give each an address with bind=, take another port, or vxvde://`;
-    throw new VdensError('ERR_NETWORK_OPEN', message, {
-      errno: 'EADDRINUSE',
-      syscall: 'bind',
-      value: String(port),
-      cause: error,
-    });
+    const who = 'by another network of this kind, or by a vxlan device of the kernel (ip -d link show type vxlan)';
+    const share = bind === undefined ? ', or give each network of ours an address of its own with bind=' : '';
+    const message = `${label}: UDP port ${port} is taken on this host, ${who}. Take another port${share}`;
+    const details = { errno: 'EADDRINUSE', syscall: 'bind', value: String(port), cause: error };
+    throw new VdensError('ERR_NETWORK_OPEN', message, details);
   }
 }
 

@@ -22,7 +22,7 @@ import {
   vxlanPacket,
 } from '../fixtures/overlay-frames.ts';
 import { dropsOf, everyonePingsEveryone, startStation } from '../fixtures/overlay-station.ts';
-import { makeTemporaryDirectory, type Owner, requireCommands, waitFor } from '../interop/harness.ts';
+import { makeTemporaryDirectory, type Owner, ours, requireCommands, waitFor } from '../interop/harness.ts';
 
 const LIMIT = { timeout: 90_000 };
 const VXVDE_PORT = 14789;
@@ -208,6 +208,30 @@ test('A group and peers: both are reached, each once', LIMIT, async (t) => {
   const datagram = await hand.waitFor(({ payload }) => textOf(payload.subarray(8)) === 'to all', 'the copy of a peer');
   assert.deepEqual(datagram.payload.subarray(0, 8), vxlanHeader(1));
   await stations.b.waitForText('to all');
+});
+
+test('A group that cannot be reached any more takes nothing from the peers', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  const lab = await Lab.start(t, { hosts: 2 });
+  const a = await station(t, lab.host(1), `vxvde://${GROUP}/peer=${lab.v4(2)}`);
+  await station(t, lab.host(2), `vxvde:///peer=${lab.v4(1)}`, 2);
+  await a.ping('10.1.1.2');
+  await lab.host(1).must('ip route del 224.0.0.0/4');
+  await a.run.waitForOutput(/no route leads to the group/);
+  await a.tell('ip neigh flush dev vde0');
+  await a.ping('10.1.1.2');
+});
+
+test('Of two with a group and peers on one host, the second is told what is in its way', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  const lab = await Lab.start(t, { hosts: 1 });
+  const network = `vxvde://${GROUP}/peer=10.99.0.9`;
+  await station(t, lab.host(1), network);
+  const second = await lab.host(1).run([ours('vdens'), network, 'true']);
+  assert.equal(second.status, 125);
+  assert.match(second.stderr, /^vdens: .*UDP port 14789 is taken on this host, .*bind=\n$/);
+  const bound = await lab.host(1).run([ours('vdens'), `${network}/bind=${lab.v4(1)}/port=14790`, 'true']);
+  assert.equal(bound.status, 0, bound.stderr);
 });
 
 test('Peers by name are found where their names move to', LIMIT, async (t) => {
