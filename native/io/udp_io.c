@@ -115,3 +115,17 @@ HOT int udp_send(int fd, const union udp_address *to, const uint8_t *bytes, size
 	}
 	return sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
 }
+
+HOT int udp_send_behind(int fd, const union udp_address *to, const uint8_t *header, size_t header_length,
+			const uint8_t *frame, size_t length)
+{
+	/* Sending does not change what these point to. */
+	struct iovec parts[] = {
+		{ .iov_base = (void *)(uintptr_t)header, .iov_len = header_length },
+		{ .iov_base = (void *)(uintptr_t)frame, .iov_len = length },
+	};
+	struct msghdr message = { .msg_name = (void *)(uintptr_t)to, .msg_namelen = length_of(to), .msg_iov = parts,
+				  .msg_iovlen = 2 };
+
+	return sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? errno : 0;
+}

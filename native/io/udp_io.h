@@ -53,4 +53,11 @@ int udp_receive(int fd, uint8_t *arena, size_t stride, struct udp_message *messa
  */
 int udp_send(int fd, const union udp_address *to, const uint8_t *bytes, size_t length, uint32_t segment);
 
+/**
+ * udp_send_behind() - sends one datagram: a header and a frame.
+ * Return: 0, or an errno.
+ */
+int udp_send_behind(int fd, const union udp_address *to, const uint8_t *header, size_t header_length,
+		    const uint8_t *frame, size_t length);
+
 #endif

@@ -135,6 +135,16 @@ HOT int underlay_send(struct underlay *underlay, const union udp_address *to, co
 	return send_each(underlay, to, bytes, length, segment);
 }
 
+HOT int underlay_send_behind(struct underlay *underlay, const union udp_address *to, const uint8_t *header,
+			     size_t header_length, const uint8_t *frame, size_t length)
+{
+	const int fd = underlay->unicast.watch.fd;
+	int error = udp_send_behind(fd, to, header, header_length, frame, length);
+
+	/* What came back for a packet before. */
+	return error == ECONNREFUSED ? udp_send_behind(fd, to, header, header_length, frame, length) : error;
+}
+
 static bool is_any(const union udp_address *address)
 {
 	static const uint8_t zero[16];

@@ -76,4 +76,8 @@ int underlay_watch(struct underlay *underlay);
 int underlay_send(struct underlay *underlay, const union udp_address *to, const uint8_t *bytes, size_t length,
 		  uint32_t segment);
 
+/* Sends a frame behind a header as one datagram; 0 or an errno. */
+int underlay_send_behind(struct underlay *underlay, const union udp_address *to, const uint8_t *header,
+			 size_t header_length, const uint8_t *frame, size_t length);
+
 #endif

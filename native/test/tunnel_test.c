@@ -79,6 +79,19 @@ int underlay_send(struct underlay *underlay, const union udp_address *to, const 
 	return 0;
 }
 
+int underlay_send_behind(struct underlay *underlay, const union udp_address *to, const uint8_t *header,
+			 size_t header_length, const uint8_t *frame, size_t length)
+{
+	uint8_t *packet = malloc(header_length + length);
+
+	expect(packet != NULL, "there is memory");
+	memcpy(packet, header, header_length);
+	memcpy(packet + header_length, frame, length);
+	int error = underlay_send(underlay, to, packet, header_length + length, 0);
+	free(packet);
+	return error;
+}
+
 /* ---- endpoints ---- */
 
 static union udp_address address_of(uint32_t number)

@@ -140,5 +140,5 @@ function openMulticast({ label, receiveBufferBytes }: UnderlayOptions, group: So
 }
 
 function setReceiveBuffer(socket: UdpSocket, bytes: number | undefined): void {
-  socket.setReceiveBuffer(bytes ?? RECEIVE_BUFFER_BYTES);
+  socket.setReceiveBuffer(bytes ?? RECEIVE_BUFFER_BYTES, bytes !== undefined);
 }

@@ -206,15 +206,16 @@ export class UdpSocket {
   /**
    * Makes room for packets that arrive: as much as the system lets us (`net.core.rmem_max`) of what is asked for.
    *
+   * @param isForced beyond that bound, where we may (CAP_NET_ADMIN)
    * @returns bytes as the kernel counts them, which is twice what was granted
    */
-  setReceiveBuffer(bytes: number): number {
-    return this.#setBuffer(bytes, SO_RCVBUFFORCE, SO_RCVBUF);
+  setReceiveBuffer(bytes: number, isForced: boolean = true): number {
+    return this.#setBuffer(bytes, isForced ? SO_RCVBUFFORCE : SO_RCVBUF, SO_RCVBUF);
   }
 
   /** The same for packets that leave (`net.core.wmem_max`). */
-  setSendBuffer(bytes: number): number {
-    return this.#setBuffer(bytes, SO_SNDBUFFORCE, SO_SNDBUF);
+  setSendBuffer(bytes: number, isForced: boolean = true): number {
+    return this.#setBuffer(bytes, isForced ? SO_SNDBUFFORCE : SO_SNDBUF, SO_SNDBUF);
   }
 
   /**
@@ -278,7 +279,6 @@ export class UdpSocket {
   #setBuffer(bytes: number, forced: number, plain: number): number {
     // The kernel doubles it, in an int.
     const value = word(Math.min(bytes, 0x3fffffff));
-    // Beyond the system's bound it is for those who may configure the network (CAP_NET_ADMIN).
     if (native.setSocketOption(this.fd, SOL_SOCKET, forced, value) < 0) {
       this.#set(SOL_SOCKET, plain, value, 'buffer');
     }
