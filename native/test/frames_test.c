@@ -20,6 +20,7 @@
 #include "random_batches.h"
 #include "table_test.h"
 #include "tunnel_test.h"
+#include "unfinished_test.h"
 
 static uint64_t joined_pieces, cut_segments, dropped;
 
@@ -168,6 +169,7 @@ int main(int count, char **arguments)
 		try_segment(&batch, is_valid);
 		try_join(&batch);
 		try_checksum();
+		try_unfinished(&batch, is_valid);
 		free_batch(&batch);
 		if (round % 20 == 0)
 			try_forwarding_table();
