@@ -58,7 +58,7 @@ export class PeerFile {
   async start(): Promise<string> {
     await this.#watchDirectory();
     try {
-      this.#text = await readText(this.#fullPath);
+      this.#text = await readPeerText(this.#fullPath);
     } catch (error) {
       this.close();
       throw this.#unreadable(error, '');
@@ -118,7 +118,7 @@ export class PeerFile {
     if (this.#isReading) return this.#noticed(null);
     this.#isReading = true;
     try {
-      const text = await readText(this.#fullPath);
+      const text = await readPeerText(this.#fullPath);
       if (this.#closed) return;
       this.#isTroubled = false;
       const isNew = text !== this.#text;
@@ -142,8 +142,8 @@ export class PeerFile {
   }
 }
 
-/** The text of a file, which has to be a regular one: to read from others may take for ever. */
-async function readText(path: string): Promise<string> {
+/** The text of a file of peers, which has to be a regular one: to read from others may take for ever. */
+export async function readPeerText(path: string): Promise<string> {
   const file = await open(path, fs.O_RDONLY | fs.O_NONBLOCK);
   try {
     const found = await file.stat();

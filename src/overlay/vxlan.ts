@@ -2,7 +2,6 @@
  * Networks of VXLAN packets (RFC 7348): `vxlan://`, as the Linux kernel's device speaks it, and `vxvde://`, VDE's
  * distributed switch, whose stations are told apart by their ports, so that many fit on one host.
  */
-import { readFile } from 'node:fs/promises';
 import { VdensError } from '../errors.ts';
 import { formatIp, isMulticastIp, parseIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
@@ -10,6 +9,7 @@ import { findHost } from './find-host.ts';
 import { familyOf, literalAddress } from './host.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { VxlanOptions } from './overlay-options.ts';
+import { readPeerText } from './peer-file.ts';
 import { parsePeerList } from './peer-name.ts';
 import { shareUnderlay } from './shared-underlay.ts';
 import type { TunnelPlug } from './tunnel-plug.ts';
@@ -150,7 +150,7 @@ async function makePlan(label: string, options: VxlanOptions): Promise<Plan> {
 /** Names say nothing of it until they are looked up: the first that is known decides. */
 async function guessFamily(label: string, { group, bind, peers, peerFile, port }: VxlanOptions): Promise<4 | 6> {
   // When it cannot be read, that is told by who reads it for good.
-  const text = peerFile === undefined ? '' : await readFile(peerFile, 'utf8').catch(() => '');
+  const text = peerFile === undefined ? '' : await readPeerText(peerFile).catch(() => '');
   const all = [...peers, ...parsePeerList(text, port).peers];
   const hosts = [group, bind, ...all.map(({ host }) => host)].filter((host) => host !== undefined);
   const literal = hosts.map(literalAddress).find((address) => address !== undefined);
