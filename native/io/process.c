@@ -64,7 +64,26 @@ static napi_value become_program(napi_env env, napi_callback_info info)
 	return number(env, -error);
 }
 
+/*
+ * endProcess(status): never returns. exit(3) would wait for the threads of libuv, and one in which a name is looked up
+ * ends when the resolver gives up.
+ */
+static napi_value end_process(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t status;
+
+	if (!get_arguments(env, info, 1, &arguments))
+		return NULL;
+	if (napi_get_value_int32(env, arguments.values[0], &status) != napi_ok) {
+		napi_throw_type_error(env, NULL, "expected a number");
+		return NULL;
+	}
+	_exit(status);
+}
+
 void process_init(napi_env env, napi_value exports)
 {
 	export_function(env, exports, "becomeProgram", become_program);
+	export_function(env, exports, "endProcess", end_process);
 }

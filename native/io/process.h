@@ -1,4 +1,4 @@
-/* Becoming another program. */
+/* Becoming another program, and ending without delay. */
 #ifndef VDENS_PROCESS_H
 #define VDENS_PROCESS_H
 

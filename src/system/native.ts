@@ -108,6 +108,7 @@ export interface Native {
   closeDescriptor(fd: number): number;
 
   becomeProgram(path: string, args: readonly string[]): number;
+  endProcess(status: number): never;
 
   segmentBatch(
     arena: Uint8Array,
