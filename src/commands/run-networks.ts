@@ -11,6 +11,7 @@ import { cable } from '../plugs/cable.ts';
 import { formatCounters } from '../plugs/counters.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { TapPlug } from '../plugs/tap.ts';
+import { native } from '../system/native.ts';
 import { writeErrorLineNow } from './standard-streams.ts';
 
 /**
@@ -64,6 +65,7 @@ export async function runNetworks(
     throw error;
   } finally {
     await closeAll(namespace, plugs);
+    leaveLookUps();
   }
 }
 
@@ -152,6 +154,13 @@ function passSignals(lines: readonly Line[], pass: (signal: NodeJS.Signals) => v
       say(`${network.label}: ${formatCounters(network.counters)}`);
       for (const line of network.report?.() ?? []) say(`${network.label}: ${line}`);
     }
+  });
+}
+
+/** At its end, Node.js waits for names that are still looked up; a resolver without an answer is patient for long. */
+function leaveLookUps(): void {
+  process.once('exit', (status) => {
+    if (process.getActiveResourcesInfo().includes('GetAddrInfoReqWrap')) native.endProcess(status);
   });
 }
 

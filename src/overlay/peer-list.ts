@@ -42,6 +42,8 @@ export interface PeerListOptions {
   readonly ownAddress?: Uint8Array | undefined;
   /** The underlay's interface, which link-local addresses are on. */
   readonly interfaceIndex?: (() => number | undefined) | undefined;
+  /** Ends the wait of the start for names; the list is closed then. */
+  readonly startSignal?: AbortSignal | undefined;
   /** @defaultValue `RESOLVE_INTERVAL_MS` of peer-names.ts */
   readonly resolveIntervalMs?: number | undefined;
   /** @defaultValue the system's resolver */
@@ -104,7 +106,12 @@ export class PeerList {
       this.close();
       throw error;
     }
+    const { startSignal } = this.#options;
+    const close = (): void => this.close();
+    if (startSignal?.aborted === true) close();
+    startSignal?.addEventListener('abort', close);
     await this.#names.settled(START_TIMEOUT_MS);
+    startSignal?.removeEventListener('abort', close);
     this.#evaluate();
     this.#isStarted = true;
     return this.#addresses;

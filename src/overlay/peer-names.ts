@@ -247,12 +247,15 @@ function meaningOf(reason: string, family: 4 | 6): string {
 let running = 0;
 const waiting: (() => void)[] = [];
 
-/** Does the work when fewer than {@link LOOK_UPS_AT_ONCE} others are at it. */
-async function inTurn(work: () => Promise<void>): Promise<void> {
+/** Does the work, a look-up, when fewer than {@link LOOK_UPS_AT_ONCE} others are at theirs. */
+export async function inTurn<T>(work: () => Promise<T>): Promise<T> {
   if (running < LOOK_UPS_AT_ONCE) running++;
   else await new Promise<void>((resolve) => waiting.push(resolve));
-  await work();
-  const next = waiting.shift();
-  if (next === undefined) running--;
-  else next();
+  try {
+    return await work();
+  } finally {
+    const next = waiting.shift();
+    if (next === undefined) running--;
+    else next();
+  }
 }

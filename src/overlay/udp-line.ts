@@ -23,10 +23,10 @@ export async function openUdpLine(
   { source, destination }: UdpLineOptions,
   signal?: AbortSignal,
 ): Promise<TunnelPlug> {
-  const host = await findHost(label, destination.host);
+  const host = await findHost(label, destination.host, undefined, signal);
   const family = familyOf(host);
   const local: SocketAddress = {
-    address: source.host === undefined ? ANY[family] : await findHost(label, source.host, family),
+    address: source.host === undefined ? ANY[family] : await findHost(label, source.host, family, signal),
     port: await findPort(label, source.service),
   };
   const port = await findPort(label, destination.service);
@@ -38,7 +38,7 @@ export async function openUdpLine(
       family,
       underlay,
       tunnel: { header: new Uint8Array(), isLine: true, tableSize: 0, expireMs: 0 },
-      peers: { label, peers: [{ host: destination.host, port }], defaultPort: port, family },
+      peers: { label, peers: [{ host: destination.host, port }], defaultPort: port, family, startSignal: signal },
       release: () => underlay.close(),
     },
     signal,

@@ -5,7 +5,7 @@
 import { VdensError } from '../errors.ts';
 import { formatIp, isMulticastIp, parseIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
-import { findHost } from './find-host.ts';
+import { familyOfNames, findHost } from './find-host.ts';
 import { familyOf, literalAddress } from './host.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { VxlanOptions } from './overlay-options.ts';
@@ -40,7 +40,7 @@ interface Plan {
  * @throws VdensError `ERR_NETWORK_OPEN` when a name is not known, a port taken, or there is no way to the group
  */
 export async function openVxvde(label: string, options: VxlanOptions, signal?: AbortSignal): Promise<TunnelPlug> {
-  const plan = await makePlan(label, options);
+  const plan = await makePlan(label, options, signal);
   signal?.throwIfAborted();
   const { group, local } = plan;
   const hasPeers = options.peers.length > 0 || options.peerFile !== undefined;
@@ -69,7 +69,7 @@ export async function openVxvde(label: string, options: VxlanOptions, signal?: A
  * @throws VdensError `ERR_NETWORK_OPEN` as {@link openVxvde}
  */
 export async function openVxlan(label: string, options: VxlanOptions, signal?: AbortSignal): Promise<TunnelPlug> {
-  const plan = await makePlan(label, options);
+  const plan = await makePlan(label, options, signal);
   signal?.throwIfAborted();
   const { group, local } = plan;
   const isBound = options.bind !== undefined;
@@ -109,7 +109,7 @@ function open(
   const { peers, peerFile, port, tableSize, expireMs, interfaceName } = options;
   const hasPeers = peers.length > 0 || peerFile !== undefined;
   const own = { ownPort: underlay.local.port, ...(options.bind === undefined ? {} : { ownAddress: local }) };
-  const list = { label, peers, peerFile, defaultPort: port, family, ...own };
+  const list = { label, peers, peerFile, defaultPort: port, family, ...own, startSignal: signal };
   return OverlayNetwork.open(
     {
       label,
@@ -133,11 +133,11 @@ function common({ label, options }: Plan): Pick<UnderlayOptions, 'label' | 'mult
   };
 }
 
-async function makePlan(label: string, options: VxlanOptions): Promise<Plan> {
+async function makePlan(label: string, options: VxlanOptions, signal: AbortSignal | undefined): Promise<Plan> {
   const hasGroup = options.group !== undefined || (options.peers.length === 0 && options.peerFile === undefined);
-  const family = options.family ?? (await guessFamily(label, options));
-  const group = hasGroup ? await groupAddress(label, options, family) : undefined;
-  const local = options.bind === undefined ? ANY[family] : await findHost(label, options.bind, family);
+  const family = options.family ?? (await guessFamily(options, signal));
+  const group = hasGroup ? await groupAddress(label, options, family, signal) : undefined;
+  const local = options.bind === undefined ? ANY[family] : await findHost(label, options.bind, family, signal);
   return {
     label,
     options,
@@ -148,26 +148,27 @@ async function makePlan(label: string, options: VxlanOptions): Promise<Plan> {
 }
 
 /** Names say nothing of it until they are looked up: the first that is known decides. */
-async function guessFamily(label: string, { group, bind, peers, peerFile, port }: VxlanOptions): Promise<4 | 6> {
+async function guessFamily(
+  { group, bind, peers, peerFile, port }: VxlanOptions,
+  signal: AbortSignal | undefined,
+): Promise<4 | 6> {
   // When it cannot be read, that is told by who reads it for good.
   const text = peerFile === undefined ? '' : await readPeerText(peerFile).catch(() => '');
   const all = [...peers, ...parsePeerList(text, port).peers];
   const hosts = [group, bind, ...all.map(({ host }) => host)].filter((host) => host !== undefined);
   const literal = hosts.map(literalAddress).find((address) => address !== undefined);
   if (literal !== undefined) return familyOf(literal);
-  for (const host of hosts) {
-    try {
-      return familyOf(await findHost(label, host));
-    } catch (error) {
-      if (!(error instanceof VdensError)) throw error;
-    }
-  }
-  return 4;
+  return (await familyOfNames(hosts, signal)) ?? 4;
 }
 
-async function groupAddress(label: string, options: VxlanOptions, family: 4 | 6): Promise<Uint8Array> {
+async function groupAddress(
+  label: string,
+  options: VxlanOptions,
+  family: 4 | 6,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
   const { group: word, groupNumber } = options;
-  const address = word === undefined ? parseIp(DEFAULT_GROUPS[family]) : await findHost(label, word, family);
+  const address = word === undefined ? parseIp(DEFAULT_GROUPS[family]) : await findHost(label, word, family, signal);
   if (!isMulticastIp(address)) {
     const message = `${label}: ${word} is ${formatIp(address)}, which is not a multicast group. Write, for example, ${DEFAULT_GROUPS[family]}`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { value: formatIp(address) });

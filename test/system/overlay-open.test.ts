@@ -2,9 +2,11 @@
  * Networks over UDP while they are opened: what they are given may be slow, odd or of one link only. On test hosts.
  */
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
-import { Lab } from '../fixtures/lab.ts';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Lab, type LabHost } from '../fixtures/lab.ts';
 import { makeTemporaryDirectory, ours, requireCommands } from '../interop/harness.ts';
 
 const LIMIT = { timeout: 60_000 };
@@ -29,3 +31,59 @@ test('A list of peers that would never end, or never come, is refused at once', 
     assert.equal(result.status, 125);
   }
 });
+
+for (const [signal, status] of [
+  ['SIGTERM', 143],
+  ['SIGINT', 130],
+] as const) {
+  test(`While no name server answers, ${signal} ends the start, and the process, at once`, LIMIT, async (t) => {
+    const host = await hostWithoutNameServer(t);
+    if (host === undefined) return;
+    const folder = makeTemporaryDirectory(t);
+    writeFileSync(join(folder, 'peers'), names(40).join('\n'));
+    for (const network of [
+      `vxvde:///peers='${folder}/peers'`,
+      `vxvde:///v4/peers='${folder}/peers'`,
+      'vxvde://group.example.org/v4',
+      'udp://5000->there.example.org:5000',
+      'udp://here.example.org:5000->10.99.0.2:5000',
+    ]) {
+      const run = await host.spawn([ours('vdens'), network, 'true']);
+      await sleep(1200);
+      assert.equal(run.hasExited(), false, `${network}: ${run.output()}`);
+      const start = performance.now();
+      run.kill(signal);
+      assert.deepEqual(await run.waitForExit(SOON_MS), { status, signal: null }, network);
+      assert.ok(performance.now() - start < 1000, `${network}: ${performance.now() - start} ms`);
+      assert.equal(run.output(), '');
+    }
+  });
+}
+
+test('While no name server answers, names delay the start once, and the end not at all', LIMIT, async (t) => {
+  const host = await hostWithoutNameServer(t);
+  if (host === undefined) return;
+  const start = performance.now();
+  const peers = names(10).map((name) => `/peer=${name}`);
+  const result = await host.run([ours('vdens'), `vxvde://${peers.join('')}`, 'sleep', '2']);
+  const elapsedMs = performance.now() - start;
+  assert.equal(result.status, 0, result.stderr);
+  assert.match(result.stderr, /cannot look up the peers .* \(ETIMEDOUT\): no name server answers/);
+  // To guess the family, then to know the peers: 5 s each.
+  assert.ok(elapsedMs < 18_000, `${elapsedMs} ms`);
+});
+
+function names(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `box${index}.example.org`);
+}
+
+/** A host whose name server takes every question and answers none; undefined when there can be none. */
+async function hostWithoutNameServer(t: TestContext): Promise<LabHost | undefined> {
+  if (!requireCommands(t, 'ip', 'mount')) return undefined;
+  const lab = await Lab.start(t, { hosts: 2 });
+  const file = join(makeTemporaryDirectory(t), 'resolv.conf');
+  writeFileSync(file, `nameserver ${lab.v4(2)}\n`);
+  await lab.host(2).openUdp(lab.v4(2), 53);
+  await lab.host(1).must(`mount --bind ${file} /etc/resolv.conf`);
+  return lab.host(1);
+}
