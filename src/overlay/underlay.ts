@@ -80,14 +80,18 @@ export class Underlay {
     else if (this.#memberships.delete(key)) this.#receiver.leaveGroup(group, interfaceIndex);
   }
 
-  /** Sends to groups out of this interface. */
+  /**
+   * Sends to groups out of this interface.
+   *
+   * @throws VdensError `ERR_NETWORK_OPEN` when the socket is bound on the link of another one
+   */
   sendGroupsBy(interfaceIndex: number): void {
-    this.#unicast.setMulticastInterface(interfaceIndex);
+    if (!this.#isBoundOnLink(interfaceIndex)) this.#unicast.setMulticastInterface(interfaceIndex);
   }
 
-  /** Looks up routes to hosts as if there were no other interface. */
+  /** Looks up routes to hosts as if there were no other interface; throws as {@link sendGroupsBy}. */
   sendBy(interfaceIndex: number): void {
-    this.#unicast.setUnicastInterface(interfaceIndex);
+    if (!this.#isBoundOnLink(interfaceIndex)) this.#unicast.setUnicastInterface(interfaceIndex);
   }
 
   /** Addresses and paths may be others now. */
@@ -102,6 +106,15 @@ export class Underlay {
     native.underlayClose(this.id);
     this.#unicast.close();
     this.#multicast?.close();
+  }
+
+  /** With a link-local address a socket is bound to the interface, too, and takes no other one (EINVAL). */
+  #isBoundOnLink(interfaceIndex: number): boolean {
+    const { scope, address } = this.local;
+    if (scope === undefined || scope === interfaceIndex) return scope !== undefined;
+    const text = formatIp(address);
+    const message = `${this.#unicast.label}: the interface that ${text} was on is gone. Start it again for the new one`;
+    throw new VdensError('ERR_NETWORK_OPEN', message, { value: text, errno: 'ENODEV' });
   }
 
   get #receiver(): UdpSocket {
