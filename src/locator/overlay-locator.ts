@@ -9,8 +9,8 @@
  * ```
  */
 import { quote, VdensError } from '../errors.ts';
-import { isLinkLocalIp, isMulticastIp, isUnspecifiedIp } from '../net/ip.ts';
-import { familyOf, literalAddress } from '../overlay/host.ts';
+import { isMulticastIp, isUnspecifiedIp } from '../net/ip.ts';
+import { familyOf, isOfOneLink, literalAddress } from '../overlay/host.ts';
 import type { PeerName, VxlanOptions } from '../overlay/overlay-options.ts';
 import { LARGEST_PORT, MAX_PEERS, parsePeer } from '../overlay/peer-name.ts';
 import { groupId } from './group-id.ts';
@@ -218,14 +218,9 @@ function refuseZone(locator: Locator, word: string): void {
 
 /** An address that every link has says nothing without the link. */
 function refuseLinkLocal(locator: Locator, hosts: readonly Host[]): void {
-  const host = hosts.find(({ address }) => address !== undefined && familyOf(address) === 6 && isOfOneLink(address));
+  const host = hosts.find(({ address }) => address !== undefined && isOfOneLink(address));
   if (host === undefined) return;
   throw wrongOption(locator, host.word, `${quote(host.word)} is on every link. Say on which`, 'if=eth0');
-}
-
-/** fe80::/10, and the groups of an interface and of a link (RFC 4291, 2.5.6 and 2.7). */
-function isOfOneLink(address: Uint8Array): boolean {
-  return isMulticastIp(address) ? [1, 2].includes(address[1]! & 0x0f) : isLinkLocalIp(address);
 }
 
 type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };

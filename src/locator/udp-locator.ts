@@ -40,6 +40,10 @@ export function udpOptions(locator: Locator): UdpLineOptions {
   if (source.address && destination.address && familyOf(source.address) !== familyOf(destination.address)) {
     throw wrong(locator, source.host, 'one address is IPv4, the other IPv6, and a line is either');
   }
+  const [zone, other] = [zoneOf(source.host), zoneOf(destination.host)];
+  if (zone !== undefined && other !== undefined && zone !== other) {
+    throw wrong(locator, source.host, `one address is on ${zone}, the other on ${other}, and a line is on one link`);
+  }
   return {
     source: { ...(source.host === '' ? {} : { host: source.host }), service: source.service },
     destination: { host: destination.host, service: destination.service },
@@ -70,6 +74,10 @@ function addressOf(locator: Locator, host: string): Uint8Array | undefined {
   }
   if (!needsZone && zone !== undefined) throw wrong(locator, host, `${quote(host)} has a zone that it does not need`);
   return bytes;
+}
+
+function zoneOf(host: string): string | undefined {
+  return /%(.*)$/s.exec(host)?.[1];
 }
 
 function tryLiteral(locator: Locator, host: string): Uint8Array | undefined {

@@ -2,7 +2,7 @@
  * Hosts as people write them: an address without brackets, or a name for the resolver.
  */
 import { quote, VdensError } from '../errors.ts';
-import { formatIp, IPV4_LENGTH, parseIp } from '../net/ip.ts';
+import { formatIp, IPV4_LENGTH, isLinkLocalIp, isMulticastIp, parseIp } from '../net/ip.ts';
 
 /** The longest name that the DNS has room for (RFC 1035, section 2.3.4), in characters. */
 const LONGEST_NAME = 253;
@@ -26,6 +26,12 @@ export function literalAddress(host: string): Uint8Array | undefined {
 /** Whether an address is one of IPv4 or of IPv6. */
 export function familyOf(address: Uint8Array): 4 | 6 {
   return address.length === IPV4_LENGTH ? 4 : 6;
+}
+
+/** Whether it is an IPv6 address that each link has: fe80::/10, a group of an interface or of a link (RFC 4291, 2.5.6, 2.7). */
+export function isOfOneLink(address: Uint8Array): boolean {
+  if (familyOf(address) === 4) return false;
+  return isMulticastIp(address) ? [1, 2].includes(address[1]! & 0x0f) : isLinkLocalIp(address);
 }
 
 /** No socket for IPv6 of ours carries IPv4. */

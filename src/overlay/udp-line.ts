@@ -1,9 +1,9 @@
 /** A line between two hosts, one frame in each UDP packet: `udp://`. */
 import { readFile } from 'node:fs/promises';
 import { quote, VdensError } from '../errors.ts';
-import type { SocketAddress } from '../net/socket-address.ts';
 import { findHost } from './find-host.ts';
 import { familyOf } from './host.ts';
+import { interfaceOfZone, onLink, splitZone } from './link-scope.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { UdpLineOptions } from './overlay-options.ts';
 import type { TunnelPlug } from './tunnel-plug.ts';
@@ -23,12 +23,13 @@ export async function openUdpLine(
   { source, destination }: UdpLineOptions,
   signal?: AbortSignal,
 ): Promise<TunnelPlug> {
-  const host = await findHost(label, destination.host, undefined, signal);
-  const family = familyOf(host);
-  const local: SocketAddress = {
-    address: source.host === undefined ? ANY[family] : await findHost(label, source.host, family, signal),
-    port: await findPort(label, source.service),
-  };
+  const { host, zone } = splitZone(destination.host);
+  const own = source.host === undefined ? undefined : splitZone(source.host);
+  const family = familyOf(await findHost(label, host, undefined, signal));
+  const address = own === undefined ? ANY[family] : await findHost(label, own.host, family, signal);
+  const link = zone ?? own?.zone;
+  const interfaceName = link === undefined ? undefined : await interfaceOfZone(label, link);
+  const local = await onLink(label, { address, port: await findPort(label, source.service) }, interfaceName);
   const port = await findPort(label, destination.service);
   signal?.throwIfAborted();
   const underlay = new Underlay({ label, local, hasLoop: true });
@@ -38,7 +39,8 @@ export async function openUdpLine(
       family,
       underlay,
       tunnel: { header: new Uint8Array(), isLine: true, tableSize: 0, expireMs: 0 },
-      peers: { label, peers: [{ host: destination.host, port }], defaultPort: port, family, startSignal: signal },
+      peers: { label, peers: [{ host, port }], defaultPort: port, family, startSignal: signal },
+      interfaceName,
       release: () => underlay.close(),
     },
     signal,

@@ -7,6 +7,7 @@ import { formatIp, isMulticastIp, parseIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
 import { familyOfNames, findHost } from './find-host.ts';
 import { familyOf, literalAddress } from './host.ts';
+import { onLink } from './link-scope.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { VxlanOptions } from './overlay-options.ts';
 import { readPeerText } from './peer-file.ts';
@@ -28,7 +29,8 @@ interface Plan {
   readonly options: VxlanOptions;
   readonly family: 4 | 6;
   readonly group: SocketAddress | undefined;
-  readonly local: Uint8Array;
+  /** At port 0. */
+  readonly local: SocketAddress;
 }
 
 /**
@@ -49,7 +51,7 @@ export async function openVxvde(label: string, options: VxlanOptions, signal?: A
   const underlay = openOrExplain(label, options, () => {
     return new Underlay({
       ...common(plan),
-      local: { address: local, port: hasPeers ? options.port : 0 },
+      local: { ...local, port: hasPeers ? options.port : 0 },
       // Of two sockets with one port and no address, either would get what is for the other.
       ...(group === undefined || (hasPeers && !isBound) ? {} : { group }),
       ...(ttl === undefined || plan.family === 6 ? {} : { unicastTtl: Math.max(ttl, 1) }),
@@ -75,7 +77,7 @@ export async function openVxlan(label: string, options: VxlanOptions, signal?: A
   const isBound = options.bind !== undefined;
   const request: UnderlayOptions = {
     ...common(plan),
-    local: { address: local, port: options.port },
+    local: { ...local, port: options.port },
     ...(isBound && group !== undefined ? { group } : {}),
     ...(group === undefined && options.ttl !== undefined ? { unicastTtl: Math.max(options.ttl, 1) } : {}),
     // Those on this host have other addresses.
@@ -108,7 +110,7 @@ function open(
 ): Promise<TunnelPlug> {
   const { peers, peerFile, port, tableSize, expireMs, interfaceName } = options;
   const hasPeers = peers.length > 0 || peerFile !== undefined;
-  const own = { ownPort: underlay.local.port, ...(options.bind === undefined ? {} : { ownAddress: local }) };
+  const own = { ownPort: underlay.local.port, ...(options.bind === undefined ? {} : { ownAddress: local.address }) };
   const list = { label, peers, peerFile, defaultPort: port, family, ...own, startSignal: signal };
   return OverlayNetwork.open(
     {
@@ -138,12 +140,14 @@ async function makePlan(label: string, options: VxlanOptions, signal: AbortSigna
   const family = options.family ?? (await guessFamily(options, signal));
   const group = hasGroup ? await groupAddress(label, options, family, signal) : undefined;
   const local = options.bind === undefined ? ANY[family] : await findHost(label, options.bind, family, signal);
+  const at = (address: Uint8Array, port: number): Promise<SocketAddress> =>
+    onLink(label, { address, port }, options.interfaceName);
   return {
     label,
     options,
     family,
-    local,
-    group: group === undefined ? undefined : { address: group, port: options.port },
+    local: await at(local, 0),
+    group: group === undefined ? undefined : await at(group, options.port),
   };
 }
 

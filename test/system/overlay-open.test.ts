@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Lab, type LabHost } from '../fixtures/lab.ts';
-import { makeTemporaryDirectory, ours, requireCommands } from '../interop/harness.ts';
+import { startStation } from '../fixtures/overlay-station.ts';
+import { makeTemporaryDirectory, ours, requireCommands, waitFor } from '../interop/harness.ts';
 
 const LIMIT = { timeout: 60_000 };
 /** How soon a start that is refused, or given up, is over: Node.js has to start, too. */
@@ -72,6 +73,58 @@ test('While no name server answers, names delay the start once, and the end not 
   // To guess the family, then to know the peers: 5 s each.
   assert.ok(elapsedMs < 18_000, `${elapsedMs} ms`);
 });
+
+test('Addresses of one link: a line, a group, peers, each between two hosts', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  const lab = await Lab.start(t, { hosts: 2 });
+  // The link of the same name has another number in each.
+  await lab.host(2).must('ip link add spare type veth peer name other; ip link del eth0');
+  await lab.host(2).addInterface();
+  const [one, two] = [await linkLocalOf(lab.host(1)), await linkLocalOf(lab.host(2))];
+  const index = /^\d+/.exec(await lab.host(2).must('ip -o link show eth0'))?.[0];
+  const cases: readonly (readonly [string, string])[] = [
+    [`udp://5000->[${two}%eth0]:6000`, `udp://6000->[${one}%eth0]:5000`],
+    [`udp://${one}%eth0:5000->[${two}%eth0]:6000`, `udp://[${two}%${index}]:6000->${one}%${index}:5000`],
+    ['vxvde://ff02::1234/if=eth0', 'vxvde://ff02::1234/if=eth0'],
+    ['vxlan://ff02::1234/if=eth0', 'vxlan://ff02::1234/if=eth0'],
+    [`vxvde://ff02::1234/if=eth0/bind=${one}`, 'vxvde://ff02::1234/if=eth0'],
+    [`vxvde:///if=eth0/bind=${one}/peer=${two}`, `vxvde:///if=eth0/bind=${two}/peer=${one}`],
+    [`vxlan:///if=eth0/bind=${one}/peer=${two}`, `vxlan:///if=eth0/peer=${one}`],
+  ];
+  for (const [network, other] of cases) {
+    const a = await startStation(t, { program: 'ours', host: lab.host(1), network, address: '10.1.1.1/24' });
+    const b = await startStation(t, { program: 'ours', host: lab.host(2), network: other, address: '10.1.1.2/24' });
+    await a.ping('10.1.1.2');
+    await b.ping('10.1.1.1');
+    for (const { run } of [a, b]) {
+      assert.equal(run.output().match(/^vdens: .*$/m), null, `${network}: ${run.output()}`);
+      run.endInput();
+      await run.waitForExit();
+    }
+  }
+});
+
+test('An address of one link, and no such link', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  const lab = await Lab.start(t, { hosts: 1 });
+  for (const network of ['udp://5->fe80::1%wlan7:6', 'vxvde://ff02::3/if=wlan7', 'vxlan:///if=wlan7/bind=fe80::1/v6']) {
+    const { status, stderr } = await lab.host(1).run([ours('vdens'), network, 'true']);
+    assert.equal(stderr, `vdens: ${network}: there is no interface "wlan7". See: ip link\n`);
+    assert.equal(status, 125);
+  }
+});
+
+/** Its address fe80::…, once it may be used. */
+async function linkLocalOf(host: LabHost): Promise<string> {
+  return await waitFor(
+    async () => {
+      const text = await host.must('ip -6 -o address show dev eth0 scope link -tentative');
+      return /inet6 (fe80:[^/]*)/.exec(text)?.[1];
+    },
+    10_000,
+    'a link-local address',
+  );
+}
 
 function names(count: number): string[] {
   return Array.from({ length: count }, (_, index) => `box${index}.example.org`);
