@@ -389,11 +389,6 @@ HOT bool tunnel_hears(const struct tunnel *tunnel, const union udp_address *from
 	return !tunnel->is_line;
 }
 
-static uint16_t port_of(const union udp_address *address)
-{
-	return address->family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port;
-}
-
 static void set_port(union udp_address *address, uint16_t port)
 {
 	if (address->family == AF_INET6)
@@ -420,7 +415,7 @@ static void look_up_port(const struct tunnel *tunnel, struct endpoint *endpoint)
 		set_port(&same, tunnel->port);
 		if (memcmp(&same, &endpoint->key, sizeof same) != 0)
 			continue;
-		set_port(&endpoint->address, port_of(&tunnel->targets[i]));
+		set_port(&endpoint->address, udp_port(&tunnel->targets[i]));
 		return;
 	}
 }

@@ -25,6 +25,12 @@ union udp_address {
 	uint8_t bytes[sizeof(struct sockaddr_in6)];
 };
 
+/* The port of an address, in network order. */
+static inline uint16_t udp_port(const union udp_address *address)
+{
+	return address->family == AF_INET6 ? address->v6.sin6_port : address->v4.sin_port;
+}
+
 /**
  * struct udp_message - one or many datagrams of one sender that arrived together.
  * @offset: where in the arena

@@ -6,11 +6,11 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "datapath.h"
 #include "frame_io.h"
 #include "hot.h"
+#include "local_addresses.h"
 #include "tunnel.h"
 #include "unfinished.h"
 
@@ -36,13 +36,6 @@ int underlay_prepare(struct underlay *underlay, int unicast, int multicast, bool
 	underlay->wants_runs = wants_runs;
 	underlay->takes_runs = wants_runs;
 	return getsockname(unicast, (struct sockaddr *)&underlay->own, &length) == 0 ? 0 : errno;
-}
-
-void underlay_refresh(struct underlay *underlay)
-{
-	underlay->local_count = 0;
-	underlay->takes_runs = underlay->wants_runs;
-	underlay->refusals = 0;
 }
 
 bool underlay_has(const struct underlay *underlay, const struct tunnel *tunnel)
@@ -153,61 +146,50 @@ static bool is_any(const union udp_address *address)
 					   : address->v4.sin_addr.s_addr == INADDR_ANY;
 }
 
-/* Whether an address is this host's, as the kernel sees it at this moment: then it can be bound. */
-static bool can_bind(const union udp_address *address)
-{
-	union udp_address any_port = *address;
-	const socklen_t length = address->family == AF_INET6 ? sizeof address->v6 : sizeof address->v4;
-
-	if (address->family == AF_INET6)
-		any_port.v6.sin6_port = 0;
-	else
-		any_port.v4.sin_port = 0;
-	int fd = socket(address->family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	bool result = bind(fd, (struct sockaddr *)&any_port, length) == 0;
-	close(fd);
-	return result;
-}
-
-HOT static bool is_known_local(const struct underlay *underlay, const union udp_address *from)
-{
-	const uint32_t count = underlay->local_count < MAX_LOCALS ? underlay->local_count : MAX_LOCALS;
-
-	for (uint32_t i = 0; i < count; i++) {
-		if (memcmp(&underlay->locals[i], from, sizeof *from) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Whether a tunnel has heard the sender before, and it was not us. */
-static bool is_known_endpoint(const struct underlay *underlay, const union udp_address *from)
-{
-	for (const struct tunnel *tunnel = underlay->tunnels; tunnel != NULL; tunnel = tunnel->next) {
-		if (endpoint_table_find(&tunnel->endpoints, from) != NULL)
-			return true;
-	}
-	return false;
-}
+/* The sender of the packets of a message, and what is known of it. */
+struct sender {
+	const union udp_address *from;
+	struct endpoint *endpoint; /* of the tunnel that the packet before was for; NULL: not looked up */
+	enum { NOT_JUDGED, IS_ANOTHER, IS_OURSELVES } identity;
+};
 
 /* Whether a packet is our own, that came back: it is from our port, and from an address of ours. */
-HOT static bool is_echo(struct underlay *underlay, const union udp_address *from)
+HOT static bool is_echo(const struct underlay *underlay, const union udp_address *from)
 {
-	const bool is_v6 = from->family == AF_INET6;
+	if (udp_port(from) != udp_port(&underlay->own))
+		return false;
+	if (is_any(&underlay->own))
+		return local_addresses_have(from);
+	return from->family == AF_INET6
+		       ? memcmp(&from->v6.sin6_addr, &underlay->own.v6.sin6_addr, 16) == 0
+		       : from->v4.sin_addr.s_addr == underlay->own.v4.sin_addr.s_addr;
+}
 
-	if (is_v6 ? from->v6.sin6_port != underlay->own.v6.sin6_port : from->v4.sin_port != underlay->own.v4.sin_port)
-		return false;
-	if (!is_any(&underlay->own))
-		return is_v6 ? memcmp(&from->v6.sin6_addr, &underlay->own.v6.sin6_addr, 16) == 0
-			     : from->v4.sin_addr.s_addr == underlay->own.v4.sin_addr.s_addr;
-	if (is_known_local(underlay, from))
-		return true;
-	if (is_known_endpoint(underlay, from) || !can_bind(from))
-		return false;
-	underlay->locals[underlay->local_count++ % MAX_LOCALS] = *from;
-	return true;
+/* The same of the packets of a message, looked up once. */
+HOT static bool is_from_us(const struct underlay *underlay, struct sender *sender)
+{
+	if (sender->identity == NOT_JUDGED)
+		sender->identity = is_echo(underlay, sender->from) ? IS_OURSELVES : IS_ANOTHER;
+	return sender->identity == IS_OURSELVES;
+}
+
+/* Nobody is behind an address any more that was another host's and is ours now. */
+static void forget_ourselves(const struct underlay *underlay, struct tunnel *tunnel)
+{
+	for (uint32_t i = 0; i < MAX_ENDPOINTS; i++) {
+		struct endpoint *endpoint = &tunnel->endpoints.entries[i];
+		if (endpoint->token != 0 && is_echo(underlay, &endpoint->address))
+			endpoint_table_forget(endpoint);
+	}
+}
+
+void underlay_refresh(struct underlay *underlay)
+{
+	local_addresses_refresh();
+	underlay->takes_runs = underlay->wants_runs;
+	underlay->refusals = 0;
+	for (struct tunnel *tunnel = underlay->tunnels; tunnel != NULL && is_any(&underlay->own); tunnel = tunnel->next)
+		forget_ourselves(underlay, tunnel);
 }
 
 /* Counts packets that no tunnel takes at all that are there. */
@@ -267,8 +249,8 @@ static enum counter reason_of(enum packet_verdict verdict)
 	return verdict == PACKET_FOREIGN_VNI ? DROP_FOREIGN_VNI : DROP_BAD_HEADER;
 }
 
-HOT static void take_packet(struct underlay *underlay, struct intake *intake, const union udp_address *from,
-			    struct endpoint **endpoint, uint32_t offset, uint32_t length, uint32_t udp_segment)
+HOT static void take_packet(struct underlay *underlay, struct intake *intake, struct sender *sender, uint32_t offset,
+			    uint32_t length, uint32_t udp_segment)
 {
 	const uint8_t *packet = intake->room->arena + offset;
 	enum packet_verdict verdict;
@@ -280,22 +262,26 @@ HOT static void take_packet(struct underlay *underlay, struct intake *intake, co
 	}
 	if (tunnel->member == NULL)
 		return;
-	if (!tunnel_hears(tunnel, from)) {
+	if (is_from_us(underlay, sender)) {
+		tunnel->member->port.received[DROP_ECHO]++;
+		return;
+	}
+	if (!tunnel_hears(tunnel, sender->from)) {
 		tunnel->member->port.received[DROP_FOREIGN_SENDER]++;
 		return;
 	}
 	if (verdict == PACKET_IS_LEAVE) {
-		tunnel_forget(tunnel, from);
-		*endpoint = NULL;
+		tunnel_forget(tunnel, sender->from);
+		sender->endpoint = NULL;
 		return;
 	}
 	if (tunnel != intake->tunnel || intake->count == BURST_FRAMES)
 		deliver(intake);
-	if (*endpoint == NULL || tunnel != intake->tunnel)
-		*endpoint = tunnel_endpoint(tunnel, from);
+	if (sender->endpoint == NULL || tunnel != intake->tunnel)
+		sender->endpoint = tunnel_endpoint(tunnel, sender->from);
 	intake->tunnel = tunnel;
 	const uint32_t header = tunnel->header_length;
-	tunnel_learn(tunnel, *endpoint, packet + header, length - header);
+	tunnel_learn(tunnel, sender->endpoint, packet + header, length - header);
 	struct frame_slot *slot = &intake->room->slots[intake->count++];
 	*slot = (struct frame_slot){ .offset = offset + header, .length = length - header };
 	note_unfinished(slot, packet + header, tunnel->fit, udp_segment);
@@ -320,20 +306,21 @@ HOT static void take_message(struct underlay *underlay, struct intake *intake, c
 			    holds_super_frame(underlay, intake->room->arena + message->offset, message);
 	const uint32_t segment = is_one ? message->length : message->segment;
 	const uint32_t udp_segment = is_one ? message->segment : 0;
-	struct endpoint *endpoint = NULL;
+	struct sender sender = { .from = &message->from };
 	uint32_t at = 0;
 
 	if (message->is_cut) {
 		count_strangers(underlay, DROP_TOO_LONG, 1);
 		return;
 	}
-	if (is_echo(underlay, &message->from)) {
-		count_strangers(underlay, DROP_ECHO, segment == 0 ? 1 : (message->length + segment - 1) / segment);
+	/* No answer can go there (RFC 768: the port is not used). */
+	if (udp_port(&message->from) == 0) {
+		count_strangers(underlay, DROP_BAD_HEADER, segment == 0 ? 1 : (message->length + segment - 1) / segment);
 		return;
 	}
 	do {
 		const uint32_t length = message->length - at < segment ? message->length - at : segment;
-		take_packet(underlay, intake, &message->from, &endpoint, message->offset + at, length, udp_segment);
+		take_packet(underlay, intake, &sender, message->offset + at, length, udp_segment);
 		at += segment;
 	} while (at < message->length);
 }

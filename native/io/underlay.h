@@ -11,9 +11,6 @@
 #include "udp_io.h"
 #include "watch.h"
 
-/* How many local addresses are remembered as ours. */
-#define MAX_LOCALS 16
-
 struct tunnel;
 
 /**
@@ -39,8 +36,6 @@ struct underlay_socket {
  * @takes_runs: it is worth trying
  * @refusals: how many times in a row the kernel refused it
  * @tunnels: those that use it
- * @locals: addresses that were found to be this host's own
- * @local_count: how many, ever; the oldest are overwritten
  */
 struct underlay {
 	struct underlay_socket unicast;
@@ -50,8 +45,6 @@ struct underlay {
 	bool takes_runs;
 	uint32_t refusals;
 	struct tunnel *tunnels;
-	union udp_address locals[MAX_LOCALS];
-	uint32_t local_count;
 };
 
 /* Takes sockets into use, @multicast -1 when there is none; 0 or an errno. */
