@@ -92,7 +92,7 @@ function openOrExplain<T>(label: string, { port, bind }: VxlanOptions, openSocke
   try {
     return openSockets();
   } catch (error) {
-    if (!(error instanceof VdensError) || error.errno !== 'EADDRINUSE') throw error;
+    if (!(error instanceof VdensError) || error.errno !== 'EADDRINUSE' || error.syscall !== 'bind') throw error;
     const who = 'by another network of this kind, or by a vxlan device of the kernel (ip -d link show type vxlan)';
     const share = bind === undefined ? ', or give each network of ours an address of its own with bind=' : '';
     const message = `${label}: UDP port ${port} is taken on this host, ${who}. Take another port${share}`;
