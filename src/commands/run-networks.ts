@@ -7,6 +7,8 @@
 import { constants } from 'node:os';
 import { openPlug } from '../locator/open-plug.ts';
 import { type Namespace, type NamespaceCommand, type NamespaceOptions, openNamespace } from '../namespace/namespace.ts';
+import { IPV6_LENGTH } from '../net/ip.ts';
+import type { IpPrefix } from '../net/prefix.ts';
 import { cable } from '../plugs/cable.ts';
 import { formatCounters } from '../plugs/counters.ts';
 import type { Plug } from '../plugs/plug.ts';
@@ -93,13 +95,25 @@ async function hearSignals(): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Gives interfaces whose MTU was not chosen that of their network, where it has one. */
+/** The least that IPv6 works with (RFC 8200, section 5); below it the kernel takes the addresses away. */
+const SMALLEST_IPV6_MTU = 1280;
+
+/** Gives interfaces whose MTU was not chosen that of their network, where it has one; with IPv6 not less than that needs. */
 async function fitInterfaces(namespace: Namespace, options: NamespaceOptions, plugs: readonly Plug[]): Promise<void> {
   for (const [index, { name }] of namespace.interfaces.entries()) {
-    const mtu = plugs[index]?.mtu;
-    if (mtu !== undefined && options.interfaces?.[index]?.mtu === undefined)
-      await namespace.rtnetlink.setMtu(name, mtu);
+    const plug = plugs[index];
+    const wanted = options.interfaces?.[index];
+    if (plug?.mtu === undefined || wanted?.mtu !== undefined) continue;
+    const isTooSmall = plug.mtu < SMALLEST_IPV6_MTU && wanted?.addresses?.some(isIpv6) === true;
+    await namespace.rtnetlink.setMtu(name, isTooSmall ? SMALLEST_IPV6_MTU : plug.mtu);
+    if (!isTooSmall) continue;
+    const why = `there is room for an MTU of ${plug.mtu}, and IPv6 needs ${SMALLEST_IPV6_MTU}, which ${name} has`;
+    say(`${name}: ${plug.label}: ${why}. What is longer than ${plug.mtu} leaves in fragments`);
   }
+}
+
+function isIpv6(address: string | IpPrefix): boolean {
+  return typeof address === 'string' ? address.includes(':') : address.address.length === IPV6_LENGTH;
 }
 
 /** An Ethernet header, and a VLAN tag that may be in it. */

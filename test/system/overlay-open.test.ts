@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Lab, type LabHost } from '../fixtures/lab.ts';
+import type { LanHost } from '../fixtures/lan-host.ts';
 import { startStation } from '../fixtures/overlay-station.ts';
 import { makeTemporaryDirectory, ours, requireCommands, waitFor } from '../interop/harness.ts';
 
@@ -111,6 +112,58 @@ test('An address of one link, and no such link', LIMIT, async (t) => {
     const { status, stderr } = await lab.host(1).run([ours('vdens'), network, 'true']);
     assert.equal(stderr, `vdens: ${network}: there is no interface "wlan7". See: ip link\n`);
     assert.equal(status, 125);
+  }
+});
+
+test(
+  'On a small underlay IPv6 inside keeps what it needs, and that is said; without IPv6 nothing is',
+  LIMIT,
+  async (t) => {
+    if (!requireCommands(t, 'ip', 'ping')) return;
+    const lab = await Lab.start(t, { hosts: 2, mtu: 1280 });
+    const network = 'vxvde://';
+    const start = async (number: number, address: string, options: readonly string[] = []): Promise<LanHost> =>
+      await startStation(t, { program: 'ours', host: lab.host(number), network, address, options });
+    const a = await start(1, '10.1.1.1/24', ['--address', 'fd01::1/64']);
+    const b = await start(2, 'fd01::2/64');
+    const line =
+      'vdens: vde0: vxvde://: there is room for an MTU of 1230, and IPv6 needs 1280, which vde0 has. ' +
+      'What is longer than 1230 leaves in fragments\n';
+    for (const { run } of [a, b]) assert.ok(run.output().includes(line), run.output());
+    await a.ping('fd01::2');
+    // Fills the 1280 bytes.
+    await b.ping('fd01::1', '-s 1232');
+    for (const { run } of [a, b]) {
+      run.endInput();
+      await run.waitForExit();
+    }
+    const small = await start(1, '10.1.1.1/24');
+    assert.match(await small.tell('ip link show vde0'), / mtu 1230 /);
+    const chosen = await start(2, '10.1.1.2/24', ['--mtu', '1200']);
+    assert.match(await chosen.tell('ip link show vde0'), / mtu 1200 /);
+    for (const { run } of [small, chosen]) assert.doesNotMatch(run.output(), /^vdens: /m);
+  },
+);
+
+test('Networks of one process that cannot share a port say in what they differ', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  const lab = await Lab.start(t, { hosts: 1 });
+  for (const [options, others, difference] of [
+    ['', '/ttl=4', 'ttl='],
+    ['', '/if=eth0/rcvbuf=64k', 'if=, rcvbuf='],
+    ['/ttl=4', '/ttl=4/peer=10.99.0.2', 'ttl=, which is for the group of one and the peers of the other'],
+    ['', '/bind=10.99.0.1', 'bind='],
+  ] as const) {
+    const other = `vxlan:///vni=2${others}`;
+    const result = await lab.host(1).run([ours('vdens'), '-m', `vxlan://${options}`, other, '--', 'true']);
+    const why = `another network of this process has UDP port 4789, and they cannot share it: they differ in ${difference}`;
+    assert.equal(result.stderr, `vdens: ${other}: ${why}. Write the same in both, or take another port for one\n`);
+    assert.equal(result.status, 125);
+  }
+  for (const others of ['', '/ttl=1', '/peer=10.99.0.2']) {
+    const result = await lab.host(1).run([ours('vdens'), '-m', 'vxlan://', `vxlan:///vni=2${others}`, '--', 'true']);
+    assert.equal(result.stderr, '');
+    assert.equal(result.status, 0);
   }
 });
 
