@@ -78,6 +78,7 @@ void tunnel_set_targets(struct tunnel *tunnel, union udp_address *targets, uint3
 		endpoint_table_clear(&tunnel->endpoints);
 	tunnel->resume.run = 0;
 	tunnel->resume.target = 0;
+	tunnel->resume.part = 0;
 }
 
 HOT uint32_t tunnel_now(const struct tunnel *tunnel)
@@ -91,8 +92,10 @@ static void report(struct tunnel *tunnel, uint32_t what, uint32_t length, int er
 		return;
 	tunnel->muted |= what;
 	tunnel->reports |= what;
-	tunnel->reported_length = length;
-	tunnel->reported_errno = error;
+	if (what & (TUNNEL_TOO_LONG | TUNNEL_FRAGMENTED))
+		tunnel->reported_length = length;
+	if (what & TUNNEL_UNREACHABLE)
+		tunnel->reported_errno = error;
 	eventfd_write(tunnel->notice, 1);
 }
 
@@ -166,14 +169,19 @@ HOT static uint32_t run_of(const struct tunnel *tunnel, uint32_t at)
 	return next - at;
 }
 
-/* Sends @run frames to one target; 0 or an errno. */
-HOT static int send_run(struct tunnel *tunnel, const union udp_address *to, uint32_t at, uint32_t run)
+/* Sends @run frames to one target; 0 or an errno, and when there is no room for all, how many have left. */
+HOT static int send_run(struct tunnel *tunnel, const union udp_address *to, uint32_t at, uint32_t run, uint32_t *left)
 {
 	const struct frame_slot *last = &cut.slots[at + run - 1];
 	const uint32_t start = cut.slots[at].offset - tunnel->header_length;
+	struct sent_run sent;
+	int error = underlay_send(tunnel->underlay, to, cut.bytes + start, last->offset + last->length - start,
+				  run > 1 ? tunnel->header_length + cut.slots[at].length : 0, &sent);
 
-	return underlay_send(tunnel->underlay, to, cut.bytes + start, last->offset + last->length - start,
-			     run > 1 ? tunnel->header_length + cut.slots[at].length : 0);
+	if (sent.is_refused)
+		report(tunnel, TUNNEL_REFUSED, 0, 0);
+	*left = sent.left;
+	return error;
 }
 
 HOT static void count_run(const struct tunnel *tunnel, uint32_t at, uint32_t run, double *sent)
@@ -202,24 +210,35 @@ static void count_failure(struct tunnel *tunnel, uint32_t at, uint32_t run, int 
 	}
 }
 
-/* Sends a run to all targets, but to those that have it; false when the socket is full. */
-HOT static bool send_to_all(struct tunnel *tunnel, struct targets targets, uint32_t at, uint32_t run, double *sent)
+/*
+ * Sends a run to all targets, but to those that have it. Of a run that the first of them has got in part, the rest
+ * becomes another one. Returns how many frames were dealt with; 0 when the socket is full.
+ */
+HOT static uint32_t send_to_all(struct tunnel *tunnel, struct targets targets, uint32_t at, uint32_t run, double *sent)
 {
 	int error = targets.count == 0 ? EHOSTUNREACH : 0;
 	bool has_left = tunnel->resume.target > 0;
+	uint32_t part = tunnel->resume.part < run ? tunnel->resume.part : run;
 
-	for (uint32_t i = tunnel->resume.target; i < targets.count; i++) {
-		int result = send_run(tunnel, &targets.list[i], at, run);
+	for (uint32_t i = tunnel->resume.target; i < targets.count; i++, part = 0) {
+		uint32_t left = 0;
+		int result = part == run ? 0 : send_run(tunnel, &targets.list[i], at + part, run - part, &left);
+		if (result == EAGAIN && i == 0 && left > 0) {
+			run = left;
+			result = 0;
+		}
 		if (result == EAGAIN) {
 			tunnel->resume.target = i;
 			tunnel->resume.run = i > 0 ? run : 0;
-			return false;
+			tunnel->resume.part = i > 0 ? part + left : 0;
+			return 0;
 		}
 		has_left = has_left || result == 0;
 		error = result != 0 ? result : error;
 	}
 	tunnel->resume.target = 0;
 	tunnel->resume.run = 0;
+	tunnel->resume.part = 0;
 	if (has_left)
 		count_run(tunnel, at, run, sent);
 	else if (targets.count == 0)
@@ -228,7 +247,7 @@ HOT static bool send_to_all(struct tunnel *tunnel, struct targets targets, uint3
 		count_failure(tunnel, at, run, error, sent);
 	if (has_left && cut.slots[at].length > tunnel->fit)
 		report(tunnel, TUNNEL_FRAGMENTED, cut.slots[at].length, 0);
-	return true;
+	return run;
 }
 
 /* Sends what was cut; how many of the frames it was cut from have left. */
@@ -242,7 +261,8 @@ HOT static uint32_t send_cut(struct tunnel *tunnel, struct targets targets, doub
 		/* Not all may have found room where they wait. */
 		if (run > cut.output.count - at)
 			run = cut.output.count - at;
-		if (!send_to_all(tunnel, targets, at, run, sent))
+		run = send_to_all(tunnel, targets, at, run, sent);
+		if (run == 0)
 			break;
 		at += run;
 	}
@@ -266,19 +286,78 @@ HOT static void count_lost(struct tunnel *tunnel, const struct frame_slot *slots
 	}
 }
 
-/* Remembers where a frame comes from. */
-HOT static void remember_source(struct tunnel *tunnel, const uint8_t *source)
+/* The bit of a station among announced_bits. */
+HOT static uint64_t announced_bit(const uint8_t *mac)
 {
-	const uint32_t count = tunnel->announced_count;
-	const uint32_t known = count < MAX_ANNOUNCED ? count : MAX_ANNOUNCED;
+	return 1ULL << ((mac[MAC_BYTES - 1] ^ mac[MAC_BYTES - 2] << 2) & 63);
+}
 
+/* That station, NULL when it is not among those on our side. */
+HOT static struct announced *find_announced(struct tunnel *tunnel, const uint8_t *mac)
+{
+	if ((tunnel->announced_bits & announced_bit(mac)) == 0)
+		return NULL;
+	for (uint32_t i = 0; i < tunnel->announced_count; i++) {
+		if (memcmp(tunnel->announced[i].mac, mac, MAC_BYTES) == 0)
+			return &tunnel->announced[i];
+	}
+	return NULL;
+}
+
+static void mark_announced(struct tunnel *tunnel)
+{
+	tunnel->announced_bits = 0;
+	for (uint32_t i = 0; i < tunnel->announced_count; i++)
+		tunnel->announced_bits |= announced_bit(tunnel->announced[i].mac);
+}
+
+/* Room for one more: that of the one that has been silent for longest, when there is no other. */
+static struct announced *make_room(struct tunnel *tunnel, uint32_t now)
+{
+	struct announced *oldest = &tunnel->announced[0];
+
+	if (tunnel->announced_count < MAX_ANNOUNCED)
+		return &tunnel->announced[tunnel->announced_count++];
+	for (uint32_t i = 1; i < MAX_ANNOUNCED; i++) {
+		if (now - tunnel->announced[i].seen > now - oldest->seen)
+			oldest = &tunnel->announced[i];
+	}
+	return oldest;
+}
+
+/* Remembers where a frame comes from. */
+HOT static void remember_source(struct tunnel *tunnel, const uint8_t *source, uint32_t now)
+{
 	if (source[0] & MULTICAST_BIT)
 		return;
-	for (uint32_t i = 1; i <= known; i++) {
-		if (memcmp(tunnel->announced[(count - i) % MAX_ANNOUNCED], source, MAC_BYTES) == 0)
-			return;
+	struct announced *station = find_announced(tunnel, source);
+	if (station == NULL) {
+		station = make_room(tunnel, now);
+		memcpy(station->mac, source, MAC_BYTES);
+		mark_announced(tunnel);
 	}
-	memcpy(tunnel->announced[tunnel->announced_count++ % MAX_ANNOUNCED], source, MAC_BYTES);
+	station->seen = now;
+}
+
+/* The same of many frames; those of one station mostly come together. */
+HOT static void remember_sources(struct tunnel *tunnel, const struct frames *frames)
+{
+	const uint32_t now = tunnel_now(tunnel);
+	const uint8_t *before = NULL;
+
+	for (uint32_t i = 0; i < frames->count; i++) {
+		const uint8_t *source = frames->arena + frames->slots[i].offset + SOURCE_OFFSET;
+		if (before == NULL || memcmp(source, before, MAC_BYTES) != 0)
+			remember_source(tunnel, source, now);
+		before = source;
+	}
+}
+
+/* Forgets a station that is not on our side any more. */
+static void forget_announced(struct tunnel *tunnel, struct announced *station)
+{
+	*station = tunnel->announced[--tunnel->announced_count];
+	mark_announced(tunnel);
 }
 
 static void announce(struct tunnel *tunnel, const uint8_t *mac)
@@ -300,15 +379,18 @@ static void announce(struct tunnel *tunnel, const uint8_t *mac)
 	memcpy(request + 8, mac, MAC_BYTES);
 	memcpy(request + 18, mac, MAC_BYTES);
 	for (uint32_t i = 0; i < tunnel->target_count; i++)
-		underlay_send(tunnel->underlay, &tunnel->targets[i], packet, tunnel->header_length + RARP_FRAME, 0);
+		underlay_send_behind(tunnel->underlay, &tunnel->targets[i], packet, tunnel->header_length, frame,
+				     RARP_FRAME);
 }
 
 void tunnel_announce(struct tunnel *tunnel)
 {
-	const uint32_t count = tunnel->announced_count;
+	const uint32_t now = tunnel_now(tunnel);
 
-	for (uint32_t i = 0; i < (count < MAX_ANNOUNCED ? count : MAX_ANNOUNCED); i++)
-		announce(tunnel, tunnel->announced[i]);
+	for (uint32_t i = 0; i < tunnel->announced_count; i++) {
+		if (now - tunnel->announced[i].seen < tunnel->table.expire)
+			announce(tunnel, tunnel->announced[i].mac);
+	}
 }
 
 /*
@@ -337,7 +419,7 @@ HOT uint32_t tunnel_send(struct tunnel *tunnel, const struct frames *frames, dou
 	uint32_t done = 0;
 
 	if (tunnel->table.size > 0)
-		remember_source(tunnel, frames->arena + frames->slots[0].offset + SOURCE_OFFSET);
+		remember_sources(tunnel, frames);
 	if (send_lone(tunnel, frames, sent))
 		return 1;
 	while (done < frames->count) {
@@ -359,7 +441,7 @@ void tunnel_restart(struct tunnel *tunnel)
 void tunnel_leave(struct tunnel *tunnel)
 {
 	for (uint32_t i = 0; tunnel->is_strict && i < tunnel->target_count; i++)
-		underlay_send(tunnel->underlay, &tunnel->targets[i], tunnel->header, tunnel->header_length, 0);
+		underlay_send_behind(tunnel->underlay, &tunnel->targets[i], tunnel->header, tunnel->header_length, NULL, 0);
 }
 
 HOT enum packet_verdict tunnel_judge(const struct tunnel *tunnel, const uint8_t *packet, uint32_t length)
@@ -448,6 +530,9 @@ HOT void tunnel_learn(struct tunnel *tunnel, const struct endpoint *endpoint, co
 	/* A group address cannot be where a frame comes from. */
 	if (frame[SOURCE_OFFSET] & MULTICAST_BIT)
 		return;
+	struct announced *was_ours = find_announced(tunnel, frame + SOURCE_OFFSET);
+	if (was_ours != NULL)
+		forget_announced(tunnel, was_ours);
 	forwarding_table_learn(&tunnel->table, forwarding_key(frame, length, SOURCE_OFFSET), endpoint->token,
 			       endpoint->seen);
 }

@@ -25,6 +25,17 @@
 #define TUNNEL_TOO_LONG 1    /* a frame was longer than a packet can be */
 #define TUNNEL_FRAGMENTED 2  /* a frame did not fit the path, and left in fragments */
 #define TUNNEL_UNREACHABLE 4 /* the kernel had no way for a packet */
+#define TUNNEL_REFUSED 8     /* the kernel did not cut a run of frames that fit the path: it may be narrower now */
+
+/**
+ * struct announced - a station on our side.
+ * @mac: its address
+ * @seen: when it sent last, in tenths of a second
+ */
+struct announced {
+	uint8_t mac[MAC_BYTES];
+	uint32_t seen;
+};
 
 /**
  * struct tunnel - one.
@@ -44,8 +55,9 @@
  * @clock_ms: added to the clock by which addresses age
  * @fit: the longest frame that fits one packet of the path
  * @resume: how far the first of the frames that wait has got
- * @announced: source addresses of frames that were sent, the last ones
- * @announced_count: how many, ever; the oldest are overwritten
+ * @announced: the stations on our side that sent last
+ * @announced_count: how many
+ * @announced_bits: for each of them one that its address leads to, so that others are soon told from them
  * @notice: an eventfd, readable when there are reports
  * @reports: what JavaScript is to know (TUNNEL_)
  * @muted: what it knows already
@@ -72,9 +84,11 @@ struct tunnel {
 		uint32_t frames; /* of those it was cut into, so many have left */
 		uint32_t run;    /* so many more have left to some of the targets */
 		uint32_t target; /* to so many */
+		uint32_t part;   /* and so many of them to the next one */
 	} resume;
-	uint8_t announced[MAX_ANNOUNCED][MAC_BYTES];
+	struct announced announced[MAX_ANNOUNCED];
 	uint32_t announced_count;
+	uint64_t announced_bits;
 	int notice;
 	uint32_t reports;
 	uint32_t muted;
@@ -96,7 +110,7 @@ void tunnel_set_targets(struct tunnel *tunnel, union udp_address *targets, uint3
 uint32_t tunnel_send(struct tunnel *tunnel, const struct frames *frames, double *sent);
 void tunnel_restart(struct tunnel *tunnel);
 
-/* Shows all targets where our stations are now, by a frame from each. */
+/* Shows all targets where our stations are now, by a frame from each that was not silent for too long. */
 void tunnel_announce(struct tunnel *tunnel);
 
 /* Tells all targets that nobody is here any more, when that can be said. */
@@ -121,7 +135,7 @@ struct endpoint *tunnel_endpoint(struct tunnel *tunnel, const union udp_address 
 /* Forgets who leaves. */
 void tunnel_forget(struct tunnel *tunnel, const union udp_address *from);
 
-/* Notes that the frame's source is behind the endpoint. */
+/* Notes that the frame's source is behind the endpoint, and no longer on our side. */
 void tunnel_learn(struct tunnel *tunnel, const struct endpoint *endpoint, const uint8_t *frame, uint32_t length);
 
 /* The clock by which addresses age, in tenths of a second. */

@@ -95,9 +95,9 @@ static bool means_refused(int error)
 	return error == EINVAL || error == EIO || error == EOPNOTSUPP || error == EMSGSIZE || error == ENOPROTOOPT;
 }
 
-/* Sends datagrams one by one; 0 when any left, or an errno. */
+/* Sends datagrams one by one, until there is no room; 0 when any left, or an errno. */
 static int send_each(struct underlay *underlay, const union udp_address *to, const uint8_t *bytes, size_t length,
-		     uint32_t segment)
+		     uint32_t segment, struct sent_run *sent)
 {
 	int result = 0;
 	bool has_left = false;
@@ -105,6 +105,13 @@ static int send_each(struct underlay *underlay, const union udp_address *to, con
 	for (size_t at = 0; at < length; at += segment) {
 		const size_t size = length - at < segment ? length - at : segment;
 		int error = udp_send(underlay->unicast.watch.fd, to, bytes + at, size, 0);
+		/* What came back for a packet before. */
+		if (error == ECONNREFUSED)
+			error = udp_send(underlay->unicast.watch.fd, to, bytes + at, size, 0);
+		if (error == EAGAIN) {
+			sent->left = (uint32_t)(at / segment);
+			return EAGAIN;
+		}
 		has_left = has_left || error == 0;
 		result = error != 0 ? error : result;
 	}
@@ -112,10 +119,11 @@ static int send_each(struct underlay *underlay, const union udp_address *to, con
 }
 
 HOT int underlay_send(struct underlay *underlay, const union udp_address *to, const uint8_t *bytes, size_t length,
-		      uint32_t segment)
+		      uint32_t segment, struct sent_run *sent)
 {
 	int error = udp_send(underlay->unicast.watch.fd, to, bytes, length, segment);
 
+	*sent = (struct sent_run){ 0 };
 	/* What came back for a packet before. */
 	if (error == ECONNREFUSED)
 		error = udp_send(underlay->unicast.watch.fd, to, bytes, length, segment);
@@ -123,9 +131,10 @@ HOT int underlay_send(struct underlay *underlay, const union udp_address *to, co
 		underlay->refusals = segment != 0 && error == 0 ? 0 : underlay->refusals;
 		return error;
 	}
+	sent->is_refused = true;
 	if (++underlay->refusals == MAX_REFUSALS)
 		underlay->takes_runs = false;
-	return send_each(underlay, to, bytes, length, segment);
+	return send_each(underlay, to, bytes, length, segment, sent);
 }
 
 HOT int underlay_send_behind(struct underlay *underlay, const union udp_address *to, const uint8_t *header,

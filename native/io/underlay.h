@@ -62,12 +62,22 @@ void underlay_remove(struct underlay *underlay, struct tunnel *tunnel);
 /* The members behind whose ports the tunnels are want other events; 0 or an errno. */
 int underlay_watch(struct underlay *underlay);
 
+/**
+ * struct sent_run - what became of a run, besides the errno.
+ * @left: when there was no room for all datagrams, how many have left
+ * @is_refused: the kernel did not cut it
+ */
+struct sent_run {
+	uint32_t left;
+	bool is_refused;
+};
+
 /*
  * Sends @length bytes as datagrams of @segment bytes (0: as one).
- * Return: 0, or an errno; EAGAIN when there is no room for any of them.
+ * Return: 0, or an errno; EAGAIN when there is no room for all of them: then @sent tells how many have left.
  */
 int underlay_send(struct underlay *underlay, const union udp_address *to, const uint8_t *bytes, size_t length,
-		  uint32_t segment);
+		  uint32_t segment, struct sent_run *sent);
 
 /* Sends a frame behind a header as one datagram; 0 or an errno. */
 int underlay_send_behind(struct underlay *underlay, const union udp_address *to, const uint8_t *header,

@@ -153,6 +153,8 @@ static void try_tunnel(long round)
 	try_judging();
 	try_headroom();
 	try_sending();
+	if (round % 60 == 0)
+		try_announcing();
 	if (round % 6000 == 0)
 		try_endpoint_table();
 }

@@ -63,8 +63,11 @@ static void note_packet(const union udp_address *to, const uint8_t *packet, size
 }
 
 int underlay_send(struct underlay *underlay, const union udp_address *to, const uint8_t *bytes, size_t length,
-		  uint32_t segment)
+		  uint32_t segment, struct sent_run *sent)
 {
+	const bool is_cut_by_us = segment != 0 && one_in(4);
+
+	*sent = (struct sent_run){ .is_refused = is_cut_by_us };
 	expect(length <= MAX_UDP_PAYLOAD, "a message is no longer than one can be");
 	expect(segment == 0 || (underlay->takes_runs && (length + segment - 1) / segment <= MAX_UDP_SEGMENTS),
 	       "no more packets than the kernel cuts a message into");
@@ -72,6 +75,10 @@ int underlay_send(struct underlay *underlay, const union udp_address *to, const 
 		return EAGAIN;
 	for (size_t at = 0; at < length; at += segment) {
 		const size_t rest = length - at;
+		if (is_cut_by_us && wire.fullness > 0 && one_in(wire.fullness)) {
+			sent->left = (uint32_t)(at / segment);
+			return EAGAIN;
+		}
 		note_packet(to, bytes + at, segment == 0 || rest < segment ? rest : segment);
 		if (segment == 0)
 			break;
@@ -83,11 +90,12 @@ int underlay_send_behind(struct underlay *underlay, const union udp_address *to,
 			 size_t header_length, const uint8_t *frame, size_t length)
 {
 	uint8_t *packet = malloc(header_length + length);
+	struct sent_run ignored;
 
 	expect(packet != NULL, "there is memory");
 	memcpy(packet, header, header_length);
 	memcpy(packet + header_length, frame, length);
-	int error = underlay_send(underlay, to, packet, header_length + length, 0);
+	int error = underlay_send(underlay, to, packet, header_length + length, 0, &ignored);
 	free(packet);
 	return error;
 }
@@ -408,4 +416,99 @@ void try_sending(void)
 	expect(total(sent) == wanted.count + wanted.lost, "each is counted once");
 	tunnel_release(&tunnel);
 	free_batch(&batch);
+}
+
+/* ---- stations on our side ---- */
+
+#define STATIONS 40
+#define EXPIRE_MS 10000
+
+static void set_station(uint8_t *frame, uint32_t number)
+{
+	memset(frame, 0, 14);
+	memset(frame, 0xff, 6);
+	frame[6] = 2;
+	frame[10] = (uint8_t)(number / 7);
+	frame[11] = (uint8_t)number;
+}
+
+/* Frames of stations, one after another in one batch. */
+static void send_from(struct tunnel *tunnel, const uint32_t *stations, uint32_t count)
+{
+	static uint8_t bytes[8 * 60];
+	struct frame_slot slots[8] = { 0 };
+	double sent[COUNTERS_PER_DIRECTION] = { 0 };
+
+	for (uint32_t i = 0; i < count; i++) {
+		slots[i] = (struct frame_slot){ .offset = i * 60, .length = 60 };
+		set_station(bytes + i * 60, stations[i]);
+	}
+	const struct frames frames = { .arena = bytes, .arena_size = sizeof bytes, .slots = slots, .count = count };
+	expect(tunnel_send(tunnel, &frames, sent) == count, "all leave");
+}
+
+/* Whether a frame that announces this station is on the wire. */
+static bool is_announced(uint32_t number)
+{
+	uint8_t frame[60] = { 0 };
+
+	set_station(frame, number);
+	frame[12] = 0x80;
+	frame[13] = 0x35;
+	frame[15] = 1;
+	frame[16] = 8;
+	frame[18] = 6;
+	frame[19] = 4;
+	frame[21] = 3;
+	memcpy(frame + 22, frame + 6, 6);
+	memcpy(frame + 32, frame + 6, 6);
+	for (uint32_t i = 0; i < wire.count; i++) {
+		if (wire.packets[i].length == sizeof frame && wire.packets[i].sum == sum_of(frame, sizeof frame))
+			return true;
+	}
+	return false;
+}
+
+/* Announced are those that sent last and not too long ago, and were not heard from elsewhere since. */
+void try_announcing(void)
+{
+	struct underlay underlay = { .takes_runs = true };
+	struct tunnel tunnel = { .underlay = &underlay };
+	int64_t sent_ms[STATIONS] = { 0 };
+	const union udp_address elsewhere = address_of(7);
+	uint32_t ours = 0, announced = 0;
+
+	set_header(&tunnel, VNI);
+	expect(tunnel_prepare(&tunnel, 64, next_random(), EXPIRE_MS) == 0, "there is memory");
+	take_targets(&tunnel, 1);
+	wire.fullness = 0;
+	for (uint32_t step = 0; step < 60; step++, clock_ms += one_in(8) ? EXPIRE_MS : below(500)) {
+		uint32_t stations[8];
+		const uint32_t count = 1 + below(8);
+		uint8_t frame[14];
+		wire.count = 0;
+		for (uint32_t i = 0; i < count; i++) {
+			stations[i] = below(step < 30 ? MAX_ANNOUNCED : STATIONS);
+			sent_ms[stations[i]] = clock_ms;
+		}
+		send_from(&tunnel, stations, count);
+		const uint32_t moved = below(STATIONS);
+		set_station(frame, moved);
+		tunnel_learn(&tunnel, tunnel_endpoint(&tunnel, &elsewhere), frame, sizeof frame);
+		sent_ms[moved] = 0;
+		wire.count = 0;
+		tunnel_announce(&tunnel);
+		ours = 0;
+		announced = 0;
+		for (uint32_t i = 0; i < STATIONS; i++) {
+			const bool is_ours = sent_ms[i] != 0 && clock_ms / 100 - sent_ms[i] / 100 < EXPIRE_MS / 100;
+			ours += is_ours;
+			announced += is_announced(i);
+			expect(is_ours || !is_announced(i), "who is silent or elsewhere is not announced");
+			expect(!is_ours || step >= 30 || is_announced(i), "all are, while there is room");
+			expect(sent_ms[i] != clock_ms || is_announced(i), "who sent just now is");
+		}
+		expect(announced <= MAX_ANNOUNCED && (ours > 0) == (announced > 0), "as many as there is room for");
+	}
+	tunnel_release(&tunnel);
 }

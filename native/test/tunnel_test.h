@@ -7,5 +7,6 @@ void try_endpoint_table(void);
 void try_judging(void);
 void try_headroom(void);
 void try_sending(void);
+void try_announcing(void);
 
 #endif
