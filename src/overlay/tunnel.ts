@@ -20,6 +20,14 @@ const IS_LINE = 4;
 const TOO_LONG = 1;
 const FRAGMENTED = 2;
 const UNREACHABLE = 4;
+const REFUSED = 8;
+
+/** What can be wanted again. */
+const BITS: Readonly<Record<'fragmented' | 'unreachable' | 'refused', number>> = {
+  fragmented: FRAGMENTED,
+  unreachable: UNREACHABLE,
+  refused: REFUSED,
+};
 
 const REPORT_WORDS = 3;
 const STATION_WORDS = 3;
@@ -50,6 +58,8 @@ export interface TunnelReports {
   fragmented?(bytes: number): void;
   /** The kernel did not send a packet; `errno` is its name for that. */
   unreachable?(errno: string): void;
+  /** The kernel did not cut a run of frames that fit: the path may be narrower now. They left one by one. */
+  refused?(): void;
 }
 
 /** Where a station is. */
@@ -85,7 +95,12 @@ export class Tunnel {
     this.id = result;
     this.#reports = reports;
     this.#tableSize = tableSize;
-    this.#watch = new Watch(native.tunnelNotice(result), READABLE, () => this.#readReports());
+    try {
+      this.#watch = new Watch(native.tunnelNotice(result), READABLE, () => this.#readReports());
+    } catch (error) {
+      native.tunnelClose(result);
+      throw error;
+    }
   }
 
   /** Who gets what is for everybody, and for stations of which nothing is known. */
@@ -100,9 +115,9 @@ export class Tunnel {
     if (!this.#closed) native.tunnelSetFit(this.id, frameBytes);
   }
 
-  /** Wants to hear again of frames in fragments, or of what is unreachable. */
-  listenAgain(what: 'fragmented' | 'unreachable'): void {
-    if (!this.#closed) native.tunnelListen(this.id, what === 'fragmented' ? FRAGMENTED : UNREACHABLE);
+  /** Wants to hear again of frames in fragments, of what is unreachable, or of runs that were refused. */
+  listenAgain(what: 'fragmented' | 'unreachable' | 'refused'): void {
+    if (!this.#closed) native.tunnelListen(this.id, BITS[what]);
   }
 
   /** Shows everybody where the stations on our side are now: a frame from each of the last ones that sent. */
@@ -147,6 +162,7 @@ export class Tunnel {
     if ((what & TOO_LONG) !== 0) this.#reports.tooLong?.(length);
     if ((what & FRAGMENTED) !== 0) this.#reports.fragmented?.(length);
     if ((what & UNREACHABLE) !== 0) this.#reports.unreachable?.(errnoName(-errno));
+    if ((what & REFUSED) !== 0) this.#reports.refused?.();
   }
 }
 
