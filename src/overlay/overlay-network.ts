@@ -11,12 +11,18 @@ import { VdensError } from '../errors.ts';
 import { formatIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
 import { RouteWatch } from '../system/route-watch.ts';
+import { Membership } from './membership.ts';
 import { findPaths, fittingFrameBytes, indexOf, innerMtu, interfaceTo } from './path.ts';
 import { PeerList, type PeerListOptions } from './peer-list.ts';
 import { Tunnel, type TunnelOptions } from './tunnel.ts';
 import { longestFrameBytes, TunnelPlug } from './tunnel-plug.ts';
 import type { Underlay } from './underlay.ts';
 
+/** The first pause before it is looked again whether there is a way; doubled each time. */
+const FIRST_LOOK_PAUSE_MS = 1000;
+const LONGEST_LOOK_PAUSE_MS = 30_000;
+/** How often paths are measured: beyond the first hop they change without a word. */
+const MEASURE_INTERVAL_MS = 30_000;
 /** How soon a packet that could not leave is told of again, in milliseconds. */
 const UNREACHABLE_PAUSE_MS = 1000;
 /** What a path is taken for while nobody can be reached. */
@@ -43,8 +49,7 @@ export class OverlayNetwork {
   #peers: readonly SocketAddress[] = [];
   #plug: TunnelPlug | undefined;
   #watch: RouteWatch | undefined;
-  /** Where the group was joined. */
-  #joinedAt: number | undefined;
+  readonly #membership: Membership | undefined;
   /** Whether there is a way to the group. */
   #hasGroup = false;
   #interfaceIndex: number | undefined;
@@ -53,9 +58,13 @@ export class OverlayNetwork {
   #sources: ReadonlySet<string> = new Set();
   /** What came up before there was a plug to tell it. */
   readonly #troubles: VdensError[] = [];
-  /** Reasons for which packets did not leave, as far as they were told. */
+  /** Reasons for which packets did not leave, as far as they were told since the way changed. */
   readonly #told = new Set<string>();
-  #timer: NodeJS.Timeout | undefined;
+  #groupProblem: string | undefined;
+  #unreachableTimer: NodeJS.Timeout | undefined;
+  #lookTimer: NodeJS.Timeout | undefined;
+  #lookPauseMs = FIRST_LOOK_PAUSE_MS;
+  #measureTimer: NodeJS.Timeout | undefined;
   #isLooking = false;
   #isStale = false;
   #isClosed = false;
@@ -67,12 +76,18 @@ export class OverlayNetwork {
       fragmented: (bytes) => this.#tellFragmented(bytes),
       unreachable: (errno) => this.#tellUnreachable(errno),
     });
+    if (options.group !== undefined) this.#membership = new Membership(options.underlay, options.group.address);
     if (options.peers === undefined) return;
     const peers = { ...options.peers, interfaceIndex: () => this.#interfaceIndex };
-    this.#peerList = new PeerList(peers, {
-      changed: (peers) => this.#takePeers(peers),
-      trouble: (error) => this.#pass(error),
-    });
+    try {
+      this.#peerList = new PeerList(peers, {
+        changed: (addresses) => this.#takePeers(addresses),
+        trouble: (error) => this.#pass(error),
+      });
+    } catch (error) {
+      this.#tunnel.close();
+      throw error;
+    }
   }
 
   /**
@@ -102,7 +117,7 @@ export class OverlayNetwork {
     await this.#followInterface();
     const groupProblem = await problemOf(this.#followGroup());
     if (groupProblem !== undefined && this.#peerList === undefined) throw groupProblem;
-    if (groupProblem !== undefined) this.#tellOnce(groupProblem);
+    this.#tellOfGroup(groupProblem);
     signal?.throwIfAborted();
     this.#peers = (await this.#peerList?.start()) ?? [];
     signal?.throwIfAborted();
@@ -117,6 +132,7 @@ export class OverlayNetwork {
       release: async () => this.#close(),
     });
     for (const error of this.#troubles.splice(0)) this.#plug.tell(error);
+    this.#measureTimer = setInterval(() => this.#look(), MEASURE_INTERVAL_MS).unref();
     return this.#plug;
   }
 
@@ -133,16 +149,13 @@ export class OverlayNetwork {
 
   /** Joins the group at the interface that leads to it, which may be another one than before. */
   async #followGroup(): Promise<void> {
-    const { label, group, underlay } = this.#options;
+    const { label, group } = this.#options;
     if (group === undefined || this.#isClosed) return;
     this.#hasGroup = false;
     const index = await interfaceTo(label, group.address, this.#interfaceIndex);
     if (this.#isClosed) return;
+    this.#membership!.follow(index);
     this.#hasGroup = true;
-    if (index === this.#joinedAt) return;
-    underlay.join(group.address, index);
-    if (this.#joinedAt !== undefined) underlay.leave(group.address, this.#joinedAt);
-    this.#joinedAt = index;
   }
 
   #setTargets(): void {
@@ -154,16 +167,17 @@ export class OverlayNetwork {
   #measure(): boolean {
     const { label, family, group, tunnel } = this.#options;
     const reachableGroup = this.#hasGroup ? group : undefined;
-    const paths = findPaths(label, {
-      group: reachableGroup,
-      peers: this.#peers,
-      interfaceIndex: this.#interfaceIndex,
-    });
+    const destinations = { group: reachableGroup, peers: this.#peers, interfaceIndex: this.#interfaceIndex };
+    const paths = findPaths(label, destinations);
     if (paths === undefined) return false;
+    if (this.#pathMtu !== paths.mtu) this.#tunnel.listenAgain('fragmented');
     this.#pathMtu = paths.mtu;
     this.#tunnel.setFit(fittingFrameBytes(this.#pathMtu, family, tunnel.header.length));
-    // Those who know us by an address that we have no longer would go on sending there.
-    if (![...paths.sources].every((source) => this.#sources.has(source))) this.#tunnel.announce();
+    if (![...paths.sources].every((source) => this.#sources.has(source))) {
+      // Those who know us by an address that we have no longer would go on sending there.
+      this.#tunnel.announce();
+      this.#told.clear();
+    }
     this.#sources = paths.sources;
     return true;
   }
@@ -182,43 +196,63 @@ export class OverlayNetwork {
 
   async #lookAgain(): Promise<void> {
     this.#isLooking = true;
+    let isWell = true;
     while (this.#isStale && !this.#isClosed) {
       this.#isStale = false;
-      try {
-        await this.#adapt();
-      } catch (error) {
-        if (!(error instanceof VdensError)) throw error;
-        this.#plug?.lose(withoutLabel(this.#options.label, error.message));
-      }
+      isWell = await this.#adapt().catch((error: unknown) => {
+        this.#tellOfFailure(error);
+        return false;
+      });
     }
     this.#isLooking = false;
+    this.#lookLater(isWell);
   }
 
-  async #adapt(): Promise<void> {
-    const before = this.#pathMtu;
+  /** While there is no way, or it could not be asked for, nothing may tell of the change that mends it. */
+  #lookLater(isWell: boolean): void {
+    clearTimeout(this.#lookTimer);
+    if (isWell) this.#lookPauseMs = FIRST_LOOK_PAUSE_MS;
+    if (isWell || this.#isClosed) return;
+    this.#lookTimer = setTimeout(() => this.#look(), this.#lookPauseMs).unref();
+    this.#lookPauseMs = Math.min(2 * this.#lookPauseMs, LONGEST_LOOK_PAUSE_MS);
+  }
+
+  /** Returns whether there is a way. */
+  async #adapt(): Promise<boolean> {
     this.#options.underlay.refresh();
+    const interfaceProblem = await problemOf(this.#followInterface());
+    if (interfaceProblem !== undefined) return this.#lose(interfaceProblem.message);
     this.#peerList?.refresh();
-    await this.#followInterface();
     const groupProblem = await problemOf(this.#followGroup());
-    if (this.#isClosed) return;
-    const isReachable = this.#measure();
-    if (this.#pathMtu !== before) this.#tunnel.listenAgain('fragmented');
-    if (isReachable) {
+    if (this.#isClosed) return true;
+    if (this.#measure()) {
       // With peers, it is not all that there is.
-      if (groupProblem === undefined) this.#told.clear();
-      else this.#tellOnce(groupProblem);
+      this.#tellOfGroup(groupProblem);
       if (this.#plug?.regain() === true) this.#tunnel.announce();
-    } else if (groupProblem !== undefined) {
-      throw groupProblem;
-    } else if (this.#peers.length > 0) {
-      this.#plug?.lose(`no route leads to ${nameSome(this.#peers)}`);
+      return groupProblem === undefined;
     }
+    if (groupProblem !== undefined) return this.#lose(groupProblem.message);
+    return this.#peers.length === 0 || this.#lose(`no route leads to ${nameSome(this.#peers)}`);
   }
 
-  #tellOnce(error: VdensError): void {
-    if (this.#told.has(error.message)) return;
-    this.#told.add(error.message);
-    this.#pass(error);
+  #lose(reason: string): false {
+    this.#told.clear();
+    this.#plug?.lose(withoutLabel(this.#options.label, reason));
+    return false;
+  }
+
+  #tellOfGroup(problem: VdensError | undefined): void {
+    if (problem !== undefined && problem.message !== this.#groupProblem) this.#pass(problem);
+    this.#groupProblem = problem?.message;
+  }
+
+  /** That it cannot be looked at the underlay says nothing of the underlay. */
+  #tellOfFailure(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    if (this.#told.has(text)) return;
+    this.#told.add(text);
+    const message = `${this.#options.label}: cannot find out whether the way of its packets changed: ${withoutLabel(this.#options.label, text)}`;
+    this.#pass(new VdensError('ERR_PATH', message, { cause: error }));
   }
 
   #tellTooLong(bytes: number): void {
@@ -241,18 +275,14 @@ export class OverlayNetwork {
 
   /** The way may be another one now; if it is not, something is in the way. */
   #tellUnreachable(errno: string): void {
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.#tunnel.listenAgain('unreachable'), UNREACHABLE_PAUSE_MS).unref();
+    clearTimeout(this.#unreachableTimer);
+    const listen = (): void => this.#tunnel.listenAgain('unreachable');
+    this.#unreachableTimer = setTimeout(listen, UNREACHABLE_PAUSE_MS).unref();
     this.#look();
-    if (this.#told.has(errno)) return;
+    const reason = REFUSALS.get(errno);
+    if (reason === undefined || this.#told.has(errno)) return;
     this.#told.add(errno);
-    if (errno === 'EPERM' || errno === 'EACCES') {
-      this.#tell(
-        `${this.#options.label}: packets are not let out (${errno}). Look at this host's firewall: nft list ruleset`,
-        undefined,
-        errno,
-      );
-    }
+    this.#tell(`${this.#options.label}: packets are not let out (${errno}). ${reason}`, undefined, errno);
   }
 
   #pass(error: VdensError): void {
@@ -268,23 +298,30 @@ export class OverlayNetwork {
   #close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearTimeout(this.#timer);
+    clearTimeout(this.#unreachableTimer);
+    clearTimeout(this.#lookTimer);
+    clearInterval(this.#measureTimer);
     this.#watch?.close();
     this.#peerList?.close();
     this.#tunnel.close();
-    const { group, underlay, release } = this.#options;
-    if (group !== undefined && this.#joinedAt !== undefined) underlay.leave(group.address, this.#joinedAt);
-    release();
+    this.#membership?.end();
+    this.#options.release();
   }
 }
 
-/** The error that a step ends with, if it is one for people. */
+/** What to look at when the kernel refuses to send, by its name for that. */
+const REFUSALS: ReadonlyMap<string, string> = new Map([
+  ['EPERM', "Look at this host's firewall: nft list ruleset"],
+  ['EACCES', 'A routing rule forbids it, or the address is one of broadcast. See: ip rule; ip route'],
+]);
+
+/** The error that a step ends with, when it says something of the network; what keeps us from asking is thrown. */
 async function problemOf(step: Promise<void>): Promise<VdensError | undefined> {
   try {
     await step;
     return undefined;
   } catch (error) {
-    if (error instanceof VdensError) return error;
+    if (error instanceof VdensError && error.code === 'ERR_NETWORK_OPEN') return error;
     throw error;
   }
 }

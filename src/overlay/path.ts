@@ -58,6 +58,7 @@ export interface Paths {
  * Asks the kernel for the ways; destinations that cannot be reached do not count.
  *
  * @returns undefined when none can be reached
+ * @throws VdensError `ERR_NETWORK_OPEN` when the kernel cannot be asked (`syscall` is `socket`)
  */
 export function findPaths(label: string, { group, peers, interfaceIndex }: Destinations): Paths | undefined {
   let mtu = Number.POSITIVE_INFINITY;
@@ -68,7 +69,8 @@ export function findPaths(label: string, { group, peers, interfaceIndex }: Desti
       mtu = Math.min(mtu, path.mtu);
       sources.add(formatIp(path.source));
     } catch (error) {
-      if (!(error instanceof VdensError)) throw error;
+      // Without a socket to ask with, nothing is known.
+      if (!(error instanceof VdensError) || error.syscall === 'socket') throw error;
     }
   }
   return sources.size === 0 ? undefined : { mtu, sources };

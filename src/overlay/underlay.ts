@@ -68,9 +68,14 @@ export class Underlay {
   join(group: Uint8Array, interfaceIndex: number): void {
     const key = `${formatIp(group)}%${interfaceIndex}`;
     const count = this.#memberships.get(key) ?? 0;
-    // The kernel forgets it with the interface: an index that comes again has to be joined again.
     this.#receiver.joinGroup(group, interfaceIndex);
     this.#memberships.set(key, count + 1);
+  }
+
+  /** Hears it again at an interface that has forgotten it, though the socket has not. */
+  rejoin(group: Uint8Array, interfaceIndex: number): void {
+    this.#receiver.leaveGroup(group, interfaceIndex);
+    this.#receiver.joinGroup(group, interfaceIndex);
   }
 
   leave(group: Uint8Array, interfaceIndex: number): void {

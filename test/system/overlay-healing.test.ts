@@ -465,3 +465,70 @@ test('A transfer is right, between two, and with forged and foreign packets besi
   }
   await transfer;
 });
+
+/** What the interface's own namespace says of the group, which a socket may list although it is lost. */
+async function isInGroup(host: LabHost, group: string): Promise<boolean> {
+  return (await host.must('ip maddr show dev eth0')).includes(group);
+}
+
+for (const { network, group, lose } of [
+  {
+    network: 'vxvde:///v6/if=eth0',
+    group: 'ff05:56de::1',
+    // Below 1280 bytes an interface has no IPv6.
+    lose: 'ip link set eth0 mtu 1200; sleep 0.5; ip link set eth0 mtu 1500; ip addr add fd99::1/64 dev eth0 nodad',
+  },
+  {
+    network: 'vxvde:///if=eth0',
+    group: '239.0.0.1',
+    lose: 'unshare --net sleep 3 & sleep 0.5; ip link set eth0 netns $!; sleep 0.5; nsenter --net --target $! ip link set eth0 netns $$; ip addr add 10.99.0.1/24 dev eth0; ip link set eth0 up; ip route add 224.0.0.0/4 dev eth0',
+  },
+]) {
+  test(`${network}: the group is joined again when the same interface comes back`, LIMIT, async (t) => {
+    if (!requireCommands(t, 'ip', 'ping', 'unshare', 'nsenter')) return;
+    const lab = await Lab.start(t, { hosts: 2 });
+    const a = await station(t, lab.host(1), network);
+    await station(t, lab.host(2), network, 2);
+    await a.ping('10.1.1.2');
+    await lab.host(1).must(lose);
+    await waitFor(() => isInGroup(lab.host(1), group), 5000, 'the group');
+    await a.tell('ip neigh flush dev vde0');
+    await a.ping('10.1.1.2');
+  });
+}
+
+test('A look at the underlay that fails takes nothing away', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping', 'prlimit')) return;
+  const lab = await Lab.start(t, { hosts: 2 });
+  const a = await station(t, lab.host(1), 'vxvde://');
+  await station(t, lab.host(2), 'vxvde://', 2);
+  await a.ping('10.1.1.2');
+  const limit = (files: number): string => `prlimit --pid ${a.run.pid} --nofile=${files}:4096`;
+  await lab.host(1).must(`${limit(8)}; ip addr add 10.200.0.1/32 dev lo; sleep 0.5`);
+  await a.run.waitForOutput(/cannot find out whether the way of its packets changed/);
+  await a.ping('10.1.1.2');
+  await lab.host(1).must(`${limit(1024)}; ip addr del 10.200.0.1/32 dev lo; sleep 0.5`);
+  await a.ping('10.1.1.2');
+});
+
+test('A link-local peer is found again at a new interface of the same name', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  const lab = await Lab.start(t, { hosts: 2 });
+  const linkLocal = async (host: LabHost): Promise<string> => {
+    const text = await host.must('ip -6 -o addr show dev eth0 scope link');
+    return /inet6 (fe80:[^/]*)/.exec(text)?.[1] ?? '';
+  };
+  await lab.host(1).must('sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0');
+  const a = await station(t, lab.host(1), `vxvde:///if=eth0/peer=${await linkLocal(lab.host(2))}`);
+  const mac = (await lab.host(1).must('cat /sys/class/net/eth0/address 2>/dev/null || ip -o link show eth0')).match(
+    /(?:[\da-f]{2}:){5}[\da-f]{2}/,
+  )?.[0];
+  await station(t, lab.host(2), `vxvde:///if=eth0/peer=${await linkLocal(lab.host(1))}`, 2);
+  await a.ping('10.1.1.2');
+  await lab.host(1).removeInterface();
+  await a.run.waitForOutput(/there is no interface/);
+  await lab.host(1).addInterface();
+  await lab.host(1).must(`ip link set eth0 down; ip link set eth0 address ${mac}; ip link set eth0 up`);
+  await a.run.waitForOutput(/is back/);
+  await a.ping('10.1.1.2');
+});
