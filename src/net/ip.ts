@@ -69,6 +69,11 @@ export function isLinkLocalIp(bytes: Uint8Array): boolean {
     : bytes[0] === 0xfe && (bytes[1]! & 0xc0) === 0x80;
 }
 
+/** Whether it is an address of the host itself: 127.0.0.0/8 (RFC 1122, 3.2.1.3) or ::1. */
+export function isLoopbackIp(bytes: Uint8Array): boolean {
+  return bytes.length === IPV4_LENGTH ? bytes[0] === 127 : formatIp(bytes) === '::1';
+}
+
 function formatIpv6(bytes: Uint8Array): string {
   if (isIpv4Mapped(bytes)) return `::ffff:${bytes.subarray(12).join('.')}`;
   const groups = Array.from({ length: IPV6_GROUPS }, (_, i) => (bytes[i * 2]! << 8) | bytes[i * 2 + 1]!);

@@ -3,7 +3,7 @@
  * distributed switch, whose stations are told apart by their ports, so that many fit on one host.
  */
 import { VdensError } from '../errors.ts';
-import { formatIp, isMulticastIp, parseIp } from '../net/ip.ts';
+import { formatIp, isLoopbackIp, isMulticastIp, parseIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
 import { familyOfNames, findHost } from './find-host.ts';
 import { familyOf, literalAddress } from './host.ts';
@@ -140,6 +140,7 @@ async function makePlan(label: string, options: VxlanOptions, signal: AbortSigna
   const family = options.family ?? (await guessFamily(options, signal));
   const group = hasGroup ? await groupAddress(label, options, family, signal) : undefined;
   const local = options.bind === undefined ? ANY[family] : await findHost(label, options.bind, family, signal);
+  if (group !== undefined && isLoopbackIp(local)) refuseLoopback(label, options, local);
   const at = (address: Uint8Array, port: number): Promise<SocketAddress> =>
     onLink(label, { address, port }, options.interfaceName);
   return {
@@ -149,6 +150,14 @@ async function makePlan(label: string, options: VxlanOptions, signal: AbortSigna
     local: await at(local, 0),
     group: group === undefined ? undefined : await at(group, options.port),
   };
+}
+
+/** From such an address the kernel sends to groups on the loopback interface only. */
+function refuseLoopback(label: string, { bind, interfaceName }: VxlanOptions, local: Uint8Array): void {
+  if (interfaceName === 'lo') return;
+  const what = `${bind} is an address of this host alone, from which nobody else is reached by multicast`;
+  const message = `${label}: ${what}. Bind to the one of an interface, or leave bind= out (see: ip address)`;
+  throw new VdensError('ERR_NETWORK_OPEN', message, { value: formatIp(local) });
 }
 
 /** Names say nothing of it until they are looked up: the first that is known decides. */
