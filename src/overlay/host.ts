@@ -1,11 +1,15 @@
 /**
  * Hosts as people write them: an address without brackets, or a name for the resolver.
  */
+import { networkInterfaces } from 'node:os';
 import { quote, VdensError } from '../errors.ts';
 import { formatIp, IPV4_LENGTH, isLinkLocalIp, isMulticastIp, parseIp } from '../net/ip.ts';
+import { parsePrefix } from '../net/prefix.ts';
 
 /** The longest name that the DNS has room for (RFC 1035, section 2.3.4), in characters. */
 const LONGEST_NAME = 253;
+/** Of subnets in which an address stands for all hosts, in bits. */
+const LONGEST_SUBNET_PREFIX = 30;
 
 /**
  * The bytes of an address, 4 or 16, or `undefined` for what is a name.
@@ -32,6 +36,27 @@ export function familyOf(address: Uint8Array): 4 | 6 {
 export function isOfOneLink(address: Uint8Array): boolean {
   if (familyOf(address) === 4) return false;
   return isMulticastIp(address) ? [1, 2].includes(address[1]! & 0x0f) : isLinkLocalIp(address);
+}
+
+/** The addresses that stand for all hosts of a subnet that we are on, each with its subnet (RFC 919, section 7). */
+export function broadcastAddresses(): Map<string, string> {
+  const found = new Map<string, string>();
+  for (const { family, cidr } of Object.values(networkInterfaces()).flatMap((all) => all ?? [])) {
+    if (family !== 'IPv4' || cidr === null) continue;
+    const { address, prefixLength } = parsePrefix(cidr);
+    // Between two ends of a line there is none (RFC 3021).
+    if (prefixLength > LONGEST_SUBNET_PREFIX) continue;
+    const number = new DataView(address.buffer, address.byteOffset).getUint32(0);
+    const hostBits = 0xffffffff >>> prefixLength;
+    found.set(ipv4Text(number | hostBits), `${ipv4Text(number & ~hostBits)}/${prefixLength}`);
+  }
+  return found;
+}
+
+function ipv4Text(number: number): string {
+  const bytes = new Uint8Array(IPV4_LENGTH);
+  new DataView(bytes.buffer).setUint32(0, number >>> 0);
+  return formatIp(bytes);
 }
 
 /** No socket for IPv6 of ours carries IPv4. */

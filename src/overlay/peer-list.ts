@@ -14,9 +14,9 @@
  */
 import { networkInterfaces } from 'node:os';
 import { VdensError } from '../errors.ts';
-import { formatIp, IPV4_LENGTH, isLinkLocalIp, parseIp } from '../net/ip.ts';
+import { formatIp, IPV4_LENGTH, isLinkLocalIp, isLoopbackIp, parseIp } from '../net/ip.ts';
 import { compareSocketAddresses, formatSocketAddress, type SocketAddress } from '../net/socket-address.ts';
-import { familyOf, literalAddress } from './host.ts';
+import { broadcastAddresses, familyOf, literalAddress } from './host.ts';
 import type { PeerName } from './overlay-options.ts';
 import { PeerFile } from './peer-file.ts';
 import { MAX_PEERS, parsePeerList } from './peer-name.ts';
@@ -40,6 +40,8 @@ export interface PeerListOptions {
   readonly ownPort?: number | undefined;
   /** The address that our port is bound to. Absent: all of this host. */
   readonly ownAddress?: Uint8Array | undefined;
+  /** Whether a name stands for one of its addresses alone: the one it had, else the resolver's first. */
+  readonly onlyFirst?: boolean | undefined;
   /** The underlay's interface, which link-local addresses are on. */
   readonly interfaceIndex?: (() => number | undefined) | undefined;
   /** Ends the wait of the start for names; the list is closed then. */
@@ -166,13 +168,21 @@ export class PeerList {
 
   #currentAddresses(complaints: Set<string>): SocketAddress[] {
     const isOwn = this.#ownAddresses();
+    const broadcasts = broadcastAddresses();
     const found = new Map<string, SocketAddress>();
+    const ourselves = new Set<PeerName>();
     for (const peer of this.#peers.slice(0, MAX_PEERS)) {
       for (const address of this.#addressesOf(peer, complaints)) {
-        if (peer.port !== this.#options.ownPort || !isOwn(address.address)) {
-          found.set(formatSocketAddress(address), address);
-        }
+        const text = formatIp(address.address);
+        const subnet = broadcasts.get(text);
+        if (subnet !== undefined) {
+          complaints.add(`the peer ${text} is left out: it stands for all hosts of ${subnet}. Name them one by one`);
+        } else if (peer.port === this.#options.ownPort && isOwn(address.address)) ourselves.add(peer);
+        else found.set(formatSocketAddress(address), address);
       }
+    }
+    if (ourselves.size > 0 && ourselves.size === this.#peers.length) {
+      complaints.add('all peers are this very host, at its own port, and none is another one. Name the others');
     }
     if (this.#peers.length > MAX_PEERS || found.size > MAX_PEERS) {
       complaints.add(`there are more than ${MAX_PEERS} peers, and the rest is left out. Name fewer`);
@@ -184,7 +194,9 @@ export class PeerList {
   #addressesOf({ host, port }: PeerName, complaints: Set<string>): SocketAddress[] {
     const literal = literalAddress(host);
     if (literal === undefined) {
-      const addresses = this.#names.addressesOf(host).map((address) => this.#reachable(address, port, complaints));
+      const addresses = this.#chosenOf(this.#names.addressesOf(host)).map((address) =>
+        this.#reachable(address, port, complaints),
+      );
       return addresses.filter((address) => address !== undefined);
     }
     const { family } = this.#options;
@@ -196,6 +208,16 @@ export class PeerList {
       `the peer ${host} is left out: this network is one of IPv${family}. Name it by its IPv${family} address`,
     );
     return [];
+  }
+
+  /** Those of a name that count. */
+  #chosenOf(addresses: readonly Uint8Array[]): readonly Uint8Array[] {
+    if (this.#options.onlyFirst !== true) return addresses;
+    const isInUse = (address: Uint8Array): boolean =>
+      this.#addresses.some((known) => Buffer.compare(known.address, address) === 0);
+    // Resolvers answer in another order each time.
+    const chosen = addresses.find(isInUse) ?? addresses[0];
+    return chosen === undefined ? [] : [chosen];
   }
 
   /** An address on the underlay; undefined when it is link-local and nobody said of which link. */
@@ -213,17 +235,12 @@ export class PeerList {
     if (ownAddress !== undefined) {
       const text = formatIp(ownAddress);
       // A host's own name often means 127.0.1.1, which is of no use to a socket that is bound elsewhere.
-      return (address) => formatIp(address) === text || (isLoopback(address) && !isLoopback(ownAddress));
+      return (address) => formatIp(address) === text || (isLoopbackIp(address) && !isLoopbackIp(ownAddress));
     }
     const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
     const own = new Set(all.map(({ address }) => formatIp(parseIp(address.replace(/%.*/, '')))));
-    return (address) => own.has(formatIp(address)) || isLoopback(address);
+    return (address) => own.has(formatIp(address)) || isLoopbackIp(address);
   }
-}
-
-/** 127.0.0.0/8 (RFC 1122, 3.2.1.3) or ::1. */
-function isLoopback(address: Uint8Array): boolean {
-  return address.length === IPV4_LENGTH ? address[0] === 127 : formatIp(address) === '::1';
 }
 
 function keyOf(addresses: readonly SocketAddress[]): string {

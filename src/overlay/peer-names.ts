@@ -91,7 +91,7 @@ export class PeerNames {
     this.#settle();
   }
 
-  /** The addresses of a name; none while it is not known, or when it is not of the set. */
+  /** The addresses of a name, in the order of the resolver; none while it is not known, or when it is not of the set. */
   addressesOf(host: string): readonly Uint8Array[] {
     return this.#names.get(host)?.addresses ?? [];
   }
@@ -223,13 +223,13 @@ function usableAddresses(texts: readonly string[], family: 4 | 6): Uint8Array[] 
   // A zone is the number of an interface at best; which one is known better here.
   const addresses = texts.map((text) => parseIp(text.replace(/%.*/, '')));
   const length = family === 4 ? 4 : 16;
-  return addresses
-    .filter((address) => address.length === length && !isUnspecifiedIp(address) && !isMulticastIp(address))
-    .sort(Buffer.compare);
+  return addresses.filter(
+    (address) => address.length === length && !isUnspecifiedIp(address) && !isMulticastIp(address),
+  );
 }
 
 function keyOf(addresses: readonly Uint8Array[]): string {
-  return addresses.join(' ');
+  return [...addresses].sort(Buffer.compare).join(' ');
 }
 
 function meaningOf(reason: string, family: 4 | 6): string {

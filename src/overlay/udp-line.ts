@@ -1,8 +1,9 @@
 /** A line between two hosts, one frame in each UDP packet: `udp://`. */
 import { readFile } from 'node:fs/promises';
 import { quote, VdensError } from '../errors.ts';
+import { formatIp } from '../net/ip.ts';
 import { findHost } from './find-host.ts';
-import { familyOf } from './host.ts';
+import { broadcastAddresses, familyOf, literalAddress } from './host.ts';
 import { interfaceOfZone, onLink, splitZone } from './link-scope.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { UdpLineOptions } from './overlay-options.ts';
@@ -25,7 +26,11 @@ export async function openUdpLine(
 ): Promise<TunnelPlug> {
   const { host, zone } = splitZone(destination.host);
   const own = source.host === undefined ? undefined : splitZone(source.host);
-  const family = familyOf(await findHost(label, host, undefined, signal));
+  const ownLiteral = own === undefined ? undefined : literalAddress(own.host);
+  const wanted = ownLiteral === undefined ? undefined : familyOf(ownLiteral);
+  const destinationAddress = await findHost(label, host, wanted, signal);
+  refuseBroadcast(label, destinationAddress);
+  const family = familyOf(destinationAddress);
   const address = own === undefined ? ANY[family] : await findHost(label, own.host, family, signal);
   const link = zone ?? own?.zone;
   const interfaceName = link === undefined ? undefined : await interfaceOfZone(label, link);
@@ -39,12 +44,20 @@ export async function openUdpLine(
       family,
       underlay,
       tunnel: { header: new Uint8Array(), isLine: true, tableSize: 0, expireMs: 0 },
-      peers: { label, peers: [{ host, port }], defaultPort: port, family, startSignal: signal },
+      peers: { label, peers: [{ host, port }], defaultPort: port, family, onlyFirst: true, startSignal: signal },
       interfaceName,
       release: () => underlay.close(),
     },
     signal,
   );
+}
+
+function refuseBroadcast(label: string, address: Uint8Array): void {
+  const text = formatIp(address);
+  const subnet = broadcastAddresses().get(text);
+  if (subnet === undefined) return;
+  const message = `${label}: ${text} stands for all hosts of ${subnet}, and a line has one other end. Name one of them`;
+  throw new VdensError('ERR_NETWORK_OPEN', message, { value: text, errno: 'EACCES' });
 }
 
 async function findPort(label: string, service: string): Promise<number> {

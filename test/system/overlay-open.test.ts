@@ -7,13 +7,16 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Lab, type LabHost } from '../fixtures/lab.ts';
+import type { CapturedPacket } from '../fixtures/lab-capture.ts';
 import type { LanHost } from '../fixtures/lan-host.ts';
 import { startStation } from '../fixtures/overlay-station.ts';
-import { makeTemporaryDirectory, ours, requireCommands, waitFor } from '../interop/harness.ts';
+import { type CommandResult, makeTemporaryDirectory, ours, requireCommands, waitFor } from '../interop/harness.ts';
 
 const LIMIT = { timeout: 60_000 };
 /** How soon a start that is refused, or given up, is over: Node.js has to start, too. */
 const SOON_MS = 4000;
+/** Names are looked up every 10 s. */
+const NAMES_MS = 20_000;
 
 test('A list of peers that would never end, or never come, is refused at once', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip', 'mkfifo', 'truncate')) return;
@@ -165,6 +168,72 @@ test('Networks of one process that cannot share a port say in what they differ',
     assert.equal(result.stderr, '');
     assert.equal(result.status, 0);
   }
+});
+
+test('Who can reach nobody is told: no group from the loopback, no peers but oneself', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  const lab = await Lab.start(t, { hosts: 1 });
+  const run = async (network: string): Promise<CommandResult> =>
+    await lab.host(1).run([ours('vdens'), network, 'sleep', '0.3']);
+  for (const [network, address] of [
+    ['vxvde:///bind=127.0.0.1', '127.0.0.1'],
+    ['vxvde://ff15::3/bind=::1', '::1'],
+    ['vxlan:///bind=127.0.1.1', '127.0.1.1'],
+  ] as const) {
+    const what = `${address} is an address of this host alone, from which nobody else is reached by multicast`;
+    const { status, stderr } = await run(network);
+    assert.equal(
+      stderr,
+      `vdens: ${network}: ${what}. Bind to the one of an interface, or leave bind= out (see: ip address)\n`,
+    );
+    assert.equal(status, 125);
+  }
+  lab.host(1).setNames({ one: '10.99.0.1' });
+  for (const network of ['vxvde:///peer=10.99.0.1', 'vxlan:///peer=one/peer=127.0.0.1', 'vxvde:///v6/peer=fd99::1']) {
+    const { status, stderr } = await run(network);
+    const what = 'all peers are this very host, at its own port, and none is another one. Name the others';
+    assert.equal(stderr, `vdens: vde0: ${network}: ${what}\n`);
+    assert.equal(status, 0);
+  }
+  // Somebody else on this host, and a name that may be found later.
+  assert.equal((await run('vxvde:///peer=127.0.0.1:5000')).stderr, '');
+  assert.doesNotMatch((await run('vxvde:///peer=one/peer=two.invalid')).stderr, /this very host/);
+});
+
+test('The address of all hosts of a subnet is no peer, and no other end', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  const lab = await Lab.start(t, { hosts: 2 });
+  const line = 'udp://5000->10.99.0.255:6000';
+  const refused = await lab.host(1).run([ours('vdens'), line, 'true']);
+  const all = '10.99.0.255 stands for all hosts of 10.99.0.0/24';
+  assert.equal(refused.stderr, `vdens: ${line}: ${all}, and a line has one other end. Name one of them\n`);
+  assert.equal(refused.status, 125);
+  const network = 'vxvde:///peer=10.99.0.255/peer=10.99.0.2';
+  const a = await startStation(t, { program: 'ours', host: lab.host(1), network, address: '10.1.1.1/24' });
+  const other = 'vxvde:///peer=10.99.0.1';
+  await startStation(t, { program: 'ours', host: lab.host(2), network: other, address: '10.1.1.2/24' });
+  await a.ping('10.1.1.2');
+  const what = 'the peer 10.99.0.255 is left out: it stands for all hosts of 10.99.0.0/24. Name them one by one';
+  assert.deepEqual(a.run.output().match(/^vdens: .*$/gm), [`vdens: vde0: ${network}: ${what}`]);
+});
+
+test('A line by name goes to one address, of the right family, and follows the name', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  const lab = await Lab.start(t, { hosts: 3 });
+  lab.host(1).setNames({ there: ['fd99::2', lab.v4(3), lab.v4(2)] });
+  const isForTwo = ({ destination }: CapturedPacket): boolean => destination === lab.v4(2);
+  const capture = await lab.host(1).capture(isForTwo);
+  const start = async (number: number, network: string): Promise<LanHost> =>
+    await startStation(t, { program: 'ours', host: lab.host(number), network, address: `10.1.1.${number}/24` });
+  const a = await start(1, 'udp://10.99.0.1:5000->there:6000');
+  await start(2, 'udp://6000->10.99.0.1:5000');
+  await start(3, 'udp://6000->10.99.0.1:5000');
+  await a.ping('10.1.1.3');
+  assert.match(await a.tell('ping -c 1 -W 0.3 10.1.1.2'), / 0 received/);
+  assert.equal((await capture.settled()).length, 0);
+  lab.host(1).setNames({ there: ['fd99::2', lab.v4(2)] });
+  await a.waitForPing('10.1.1.2', NAMES_MS);
+  assert.match(await a.tell('ping -c 1 -W 0.3 10.1.1.3'), / 0 received/);
 });
 
 /** Its address fe80::…, once it may be used. */

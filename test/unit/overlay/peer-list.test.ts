@@ -410,3 +410,40 @@ test('there are at most so many peers: those named first stay, and it is said', 
 test('a peer that can be neither an address nor a name is an error at once', (t) => {
   assert.throws(() => new Listener(t, { peers: [peer('10.1')] }), { code: 'ERR_ADDRESS' });
 });
+
+test('a name can stand for one address: the one that it had, as long as it has it', async (t) => {
+  const { names, lookUp } = new Resolver();
+  names['there'] = ['192.0.2.9', '192.0.2.1'];
+  const listener = new Listener(t, { peers: [peer('there')], lookUp, resolveIntervalMs: 20, onlyFirst: true });
+  assert.deepEqual(await listener.start(), ['192.0.2.9:14789']);
+  names['there'] = ['192.0.2.1', '192.0.2.7', '192.0.2.9'];
+  await sleep(100);
+  listener.list.refresh();
+  listener.assertQuiet();
+  names['there'] = ['192.0.2.7', '192.0.2.1'];
+  assert.deepEqual(await listener.next(), ['192.0.2.7:14789']);
+});
+
+test('a list of ourselves alone is told, once it is sure', async (t) => {
+  const { names, lookUp } = new Resolver();
+  const peers = [peer('127.0.0.1'), peer('here')];
+  const listener = new Listener(t, { peers, lookUp, resolveIntervalMs: 20, ownPort: PORT });
+  assert.deepEqual(await listener.start(), []);
+  assert.match(await listener.nextTrouble(), /cannot look up the peer here/);
+  names['here'] = ['127.0.1.1'];
+  assert.match(await listener.nextTrouble(), /all peers are this very host, at its own port/);
+  names['here'] = ['192.0.2.1'];
+  assert.deepEqual(await listener.next(), ['192.0.2.1:14789']);
+  listener.assertQuiet();
+});
+
+test('a signal ends the wait of the start', async (t) => {
+  const controller = new AbortController();
+  const lookUp = (): Promise<never> => new Promise(() => undefined);
+  const listener = new Listener(t, { peers: [peer('there')], lookUp, startSignal: controller.signal });
+  const start = performance.now();
+  setTimeout(() => controller.abort(), 20);
+  assert.deepEqual(await listener.start(), []);
+  assert.ok(performance.now() - start < 2000);
+  listener.assertQuiet();
+});
