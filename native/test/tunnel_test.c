@@ -482,7 +482,7 @@ void try_announcing(void)
 	expect(tunnel_prepare(&tunnel, 64, next_random(), EXPIRE_MS) == 0, "there is memory");
 	take_targets(&tunnel, 1);
 	wire.fullness = 0;
-	for (uint32_t step = 0; step < 60; step++, clock_ms += one_in(8) ? EXPIRE_MS : below(500)) {
+	for (uint32_t step = 0; step < 60; step++, clock_ms += one_in(8) ? EXPIRE_MS : 100 + below(500)) {
 		uint32_t stations[8];
 		const uint32_t count = 1 + below(8);
 		uint8_t frame[14];
