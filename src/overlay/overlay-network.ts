@@ -23,7 +23,7 @@ const FIRST_LOOK_PAUSE_MS = 1000;
 const LONGEST_LOOK_PAUSE_MS = 30_000;
 /** How often paths are measured: beyond the first hop they change without a word. */
 const MEASURE_INTERVAL_MS = 30_000;
-/** How soon a packet that could not leave is told of again, in milliseconds. */
+/** How soon packets that could not leave, or not as they were given, are told of again, in milliseconds. */
 const UNREACHABLE_PAUSE_MS = 1000;
 /** What a path is taken for while nobody can be reached. */
 const USUAL_PATH_MTU = 1500;
@@ -62,6 +62,7 @@ export class OverlayNetwork {
   readonly #told = new Set<string>();
   #groupProblem: string | undefined;
   #unreachableTimer: NodeJS.Timeout | undefined;
+  #refusedTimer: NodeJS.Timeout | undefined;
   #lookTimer: NodeJS.Timeout | undefined;
   #lookPauseMs = FIRST_LOOK_PAUSE_MS;
   #measureTimer: NodeJS.Timeout | undefined;
@@ -75,6 +76,7 @@ export class OverlayNetwork {
       tooLong: (bytes) => this.#tellTooLong(bytes),
       fragmented: (bytes) => this.#tellFragmented(bytes),
       unreachable: (errno) => this.#tellUnreachable(errno),
+      refused: () => this.#lookAtPath(),
     });
     if (options.group !== undefined) this.#membership = new Membership(options.underlay, options.group.address);
     if (options.peers === undefined) return;
@@ -273,6 +275,13 @@ export class OverlayNetwork {
     this.#tell(`${label}: ${why}, and leave in fragments, which is slow. Use --mtu ${largest}`, String(bytes));
   }
 
+  /** Somebody on the way may have told the kernel that its packets are too large there. */
+  #lookAtPath(): void {
+    clearTimeout(this.#refusedTimer);
+    this.#refusedTimer = setTimeout(() => this.#tunnel.listenAgain('refused'), UNREACHABLE_PAUSE_MS).unref();
+    this.#look();
+  }
+
   /** The way may be another one now; if it is not, something is in the way. */
   #tellUnreachable(errno: string): void {
     clearTimeout(this.#unreachableTimer);
@@ -299,6 +308,7 @@ export class OverlayNetwork {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearTimeout(this.#unreachableTimer);
+    clearTimeout(this.#refusedTimer);
     clearTimeout(this.#lookTimer);
     clearInterval(this.#measureTimer);
     this.#watch?.close();

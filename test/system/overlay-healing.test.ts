@@ -532,3 +532,29 @@ test('A link-local peer is found again at a new interface of the same name', LIM
   await a.run.waitForOutput(/is back/);
   await a.ping('10.1.1.2');
 });
+
+test(
+  'A path that is narrower beyond the first hop is found out, told once, and carries everything in fragments',
+  LIMIT,
+  async (t) => {
+    if (!requireCommands(t, 'ip', 'ping', 'iperf3')) return;
+    const lab = await Lab.start(t, { hosts: 3 });
+    const [near, router, far] = [lab.host(1), lab.host(2), lab.host(3)];
+    await router.must(
+      `ip link add narrow mtu 1400 type veth peer name narrow mtu 1400 netns ${far.pid}; ip addr add 10.98.0.2/24 dev narrow; ip link set narrow up; sysctl -qw net.ipv4.ip_forward=1`,
+    );
+    await far.must('ip addr add 10.98.0.3/24 dev narrow; ip link set narrow up; ip link set eth0 down');
+    await far.must('ip route add 10.99.0.0/24 via 10.98.0.2');
+    await near.must('ip route add 10.98.0.0/24 via 10.99.0.2');
+    const a = await station(t, near, 'vxvde:///peer=10.98.0.3');
+    const b = await station(t, far, 'vxvde:///peer=10.99.0.1', 2);
+    await a.ping('10.1.1.2');
+    await b.tell('iperf3 --server --one-off --daemon');
+    // TCP asks the other end, which knows its own first hop.
+    await a.tell('iperf3 --client 10.1.1.2 --time 2 --udp --length 1400 --bandwidth 300M >/dev/null');
+    const told = /frames of \d+ bytes do not fit the path, which has room for 1364, and leave in fragments/;
+    await a.run.waitForOutput(told);
+    await a.tell('ping -c 3 -i 0.2 -s 1420 10.1.1.2 >/dev/null');
+    assert.equal([...a.run.output().matchAll(new RegExp(told, 'g'))].length, 1);
+  },
+);
