@@ -25,6 +25,8 @@ const LONGEST_LOOK_PAUSE_MS = 30_000;
 const MEASURE_INTERVAL_MS = 30_000;
 /** How soon packets that could not leave, or not as they were given, are told of again, in milliseconds. */
 const UNREACHABLE_PAUSE_MS = 1000;
+/** RFC 8200, section 5. */
+const SMALLEST_IPV6_MTU = 1280;
 /** What a path is taken for while nobody can be reached. */
 const USUAL_PATH_MTU = 1500;
 
@@ -272,7 +274,9 @@ export class OverlayNetwork {
     const fit = fittingFrameBytes(this.#pathMtu, family, tunnel.header.length);
     const largest = innerMtu(this.#pathMtu, family, tunnel.header.length);
     const why = `frames of ${bytes} bytes do not fit the path, which has room for ${fit}`;
-    this.#tell(`${label}: ${why}, and leave in fragments, which is slow. Use --mtu ${largest}`, String(bytes));
+    const price = largest < SMALLEST_IPV6_MTU ? ', which leaves no room for IPv6' : '';
+    const remedy = `Use --mtu ${largest}${price}`;
+    this.#tell(`${label}: ${why}, and leave in fragments, which is slow. ${remedy}`, String(bytes));
   }
 
   /** Somebody on the way may have told the kernel that its packets are too large there. */
