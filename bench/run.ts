@@ -3,7 +3,7 @@
  *
  * A new row is a file in rows/ and a line in the list below.
  */
-import { writeFileSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -91,6 +91,13 @@ async function main(): Promise<number> {
     console.log(help);
     return 0;
   }
+  // Found out now rather than after all that work.
+  if (values.json !== undefined && !isWritable(values.json)) {
+    console.error(
+      `bench: cannot write ${values.json}. Name a file where you may, for example --json /tmp/figures.json`,
+    );
+    return 1;
+  }
   stopOnSignals();
   const notes: string[] = [];
   const measured: MeasuredRow[] = [];
@@ -100,6 +107,15 @@ async function main(): Promise<number> {
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(toJson(measured), undefined, 2)}\n`);
   if (values['write-docs'] === true) writeBetweenMarkers(join(checkout, 'docs', 'performance.md'), report);
   return 0;
+}
+
+function isWritable(file: string): boolean {
+  try {
+    closeSync(openSync(file, 'a'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 interface Options {
