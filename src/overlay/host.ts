@@ -3,7 +3,7 @@
  */
 import { networkInterfaces } from 'node:os';
 import { quote, VdensError } from '../errors.ts';
-import { formatIp, IPV4_LENGTH, isLinkLocalIp, isMulticastIp, parseIp } from '../net/ip.ts';
+import { formatIp, IPV4_LENGTH, IPV6_LENGTH, isLinkLocalIp, isMulticastIp, parseIp } from '../net/ip.ts';
 import { parsePrefix } from '../net/prefix.ts';
 
 /** The longest name that the DNS has room for (RFC 1035, section 2.3.4), in characters. */
@@ -26,6 +26,12 @@ export function literalAddress(host: string): Uint8Array | undefined {
   const message = `${quote(host)} is neither an address nor the name of a host. Write, for example, 192.0.2.7`;
   throw new VdensError('ERR_ADDRESS', message, { value: host });
 }
+
+/** Stands for every address of this host where a socket is bound (INADDR_ANY, IN6ADDR_ANY). */
+export const ANY_ADDRESS: Readonly<Record<4 | 6, Uint8Array>> = {
+  4: new Uint8Array(IPV4_LENGTH),
+  6: new Uint8Array(IPV6_LENGTH),
+};
 
 /** Whether an address is one of IPv4 or of IPv6. */
 export function familyOf(address: Uint8Array): 4 | 6 {

@@ -9,6 +9,7 @@ import {
   SOCKET_ADDRESS_BYTES,
   type SocketAddress,
 } from '../net/socket-address.ts';
+import { parseForwardingKey, tableCapacity } from '../plugs/forwarding-entry.ts';
 import { errnoName, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
 import type { Underlay } from './underlay.ts';
@@ -31,8 +32,6 @@ const BITS: Readonly<Record<'fragmented' | 'unreachable' | 'refused', number>> =
 
 const REPORT_WORDS = 3;
 const STATION_WORDS = 3;
-/** Entries that share a row of the table, so there are at least so many. */
-const LEAST_TABLE = 4;
 
 /** What kind of tunnel. */
 export interface TunnelOptions {
@@ -127,7 +126,7 @@ export class Tunnel {
 
   /** The stations that are known, in no order. */
   stations(): Station[] {
-    const room = this.#tableSize === 0 ? 0 : Math.max(LEAST_TABLE, 2 ** Math.ceil(Math.log2(this.#tableSize)));
+    const room = tableCapacity(this.#tableSize);
     const words = new Int32Array(room * STATION_WORDS);
     const addresses = new Uint8Array(room * SOCKET_ADDRESS_BYTES);
     const count = this.#closed ? 0 : native.tunnelStations(this.id, words, addresses);
@@ -135,8 +134,7 @@ export class Tunnel {
       const [low, high, age] = words.subarray(index * STATION_WORDS, (index + 1) * STATION_WORDS);
       const start = index * SOCKET_ADDRESS_BYTES;
       return {
-        mac: Uint8Array.of(high! >> 8, high!, low! >> 24, low! >> 16, low! >> 8, low!),
-        vlan: (high! >>> 16) & 0xfff,
+        ...parseForwardingKey(low!, high!),
         endpoint: parseSocketAddress(addresses.subarray(start, start + SOCKET_ADDRESS_BYTES))!,
         ageSeconds: age! / 10,
       };

@@ -3,14 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { quote, VdensError } from '../errors.ts';
 import { formatIp } from '../net/ip.ts';
 import { findHost } from './find-host.ts';
-import { broadcastAddresses, familyOf, literalAddress } from './host.ts';
+import { ANY_ADDRESS, broadcastAddresses, familyOf, literalAddress } from './host.ts';
 import { interfaceOfZone, onLink, splitZone } from './link-scope.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { UdpLineOptions } from './overlay-options.ts';
 import type { TunnelPlug } from './tunnel-plug.ts';
 import { Underlay } from './underlay.ts';
 
-const ANY = { 4: new Uint8Array(4), 6: new Uint8Array(16) } as const;
 /** The names of ports (services(5)). */
 const SERVICES = '/etc/services';
 
@@ -31,7 +30,7 @@ export async function openUdpLine(
   const destinationAddress = await findHost(label, host, wanted, signal);
   refuseBroadcast(label, destinationAddress);
   const family = familyOf(destinationAddress);
-  const address = own === undefined ? ANY[family] : await findHost(label, own.host, family, signal);
+  const address = own === undefined ? ANY_ADDRESS[family] : await findHost(label, own.host, family, signal);
   const link = zone ?? own?.zone;
   const interfaceName = link === undefined ? undefined : await interfaceOfZone(label, link);
   const local = await onLink(label, { address, port: await findPort(label, source.service) }, interfaceName);

@@ -6,7 +6,7 @@ import { VdensError } from '../errors.ts';
 import { formatIp, isLoopbackIp, isMulticastIp, parseIp } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
 import { familyOfNames, findHost } from './find-host.ts';
-import { familyOf, literalAddress } from './host.ts';
+import { ANY_ADDRESS, familyOf, literalAddress } from './host.ts';
 import { onLink } from './link-scope.ts';
 import { OverlayNetwork } from './overlay-network.ts';
 import type { VxlanOptions } from './overlay-options.ts';
@@ -18,7 +18,6 @@ import { Underlay, type UnderlayOptions } from './underlay.ts';
 
 /** The groups where the originals meet. */
 const DEFAULT_GROUPS = { 4: '239.0.0.1', 6: 'ff05:56de::1' } as const;
-const ANY = { 4: new Uint8Array(4), 6: new Uint8Array(16) } as const;
 const FLAG_VNI = 0x08;
 /** Of a group's address, in the place of which a number can be put. */
 const GROUP_NUMBER_BYTES = 3;
@@ -139,7 +138,7 @@ async function makePlan(label: string, options: VxlanOptions, signal: AbortSigna
   const hasGroup = options.group !== undefined || (options.peers.length === 0 && options.peerFile === undefined);
   const family = options.family ?? (await guessFamily(options, signal));
   const group = hasGroup ? await groupAddress(label, options, family, signal) : undefined;
-  const local = options.bind === undefined ? ANY[family] : await findHost(label, options.bind, family, signal);
+  const local = options.bind === undefined ? ANY_ADDRESS[family] : await findHost(label, options.bind, family, signal);
   if (group !== undefined && isLoopbackIp(local)) refuseLoopback(label, options, local);
   const at = (address: Uint8Array, port: number): Promise<SocketAddress> =>
     onLink(label, { address, port }, options.interfaceName);

@@ -9,6 +9,7 @@ import type { FrameBatch } from '../frames/batch.ts';
 import { errnoName, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
 import type { PlugCounters } from './counters.ts';
+import { parseForwardingKey, tableCapacity } from './forwarding-entry.ts';
 import type { KernelEnd } from './kernel-end.ts';
 
 const IS_TAP = 1;
@@ -140,13 +141,14 @@ export class Fabric {
 
   /** The addresses that are known, in no order (struct forwarding_entry in native/io/forwarding_table.h). */
   entries(): FabricEntry[] {
-    const words = new Int32Array(roundUp(this.#tableSize) * ENTRY_WORDS);
+    const words = new Int32Array(tableCapacity(this.#tableSize) * ENTRY_WORDS);
     const count = native.fabricTable(this.#id, words);
     return Array.from({ length: count }, (_, index) => {
       const [low, high, port, age] = words.subarray(index * ENTRY_WORDS, (index + 1) * ENTRY_WORDS);
+      const { mac: address, vlan } = parseForwardingKey(low!, high!);
       return {
-        address: Uint8Array.of(high! >> 8, high!, low! >> 24, low! >> 16, low! >> 8, low!),
-        vlan: (high! >>> 16) & 0xfff,
+        address,
+        vlan,
         port: this.#ports.get(port!)!,
         ageSeconds: age! / 10,
       };
@@ -319,10 +321,6 @@ export class FabricPort {
   #isOver(): boolean {
     return this.#isRemoved || this.#fabric.isClosed;
   }
-}
-
-function roundUp(size: number): number {
-  return size <= 0 ? 0 : 2 ** Math.ceil(Math.log2(size));
 }
 
 function check(result: number, what: string): number {

@@ -50,7 +50,6 @@ const MULTICAST_INTERFACE: FamilyOption = { label: 'interface for groups', v4: 3
 const UNICAST_INTERFACE: FamilyOption = { label: 'outgoing interface', v4: 50, v6: 76 };
 const ADD_MEMBERSHIP: FamilyOption = { label: 'group', v4: 35, v6: 20 };
 const DROP_MEMBERSHIP: FamilyOption = { label: 'group', v4: 36, v6: 21 };
-const PACKET_INFO: FamilyOption = { label: 'destination of packets', v4: 8, v6: 49 };
 const MTU: FamilyOption = { label: 'MTU of the path', v4: 14, v6: 24 };
 
 const littleEndian = endianness() === 'LE';
@@ -198,11 +197,6 @@ export class UdpSocket {
     throw this.#optionFailed(MULTICAST_ALL.label, result);
   }
 
-  /** Tells with each packet which address it was sent to, and on which interface it came. */
-  receivePacketInfo(): void {
-    this.#setForFamily(PACKET_INFO, word(1));
-  }
-
   /**
    * Makes room for packets that arrive: as much as the system lets us (`net.core.rmem_max`) of what is asked for.
    *
@@ -315,16 +309,6 @@ export function probePath(label: string, destination: SocketAddress, interfaceIn
   } finally {
     socket.close();
   }
-}
-
-/** The outer MTU towards a destination, in bytes; see {@link probePath}. */
-export function pathMtu(label: string, destination: SocketAddress, interfaceIndex?: number): number {
-  return probePath(label, destination, interfaceIndex).mtu;
-}
-
-/** Our address towards a destination; see {@link probePath}. */
-export function sourceAddressTo(label: string, destination: SocketAddress, interfaceIndex?: number): Uint8Array {
-  return probePath(label, destination, interfaceIndex).source;
 }
 
 /** struct ip_mreqn (group, local address, index) or struct ipv6_mreq (group, index). */

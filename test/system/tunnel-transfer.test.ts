@@ -6,13 +6,12 @@
  */
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { cable, type Namespace, openNamespace, openPlug } from '../../src/index.ts';
 import { TunnelPlug } from '../../src/overlay/tunnel-plug.ts';
+import { endWorkersInTheMiddle, library } from '../fixtures/ended-workers.ts';
 import { freePort } from '../fixtures/udp-hand.ts';
-import { checkout, makeTemporaryDirectory, runCommand } from '../interop/harness.ts';
 
 const LIMIT = { timeout: 60_000 };
 const BYTES = 8_000_000;
@@ -76,11 +75,9 @@ for (const way of [
 }
 
 test('worker threads end while their networks are full of frames, and their ports are free again', LIMIT, async (t) => {
-  const folder = makeTemporaryDirectory(t);
-  const library = join(checkout, 'dist', 'src', 'index.js');
   const [one, other] = [freePort(), freePort()];
-  writeFileSync(
-    join(folder, 'worker.mjs'),
+  await endWorkersInTheMiddle(
+    t,
     `import { parentPort } from 'node:worker_threads';
      import { batchOf, createSwitch, openPlug } from ${JSON.stringify(library)};
      const open = (here, there, vni) => openPlug('vxlan:///bind=127.0.0.1/vni=' + vni + '/port=' + here + '/peer=127.0.0.1:' + there);
@@ -97,19 +94,4 @@ test('worker threads end while their networks are full of frames, and their port
      const frames = batchOf(Array(32).fill(frame));
      setInterval(() => { a.send(frames); port.send(frames); }, 1);`,
   );
-  writeFileSync(
-    join(folder, 'main.mjs'),
-    `import { Worker } from 'node:worker_threads';
-     for (let round = 0; round < 4; round++) {
-       const worker = new Worker(new URL('worker.mjs', import.meta.url));
-       await new Promise((resolve, reject) => worker.once('message', resolve).once('error', reject));
-       await worker.terminate();
-       await new Promise((resolve) => setTimeout(resolve, 150));
-     }
-     console.log('survived');`,
-  );
-  const { status, stdout, stderr } = await runCommand([process.execPath, join(folder, 'main.mjs')], {
-    timeoutMs: 40_000,
-  });
-  assert.deepEqual([status, stdout], [0, 'survived\n'], stderr);
 });
