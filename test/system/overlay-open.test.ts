@@ -262,3 +262,28 @@ async function hostWithoutNameServer(t: TestContext): Promise<LabHost | undefine
   await lab.host(1).must(`mount --bind ${file} /etc/resolv.conf`);
   return lab.host(1);
 }
+
+test(
+  'One namespace in networks of all kinds at once: each interface has its network, and the MTU of it',
+  LIMIT,
+  async (t) => {
+    if (!requireCommands(t, 'ip', 'ping')) return;
+    const lab = await Lab.start(t, { hosts: 2 });
+    // The hosts of a lab have one file system.
+    const path = join(makeTemporaryDirectory(t), 'lan');
+    const start = (number: number, other: number): Promise<LanHost> =>
+      startStation(t, {
+        program: 'ours',
+        host: lab.host(number),
+        address: `vde0=10.20.0.${number}/24`,
+        options: [1, 2, 3].flatMap((index) => ['--address', `vde${index}=10.2${index}.0.${number}/24`]),
+        network: 'vxvde://',
+        networks: [`switch://${path}`, 'vxlan:///v6/vni=7', `udp://7000->${lab.v4(other)}:7000`],
+      });
+    const [a] = [await start(1, 2), await start(2, 1)];
+    for (const index of [0, 1, 2, 3]) await a.ping(`10.2${index}.0.2`);
+    const links = await a.tell('ip -o link');
+    const mtus = [...links.matchAll(/ (vde\d): .* mtu (\d+) /g)].map(([, name, mtu]) => `${name} ${mtu}`);
+    assert.deepEqual(mtus.toSorted(), ['vde0 1450', 'vde1 1500', 'vde2 1430', 'vde3 1458']);
+  },
+);
