@@ -222,7 +222,7 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 		port_drop(port, DROP_DOWN);
 		*port = (struct port){
 			.kind = tunnel != NULL ? PORT_TUNNEL : flags & END_IS_TAP ? PORT_TAP : PORT_SOCKET, .fd = fd,
-			.tunnel = tunnel, .burst = 1,
+			.tunnel = tunnel, .burst = { .size = 1 },
 			.takes_super = (flags & END_TAKES_SUPER) != 0, .empty_is_end = (flags & END_EMPTY_IS_END) != 0,
 			.max_frame = (uint32_t)max_frame, .received = counters,
 			.sent = counters + COUNTERS_PER_DIRECTION, .queue = port->queue,

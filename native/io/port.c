@@ -14,7 +14,6 @@
 /* Seven super-frames, or a hundred frames of 1514 bytes, stay in the second-level cache. */
 #define TAP_ARENA_BYTES (512 * 1024)
 #define RECEIVE_BYTES ((size_t)MAX_DATAGRAMS * MAX_FRAME_BYTES)
-#define FULL_BURSTS_TO_GROW 4
 /* Holds what the largest batch of a TAP becomes when it is cut, and as much again. */
 #define QUEUE_BYTES (1024 * 1024)
 #define QUEUE_SLOTS 1024
@@ -68,21 +67,6 @@ HOT static uint32_t keep_good_frames(struct port *port, struct frame_slot *slots
 	return kept;
 }
 
-/*
- * Asking for more frames than come costs a system call that finds nothing, on the way of a lone frame: only when
- * as many as asked for came several times in a row, more are asked for.
- */
-HOT static void adapt_burst(struct port *port, uint32_t count)
-{
-	if (count < port->burst) {
-		port->burst = count > port->burst / 2 ? count : (port->burst + 1) / 2;
-		port->full_bursts = 0;
-	} else if (++port->full_bursts == FULL_BURSTS_TO_GROW) {
-		port->burst = port->burst < BURST_FRAMES / 2 ? 2 * port->burst : BURST_FRAMES;
-		port->full_bursts = 0;
-	}
-}
-
 /* What a connected socket says when the socket at the other end was closed, or connected elsewhere. */
 static bool means_gone(int error)
 {
@@ -92,14 +76,14 @@ static bool means_gone(int error)
 HOT int port_receive(struct port *port, struct receive_room *room)
 {
 	const bool is_tap = port->kind == PORT_TAP;
-	int count = is_tap ? tap_read(port->fd, room->arena, TAP_ARENA_BYTES, room->slots, port->burst, MAX_FRAME_BYTES)
-			   : datagrams_receive(port->fd, room->arena, room->arena_size, room->slots, port->burst,
+	int count = is_tap ? tap_read(port->fd, room->arena, TAP_ARENA_BYTES, room->slots, port->burst.size, MAX_FRAME_BYTES)
+			   : datagrams_receive(port->fd, room->arena, room->arena_size, room->slots, port->burst.size,
 					       MAX_FRAME_BYTES);
 	if (count <= 0) {
 		port->is_gone = port->is_gone || (!is_tap && means_gone(-count));
 		return count;
 	}
-	adapt_burst(port, (uint32_t)count);
+	burst_adapt(&port->burst, (uint32_t)count, BURST_FRAMES);
 	uint32_t good = keep_good_frames(port, room->slots, (uint32_t)count);
 	count_frames(port->received, room->slots, good);
 	return (int)good;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "burst.h"
 #include "slot.h"
 
 /* How many frames are received, and sorted, at a time. */
@@ -82,7 +83,6 @@ struct frame_queue {
  * @received: counters of what came in here
  * @sent: counters of what left here
  * @burst: how many frames to ask for at the next receive
- * @full_bursts: how many times in a row that many came
  * @queue: what is to leave
  * @progress_ms: when anything last left while frames waited
  */
@@ -96,8 +96,7 @@ struct port {
 	uint32_t max_frame;
 	double *received;
 	double *sent;
-	uint32_t burst;
-	uint32_t full_bursts;
+	struct burst burst;
 	struct frame_queue queue;
 	int64_t progress_ms;
 };

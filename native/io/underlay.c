@@ -17,7 +17,6 @@
 /* Messages of many datagrams each: so many stay in the second-level cache. */
 #define MAX_LARGE_MESSAGES 6
 #define LARGE_BYTES 8192
-#define FULL_BURSTS_TO_GROW 4
 /* How often the kernel may refuse in a row to cut, before it is not asked any more. */
 #define MAX_REFUSALS 8
 
@@ -30,7 +29,7 @@ int underlay_prepare(struct underlay *underlay, int unicast, int multicast, bool
 	for (int i = 0; i < 2; i++) {
 		struct underlay_socket *socket = i == 0 ? &underlay->unicast : &underlay->multicast;
 		*socket = (struct underlay_socket){
-			.watch = { .fd = i == 0 ? unicast : multicast, .serve = serve }, .underlay = underlay, .burst = 1,
+			.watch = { .fd = i == 0 ? unicast : multicast, .serve = serve }, .underlay = underlay, .burst = { .size = 1 },
 		};
 	}
 	underlay->wants_runs = wants_runs;
@@ -334,37 +333,23 @@ HOT static void take_message(struct underlay *underlay, struct intake *intake, c
 	} while (at < message->length);
 }
 
-/* As many as come, but no system call that finds nothing on the way of a lone frame: see port.c. */
-HOT static void adapt_burst(struct underlay_socket *socket, uint32_t count, uint64_t bytes)
-{
-	const uint32_t most = bytes / count > LARGE_BYTES ? MAX_LARGE_MESSAGES : MAX_UDP_MESSAGES;
-
-	if (count < socket->burst) {
-		socket->burst = count > socket->burst / 2 ? count : (socket->burst + 1) / 2;
-		socket->full_bursts = 0;
-	} else if (++socket->full_bursts >= FULL_BURSTS_TO_GROW) {
-		socket->burst = 2 * socket->burst;
-		socket->full_bursts = 0;
-	}
-	if (socket->burst > most)
-		socket->burst = most;
-}
-
 HOT static void receive(struct underlay_socket *socket, struct receive_room *room)
 {
 	/* Used with the lock, by the thread alone. */
 	static struct udp_message messages[MAX_UDP_MESSAGES];
 	struct intake intake = { .room = room };
 	uint64_t bytes = 0;
-	int count = udp_receive(socket->watch.fd, room->arena, MAX_FRAME_BYTES, messages, socket->burst);
+	int count = udp_receive(socket->watch.fd, room->arena, MAX_FRAME_BYTES, messages, socket->burst.size);
 
 	for (int i = 0; i < count; i++) {
 		bytes += messages[i].length;
 		take_message(socket->underlay, &intake, &messages[i]);
 	}
 	deliver(&intake);
-	if (count > 0)
-		adapt_burst(socket, (uint32_t)count, bytes);
+	if (count <= 0)
+		return;
+	const uint32_t most = bytes / (uint32_t)count > LARGE_BYTES ? MAX_LARGE_MESSAGES : MAX_UDP_MESSAGES;
+	burst_adapt(&socket->burst, (uint32_t)count, most);
 }
 
 HOT static void serve(struct watch *watch, uint32_t events, struct receive_room *room)

@@ -8,6 +8,7 @@
 #ifndef VDENS_UNDERLAY_H
 #define VDENS_UNDERLAY_H
 
+#include "burst.h"
 #include "udp_io.h"
 #include "watch.h"
 
@@ -18,13 +19,11 @@ struct tunnel;
  * @watch: its descriptor, -1 when there is none
  * @underlay: whose it is
  * @burst: how many messages to ask for at the next receive
- * @full_bursts: how many times in a row that many came
  */
 struct underlay_socket {
 	struct watch watch;
 	struct underlay *underlay;
-	uint32_t burst;
-	uint32_t full_bursts;
+	struct burst burst;
 };
 
 /**

@@ -3,6 +3,7 @@
  *
  * Values may begin with `IFACE=`; without it they are for the first interface.
  */
+
 import { VdensError } from '../errors.ts';
 import {
   formatIp,
@@ -12,6 +13,7 @@ import {
   isMulticastIp,
   isUnspecifiedIp,
   parseIp,
+  SMALLEST_IPV6_MTU,
 } from '../net/ip.ts';
 import { formatMac, isMulticastMac, parseMac } from '../net/mac.ts';
 import { formatPrefix, type IpPrefix, parsePrefix, prefixContains } from '../net/prefix.ts';
@@ -44,8 +46,6 @@ type Values = ParsedOptions['values'];
 const MAX_NAME_BYTES = 15;
 /** What IPv4 needs (RFC 791), and the kernel's least for an Ethernet. */
 const MIN_MTU = 68;
-/** What IPv6 needs (RFC 8200, 5). */
-const MIN_IPV6_MTU = 1280;
 /** The most that the kernel's TAP takes: 65535 less an Ethernet header. */
 const MAX_MTU = 65521;
 
@@ -102,8 +102,8 @@ export function readInterfaces(
       mtu: mtus.get(name),
     };
     const ipv6 = request.addresses.find(({ address }) => address.length === IPV6_LENGTH);
-    if (request.mtu !== undefined && request.mtu < MIN_IPV6_MTU && ipv6 !== undefined) {
-      const message = `--mtu: ${request.mtu} is too small for ${formatPrefix(ipv6)} on ${name}: IPv6 needs at least ${MIN_IPV6_MTU}`;
+    if (request.mtu !== undefined && request.mtu < SMALLEST_IPV6_MTU && ipv6 !== undefined) {
+      const message = `--mtu: ${request.mtu} is too small for ${formatPrefix(ipv6)} on ${name}: IPv6 needs at least ${SMALLEST_IPV6_MTU}`;
       throw new VdensError('ERR_USAGE', message, { value: String(request.mtu) });
     }
     return request;

@@ -7,7 +7,7 @@
 import { constants } from 'node:os';
 import { openPlug } from '../locator/open-plug.ts';
 import { type Namespace, type NamespaceCommand, type NamespaceOptions, openNamespace } from '../namespace/namespace.ts';
-import { IPV6_LENGTH } from '../net/ip.ts';
+import { IPV6_LENGTH, SMALLEST_IPV6_MTU } from '../net/ip.ts';
 import type { IpPrefix } from '../net/prefix.ts';
 import { cable } from '../plugs/cable.ts';
 import { formatCounters } from '../plugs/counters.ts';
@@ -94,9 +94,6 @@ function watchStart(): { readonly signal: AbortSignal; end(): void } {
 async function hearSignals(): Promise<void> {
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve));
 }
-
-/** The least that IPv6 works with (RFC 8200, section 5); below it the kernel takes the addresses away. */
-const SMALLEST_IPV6_MTU = 1280;
 
 /** Gives interfaces whose MTU was not chosen that of their network, where it has one; with IPv6 not less than that needs. */
 async function fitInterfaces(namespace: Namespace, options: NamespaceOptions, plugs: readonly Plug[]): Promise<void> {

@@ -8,6 +8,8 @@ import { VdensError } from '../errors.ts';
 
 export const IPV4_LENGTH = 4;
 export const IPV6_LENGTH = 16;
+/** The least MTU, in bytes, that IPv6 works with (RFC 8200, section 5); below it the kernel takes the addresses away. */
+export const SMALLEST_IPV6_MTU = 1280;
 
 const IPV6_GROUPS = 8;
 

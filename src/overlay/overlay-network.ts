@@ -8,7 +8,7 @@
  * Sockets stay the same meanwhile, and so does what is known of the stations.
  */
 import { VdensError } from '../errors.ts';
-import { formatIp } from '../net/ip.ts';
+import { formatIp, SMALLEST_IPV6_MTU } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
 import { RouteWatch } from '../system/route-watch.ts';
 import { Membership } from './membership.ts';
@@ -25,8 +25,6 @@ const LONGEST_LOOK_PAUSE_MS = 30_000;
 const MEASURE_INTERVAL_MS = 30_000;
 /** How soon packets that could not leave, or not as they were given, are told of again, in milliseconds. */
 const UNREACHABLE_PAUSE_MS = 1000;
-/** RFC 8200, section 5. */
-const SMALLEST_IPV6_MTU = 1280;
 /** What a path is taken for while nobody can be reached. */
 const USUAL_PATH_MTU = 1500;
 

@@ -5,7 +5,7 @@
  * each function here knows one request, and answers with a sentence for people, or with nothing when
  * the name of the error is all there is to say.
  */
-import { formatIp, IPV4_LENGTH, isLinkLocalIp, isMulticastIp, isUnspecifiedIp } from '../net/ip.ts';
+import { formatIp, IPV4_LENGTH, isLinkLocalIp, isMulticastIp, isUnspecifiedIp, SMALLEST_IPV6_MTU } from '../net/ip.ts';
 import { isMulticastMac, MAC_LENGTH } from '../net/mac.ts';
 import { formatPrefix, type IpPrefix, prefixContains } from '../net/prefix.ts';
 import type { Link, LinkChange } from './link-message.ts';
@@ -15,9 +15,6 @@ export interface ConfiguredLink {
   readonly link: Link;
   readonly addresses: readonly IpPrefix[];
 }
-
-/** The smallest MTU that IPv6 works over, in bytes (RFC 8200, 5). */
-const IPV6_MIN_MTU = 1280;
 
 /** About a refused MAC address, MTU or up/down. */
 export function hintForLinkChange(errno: string, change: LinkChange, link: Link): string | undefined {
@@ -45,8 +42,8 @@ export function hintForAddress(errno: string, { address }: IpPrefix, link: Link)
   if (errno === 'EEXIST') return 'the interface has this address already';
   if (isMulticastIp(address)) return 'that is the address of a group; an interface needs one of its own';
   if (isUnspecifiedIp(address)) return 'that stands for no address. Give, for example, 10.0.0.1/24 or fd00::1/64';
-  if (isIpv6 && link.mtu < IPV6_MIN_MTU) {
-    return `IPv6 needs an MTU of at least ${IPV6_MIN_MTU}, and the interface has ${link.mtu}`;
+  if (isIpv6 && link.mtu < SMALLEST_IPV6_MTU) {
+    return `IPv6 needs an MTU of at least ${SMALLEST_IPV6_MTU}, and the interface has ${link.mtu}`;
   }
   if (isIpv6 && errno === 'EACCES') return `IPv6 is switched off here (sysctl net.ipv6.conf.${link.name}.disable_ipv6)`;
   if (isIpv6 && ['EOPNOTSUPP', 'ENOTSUP', 'EAFNOSUPPORT'].includes(errno)) return 'this kernel has no IPv6';
