@@ -530,7 +530,8 @@ test('A link-local peer is found again at a new interface of the same name', LIM
   await lab.host(1).addInterface();
   await lab.host(1).must(`ip link set eth0 down; ip link set eth0 address ${mac}; ip link set eth0 up`);
   await a.run.waitForOutput(/is back/);
-  await a.ping('10.1.1.2');
+  // It may have come back before the address of its hardware was set, and again after.
+  await a.waitForPing('10.1.1.2', HEALING_MS);
 });
 
 test(
