@@ -1,0 +1,24 @@
+/*
+ * UDP of guests: a mapping for each port of a guest, through which it reaches everybody (RFC 4787, REQ-1), and one for
+ * each destination that a rule translates. Errors that the socket hears of go back as ICMP.
+ */
+#ifndef VDENS_UDP_H
+#define VDENS_UDP_H
+
+#include "gateway.h"
+
+/* A whole UDP packet of a guest, or a super-frame of many (OFFLOAD_GSO_UDP_L4), whose destination is not ours. */
+void udp_input(struct gateway *gateway, const struct guest_packet *packet);
+
+/*
+ * Makes a bound UDP socket of the host the mapping of a guest's port (in network order): what arrives there goes to the guest, and what the
+ * guest sends from that port leaves there. The socket becomes the gateway's. The flow, or NULL with errno set.
+ */
+struct flow *udp_forward(struct gateway *gateway, int fd, const struct ip_address *guest, uint16_t port);
+
+/* For gateway.c: the flow's task, its timer, and its end (closes and frees). */
+void udp_task(struct flow *flow);
+void udp_timer(struct flow *flow, int64_t now_ms);
+void udp_end(struct flow *flow);
+
+#endif
