@@ -1,0 +1,128 @@
+#include "flow.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#define FIRST_BUCKETS 256
+
+int flow_table_prepare(struct flow_table *table, uint32_t most, uint32_t seed)
+{
+	table->most = most;
+	table->seed = seed;
+	table->bucket_count = FIRST_BUCKETS;
+	table->buckets = calloc(table->bucket_count, sizeof *table->buckets);
+	for (int i = 0; i < FLOW_CLASSES; i++)
+		table->classes[i].next = table->classes[i].previous = &table->classes[i];
+	return table->buckets == NULL ? ENOMEM : 0;
+}
+
+void flow_table_release(struct flow_table *table)
+{
+	free(table->buckets);
+	table->buckets = NULL;
+}
+
+/* Guests choose addresses and ports: without the seed they cannot choose the bucket. */
+static uint32_t hash(const struct flow_table *table, const struct flow_key *key)
+{
+	uint64_t sum = table->seed | (uint64_t)1 << 32;
+
+	for (size_t at = 0; at < sizeof *key; at += sizeof(uint64_t)) {
+		sum = (sum ^ load_u64((const uint8_t *)key + at)) * 0x9e3779b97f4a7c15;
+		sum ^= sum >> 29;
+	}
+	return (uint32_t)(sum >> 16);
+}
+
+_Static_assert(sizeof(struct flow_key) == 40, "a key has no padding");
+
+static struct flow **bucket_of(const struct flow_table *table, const struct flow_key *key)
+{
+	return &table->buckets[hash(table, key) & (table->bucket_count - 1)];
+}
+
+struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key)
+{
+	struct flow *flow = *bucket_of(table, key);
+
+	while (flow != NULL && memcmp(&flow->key, key, sizeof *key) != 0)
+		flow = flow->next_in_bucket;
+	return flow;
+}
+
+/* Twice as many buckets, if there is memory; otherwise searching takes longer. */
+static void grow(struct flow_table *table)
+{
+	struct flow_table larger = *table;
+
+	larger.bucket_count *= 2;
+	larger.buckets = calloc(larger.bucket_count, sizeof *larger.buckets);
+	if (larger.buckets == NULL)
+		return;
+	for (uint32_t i = 0; i < table->bucket_count; i++) {
+		while (table->buckets[i] != NULL) {
+			struct flow *flow = table->buckets[i];
+			table->buckets[i] = flow->next_in_bucket;
+			struct flow **bucket = bucket_of(&larger, &flow->key);
+			flow->next_in_bucket = *bucket;
+			*bucket = flow;
+		}
+	}
+	free(table->buckets);
+	table->buckets = larger.buckets;
+	table->bucket_count = larger.bucket_count;
+}
+
+static void link_first(struct list_link *list, struct list_link *link)
+{
+	link->next = list->next;
+	link->previous = list;
+	list->next->previous = link;
+	list->next = link;
+}
+
+static void unlink(struct list_link *link)
+{
+	link->previous->next = link->next;
+	link->next->previous = link->previous;
+}
+
+void flow_table_add(struct flow_table *table, struct flow *flow)
+{
+	if (table->count >= table->bucket_count)
+		grow(table);
+	struct flow **bucket = bucket_of(table, &flow->key);
+	flow->next_in_bucket = *bucket;
+	*bucket = flow;
+	link_first(&table->classes[flow->class], &flow->class_link);
+	table->count++;
+}
+
+void flow_table_remove(struct flow_table *table, struct flow *flow)
+{
+	struct flow **link = bucket_of(table, &flow->key);
+
+	while (*link != flow)
+		link = &(*link)->next_in_bucket;
+	*link = flow->next_in_bucket;
+	unlink(&flow->class_link);
+	table->count--;
+}
+
+void flow_table_use(struct flow_table *table, struct flow *flow, enum flow_class class)
+{
+	unlink(&flow->class_link);
+	flow->class = class;
+	link_first(&table->classes[class], &flow->class_link);
+}
+
+struct flow *flow_table_oldest(const struct flow_table *table)
+{
+	for (int class = 0; class <= CLASS_DATAGRAMS; class++) {
+		const struct list_link *list = &table->classes[class];
+		if (list->previous != list)
+			return (struct flow *)((char *)list->previous - offsetof(struct flow, class_link));
+	}
+	return NULL;
+}
