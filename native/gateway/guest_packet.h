@@ -18,8 +18,8 @@
 enum guest_verdict {
 	GUEST_PACKET,	 /* a whole IP packet */
 	GUEST_FRAGMENT,	 /* a part of one: transport and protocol are those of the fragment's payload */
-	GUEST_NOT_IP,	 /* ARP and others */
-	GUEST_MALFORMED, /* lengths or the header's checksum are wrong, or its source is no address of a host */
+	GUEST_NOT_IP,	 /* ARP and others, tagged frames, and packets of who has no address yet */
+	GUEST_MALFORMED, /* lengths or the header's checksum are wrong, or its addresses are never on a wire */
 };
 
 /**
