@@ -8,6 +8,8 @@ import { formatManualPage } from '../../../src/commands/manual-page.ts';
 import type { CommandTable, Manual } from '../../../src/commands/option-table.ts';
 import { VDE_MANUAL } from '../../../src/commands/vde-manual.ts';
 import { VDE_TABLE } from '../../../src/commands/vde-options.ts';
+import { VDE_PLUG_MANUAL } from '../../../src/commands/vde-plug-manual.ts';
+import { VDE_PLUG_TABLE } from '../../../src/commands/vde-plug-options.ts';
 import { VDENS_MANUAL } from '../../../src/commands/vdens-manual.ts';
 import { VDENS_TABLE } from '../../../src/commands/vdens-options.ts';
 
@@ -15,6 +17,7 @@ const MAN = join(import.meta.dirname, '..', '..', '..', '..', 'man');
 const PAGES: readonly (readonly [CommandTable, Manual])[] = [
   [VDENS_TABLE, VDENS_MANUAL],
   [VDE_TABLE, VDE_MANUAL],
+  [VDE_PLUG_TABLE, VDE_PLUG_MANUAL],
 ];
 
 for (const [table, manual] of PAGES) {
@@ -74,7 +77,8 @@ test('marks words by what they are, and begins sentences on lines of their own',
   assert.deepEqual(page.split('\n').slice(1), expected);
 });
 
-const mandoc = spawnSync('mandoc', ['-T', 'lint', join(MAN, 'vdens.1'), join(MAN, 'vde.1')], { encoding: 'utf8' });
+const files = PAGES.map(([{ name }]) => join(MAN, `${name}.1`));
+const mandoc = spawnSync('mandoc', ['-T', 'lint', ...files], { encoding: 'utf8' });
 const missing = mandoc.error === undefined ? false : 'mandoc is not installed (apt-get install mandoc)';
 test('mandoc has no warning', { skip: missing }, () => {
   // Whether the pages that are referred to are installed here is not the page's fault.
