@@ -10,12 +10,13 @@
  * solicitations, DHCP and TFTP, and hears what only it can do (events).
  *
  * Everything here is called with the lock of the datapath. What a guest's packet asks for is noted in its flow, and
- * done when the whole batch has been read (gateway_task()); frames that leave are gathered, and handed to the fabric
+ * done when the whole batch has been read (gateway_schedule()); frames that leave are gathered, and handed to the fabric
  * before the lock is let go.
  */
 #ifndef VDENS_GATEWAY_H
 #define VDENS_GATEWAY_H
 
+#include "datapath.h"
 #include "flow.h"
 #include "port.h"
 
@@ -56,6 +57,7 @@ enum gateway_event_kind {
 	EVENT_PING_DENIED, /* the host does not let this user send echo requests */
 	EVENT_EXHAUSTED,   /* a flow was refused because there are too many, or no descriptors */
 	EVENT_RULE_FAILED, /* what a rule leads to answered with an error */
+	EVENT_KINDS,
 };
 
 struct gateway_event {
@@ -102,10 +104,22 @@ struct gateway_output {
 
 struct reassembly; /* reassembly.h */
 
+/* A power of two. */
+#define NEIGHBOURS 1024
+
+struct neighbour {
+	struct ip_address address;
+	uint8_t mac[MAC_BYTES];
+	bool is_known;
+};
+
 /**
  * struct gateway - one.
  * @member: the member behind whose port it is; NULL when it is behind none: then nothing leaves
  * @is_paused: whoever is at the other side of the fabric cannot take more at present
+ * @is_reading: it is within gateway_input(), where nothing may be handed to the fabric
+ * @finish: runs the tasks of flows before the lock is let go
+ * @again: goes on with those that have more to do, in the next turn
  * @mac: its own
  * @mtu: the largest IP packet for a guest, in bytes
  * @own: the addresses that answer echo requests by themselves
@@ -116,6 +130,7 @@ struct reassembly; /* reassembly.h */
  * @tasks: flows that have work to do
  * @output: frames for the guests
  * @fragments: of packets that are not whole yet
+ * @neighbours: who was heard at which MAC address; places are shared
  * @script: what JavaScript is to read, in its queue
  * @notice: an eventfd, readable when there are frames or events for it
  * @counters: gateway_counter; belongs to JavaScript
@@ -123,8 +138,9 @@ struct reassembly; /* reassembly.h */
 struct gateway {
 	struct member *member;
 	bool is_paused;
-	bool is_deferred; /* gateway_finish() is to be called */
-	struct gateway *deferred_next;
+	bool is_reading;
+	struct datapath_task finish;
+	struct datapath_task again;
 	uint8_t mac[MAC_BYTES];
 	uint32_t mtu;
 	struct ip_address own[MAX_OWN_ADDRESSES];
@@ -140,10 +156,16 @@ struct gateway {
 	struct timer_wheel timers;
 	struct flow *tasks;
 	struct flow **tasks_end;
+	uint32_t task_count;
+	uint32_t seekers; /* connections that wait for a guest to be found */
+	uint32_t tokens;
 	struct gateway_output output;
 	struct reassembly *fragments;
+	struct neighbour neighbours[NEIGHBOURS];
 	struct port script;
+	double script_counters[2 * COUNTERS_PER_DIRECTION];
 	int notice;
+	int64_t event_ms[EVENT_KINDS];
 	struct gateway_event events[MAX_EVENTS];
 	uint32_t event_count;
 	double *counters;
@@ -189,6 +211,19 @@ void gateway_set_timer(struct flow *flow, int64_t due_ms);
 /* Tells JavaScript; events beyond MAX_EVENTS are lost. */
 void gateway_tell(struct gateway *gateway, const struct gateway_event *event);
 
+/* The same, at most once a second for each kind. */
+void gateway_tell_seldom(struct gateway *gateway, const struct gateway_event *event);
+
+/* Where a guest was heard; NULL when it was not, and then JavaScript is asked to find it (EVENT_RESOLVE). */
+const uint8_t *gateway_find_guest(struct gateway *gateway, const struct ip_address *address);
+
+/* Notes where a guest was heard. Connections that wait for it go on. */
+void gateway_learn(struct gateway *gateway, const struct ip_address *address, const uint8_t *mac);
+
+/* The gateway's own address that a guest of that family knows: the first that is not link-local; NULL when none. */
+const struct ip_address *gateway_own(const struct gateway *gateway, bool is_v6);
+bool gateway_is_own(const struct gateway *gateway, const struct ip_address *address);
+
 /* Gives JavaScript a frame. */
 void gateway_give_script(struct gateway *gateway, const struct guest_packet *packet);
 
@@ -208,8 +243,5 @@ void gateway_pause(struct gateway *gateway, bool is_paused);
 
 /* Runs timers that are due; when to look again, or INT64_MAX. */
 int64_t gateway_check(struct gateway *gateway, int64_t now_ms);
-
-/* Runs what gateways have to do before the lock is let go. */
-void gateways_finish(void);
 
 #endif

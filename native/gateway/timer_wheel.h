@@ -6,6 +6,7 @@
 #define VDENS_TIMER_WHEEL_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define WHEEL_TICK_MS 8

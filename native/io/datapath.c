@@ -12,8 +12,8 @@
 #include "hot.h"
 
 #define MAX_EVENTS 64
-/* A member has one at most, an underlay two. */
-#define MAX_WATCHES (2 * MAX_MEMBERS)
+/* A member has one at most, an underlay two, a flow of a gateway one. */
+#define MAX_WATCHES (2 * MAX_MEMBERS + MAX_FLOW_WATCHES)
 /* The token of the eventfd that wakes the thread. */
 #define KICK UINT64_MAX
 
@@ -34,6 +34,11 @@ static int kick = -1;
 /* When the thread looks at what waits, at the latest; INT64_MAX when nothing does. */
 static int64_t next_check_ms = INT64_MAX;
 static bool is_thread_awake;
+/* Tasks, in the order in which they were asked for. */
+static struct task_list {
+	struct datapath_task *first;
+	struct datapath_task **end;
+} before_unlock = { NULL, &before_unlock.first }, next_turn = { NULL, &next_turn.first };
 
 HOT void datapath_lock(void)
 {
@@ -42,8 +47,72 @@ HOT void datapath_lock(void)
 	pthread_mutex_unlock(&turn);
 }
 
+static void add_task(struct task_list *list, struct datapath_task *task)
+{
+	if (task->is_due)
+		return;
+	task->is_due = true;
+	task->next = NULL;
+	*list->end = task;
+	list->end = &task->next;
+}
+
+static struct datapath_task *take_task(struct task_list *list)
+{
+	struct datapath_task *task = list->first;
+
+	if (task == NULL)
+		return NULL;
+	list->first = task->next;
+	if (list->first == NULL)
+		list->end = &list->first;
+	task->is_due = false;
+	return task;
+}
+
+static void remove_task(struct task_list *list, struct datapath_task *task)
+{
+	struct datapath_task **link = &list->first;
+
+	while (*link != NULL && *link != task)
+		link = &(*link)->next;
+	if (*link == NULL)
+		return;
+	*link = task->next;
+	if (*link == NULL)
+		list->end = link;
+	task->is_due = false;
+}
+
+HOT static void run_tasks(struct task_list *list)
+{
+	struct datapath_task *task;
+
+	while ((task = take_task(list)) != NULL)
+		task->run(task);
+}
+
+void datapath_before_unlock(struct datapath_task *task)
+{
+	add_task(&before_unlock, task);
+}
+
+void datapath_next_turn(struct datapath_task *task)
+{
+	add_task(&next_turn, task);
+	if (!is_thread_awake)
+		eventfd_write(kick, 1);
+}
+
+void datapath_cancel(struct datapath_task *task)
+{
+	remove_task(&before_unlock, task);
+	remove_task(&next_turn, task);
+}
+
 HOT void datapath_unlock(void)
 {
+	run_tasks(&before_unlock);
 	pthread_mutex_unlock(&lock);
 }
 
@@ -157,14 +226,30 @@ HOT static void serve_event(const struct epoll_event *event)
 		watch->serve(watch, event->events, &room);
 }
 
+/* Runs the tasks of this turn; what they ask for is for the next one. */
+static void run_turn(void)
+{
+	struct datapath_task *task = next_turn.first;
+
+	next_turn.first = NULL;
+	next_turn.end = &next_turn.first;
+	while (task != NULL) {
+		struct datapath_task *next = task->next;
+		task->is_due = false;
+		task->run(task);
+		task = next;
+	}
+}
+
 /* How long to wait for events at most; -1 for ever. */
 HOT static int timeout_ms(void)
 {
-	if (next_check_ms == INT64_MAX)
-		return -1;
-	int64_t now_ms = port_now_ms();
-	if (now_ms >= next_check_ms)
+	const int64_t now_ms = next_check_ms == INT64_MAX ? 0 : port_now_ms();
+
+	if (next_check_ms != INT64_MAX && now_ms >= next_check_ms)
 		check_waits(now_ms);
+	if (next_turn.first != NULL)
+		return 0;
 	if (next_check_ms == INT64_MAX)
 		return -1;
 	/* The clock is coarse: a moment later is soon enough, earlier would be for nothing. */
@@ -185,6 +270,9 @@ HOT static void *serve(void *unused)
 			if (i < count)
 				serve_event(&events[i]);
 			if (i + 1 >= count) {
+				if (next_turn.first != NULL)
+					run_turn();
+				run_tasks(&before_unlock);
 				timeout = timeout_ms();
 				is_thread_awake = false;
 			}

@@ -9,12 +9,15 @@
 #ifndef VDENS_DATAPATH_H
 #define VDENS_DATAPATH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "fabric.h"
 #include "watch.h"
 
 #define MAX_MEMBERS 8192
+/* How many flows of gateways the process can have. */
+#define MAX_FLOW_WATCHES 131072
 
 void datapath_lock(void);
 void datapath_unlock(void);
@@ -35,6 +38,18 @@ struct member *datapath_member_of(uint32_t token);
 /* Watches a descriptor for events of epoll, from now on or otherwise than before; 0 or an errno. */
 int datapath_watch(struct watch *watch, uint32_t events);
 void datapath_unwatch(struct watch *watch);
+
+/* Work that is to be done once. The owner fills in @run. */
+struct datapath_task {
+	void (*run)(struct datapath_task *task);
+	struct datapath_task *next;
+	bool is_due;
+};
+
+/* Runs the task before the lock is let go; or in the thread's next turn, after others had theirs. */
+void datapath_before_unlock(struct datapath_task *task);
+void datapath_next_turn(struct datapath_task *task);
+void datapath_cancel(struct datapath_task *task);
 
 /* Frames wait, or a member is held: the thread is to look at them at that time. */
 void datapath_look_at(int64_t time_ms);

@@ -11,6 +11,7 @@
 
 #include "datapath.h"
 #include "frame_io.h"
+#include "gateway.h"
 #include "hot.h"
 #include "tunnel.h"
 
@@ -122,14 +123,28 @@ HOT static int64_t stall_ms(const struct port *port)
 /* Whether the datapath hears of what is behind the port. */
 HOT static bool is_served(const struct member *member)
 {
-	return member->port.kind == PORT_TUNNEL ? member->port.tunnel->member == member : member->watch.is_active;
+	switch (member->port.kind) {
+	case PORT_TUNNEL:
+		return member->port.tunnel->member == member;
+	case PORT_GATEWAY:
+		return member->port.gateway->member == member;
+	default:
+		return member->watch.is_active;
+	}
 }
 
 HOT static int watch_for(struct member *member, uint32_t events)
 {
 	member->events = events;
-	return member->port.kind == PORT_TUNNEL ? underlay_watch(member->port.tunnel->underlay)
-						: datapath_watch(&member->watch, events);
+	switch (member->port.kind) {
+	case PORT_TUNNEL:
+		return underlay_watch(member->port.tunnel->underlay);
+	case PORT_GATEWAY:
+		gateway_pause(member->port.gateway, (events & EPOLLIN) == 0);
+		return 0;
+	default:
+		return datapath_watch(&member->watch, events);
+	}
 }
 
 /* What the datapath is to watch for: frames, unless held; room, while frames wait. */
@@ -410,6 +425,8 @@ int fabric_watch(struct member *member)
 
 	if (member->port.kind == PORT_TUNNEL)
 		member->port.tunnel->member = member;
+	else if (member->port.kind == PORT_GATEWAY)
+		member->port.gateway->member = member;
 	else
 		member->watch = (struct watch){ .fd = member->port.fd, .serve = serve };
 	return watch_for(member, events);
@@ -423,6 +440,10 @@ void fabric_unwatch(struct member *member)
 		member->port.tunnel->member = NULL;
 		underlay_watch(member->port.tunnel->underlay);
 	}
+	if (member->port.kind == PORT_GATEWAY && member->port.gateway->member == member) {
+		gateway_pause(member->port.gateway, true);
+		member->port.gateway->member = NULL;
+	}
 }
 
 int64_t fabric_check_waits(struct fabric *fabric, int64_t now_ms)
@@ -431,6 +452,10 @@ int64_t fabric_check_waits(struct fabric *fabric, int64_t now_ms)
 
 	for (uint32_t i = 0; i < fabric->count; i++) {
 		struct member *member = fabric->members[i];
+		if (member->port.kind == PORT_GATEWAY) {
+			const int64_t timers = gateway_check(member->port.gateway, now_ms);
+			next = timers < next ? timers : next;
+		}
 		if (member->held_by != NULL && member->hold_until_ms <= now_ms) {
 			struct member *slow = member->held_by;
 			slow->is_lagging = !is_line(fabric);

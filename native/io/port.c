@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "frame_io.h"
+#include "gateway.h"
 #include "segment.h"
 #include "hot.h"
 #include "tunnel.h"
@@ -338,7 +339,7 @@ HOT bool port_flush(struct port *port)
 	struct frame_queue *queue = &port->queue;
 	const uint32_t before = queue->first;
 
-	if (port->kind == PORT_SCRIPT)
+	if (port->kind == PORT_SCRIPT || port->kind == PORT_GATEWAY)
 		return port_waiting(port) == 0;
 	if (port->kind == PORT_TUNNEL)
 		return port_waiting(port) == 0 || flush_to_tunnel(port);
@@ -396,6 +397,11 @@ HOT void port_send(struct port *port, const struct frames *frames)
 	}
 	if (port->kind == PORT_TAP && port->takes_super) {
 		write_to_tap(port, frames);
+		return;
+	}
+	if (port->kind == PORT_GATEWAY) {
+		count_frames(port->sent, frames->slots, frames->count);
+		gateway_input(port->gateway, frames);
 		return;
 	}
 	const bool had_to_wait = port_waiting(port) > 0;

@@ -41,9 +41,11 @@ enum port_kind {
 	PORT_TAP,
 	PORT_SOCKET,
 	PORT_TUNNEL, /* stations beyond an IP network (tunnel.h) */
+	PORT_GATEWAY, /* a way out of the network (gateway.h) */
 };
 
 struct tunnel;
+struct gateway;
 
 /* Frames on their way: an arena, slots that say where in it, and the number of the port where they came in. */
 struct frames {
@@ -76,6 +78,7 @@ struct frame_queue {
  * @kind: what is behind it
  * @fd: the TAP or socket; belongs to the plug
  * @tunnel: the tunnel; belongs to the plug, too
+ * @gateway: likewise the gateway
  * @takes_super: super-frames go out as they are
  * @empty_is_end: an empty packet says that the other end is gone
  * @is_gone: the other end is gone for good
@@ -90,6 +93,7 @@ struct port {
 	enum port_kind kind;
 	int fd;
 	struct tunnel *tunnel;
+	struct gateway *gateway;
 	bool takes_super;
 	bool empty_is_end;
 	bool is_gone;
