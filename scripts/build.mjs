@@ -21,7 +21,7 @@ compile('launch', ['launch'], []);
 // The thread of the lines outlives the last environment that uses the addon: it must never be unloaded.
 compile(
   'io.node',
-  ['io'],
+  ['io', 'gateway'],
   ['-shared', '-fPIC', '-fno-plt', '-pthread', '-Wl,-z,nodelete', '-fvisibility=hidden', `-I${nodeHeaders}`],
 );
 run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', root]);
@@ -35,7 +35,8 @@ function compile(name, folders, extra) {
   const newest = Math.max(...[...sources, import.meta.filename].map((file) => statSync(file).mtimeMs));
   if ((statSync(target, { throwIfNoEntry: false })?.mtimeMs ?? 0) > newest) return;
   const units = sources.filter((file) => file.endsWith('.c'));
-  run(compiler, [...flags, ...extra, ...units, '-o', `${target}.new`]);
+  const includes = folders.map((folder) => `-I${join(root, 'native', folder)}`);
+  run(compiler, [...flags, ...includes, ...extra, ...units, '-o', `${target}.new`]);
   renameSync(`${target}.new`, target);
 }
 
