@@ -57,6 +57,24 @@ export function textOption(locator: Locator, key: string, example: string): stri
   return text;
 }
 
+/**
+ * Whether an option that takes no value is there.
+ *
+ * @throws VdensError `ERR_LOCATOR` when it has one; `1` passes
+ */
+export function flagOption(locator: Locator, key: string): boolean {
+  const value = locator.options.get(key);
+  if (value === undefined || value === '' || value === '1') return value !== undefined;
+  throw wrongOption(locator, value, `"${key}" takes no value`, key);
+}
+
+type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** What was said of several options, without those that were not. */
+export function withoutUndefined<T extends object>(values: T): Defined<T> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
+}
+
 /** `ERR_LOCATOR` about the value of an option, with one that would be right. */
 export function wrongOption(locator: Locator, value: string, problem: string, example: string): VdensError {
   const right = SCHEMES.get(locator.scheme)?.style === 'slash' ? `/${example}` : `[${example}]`;

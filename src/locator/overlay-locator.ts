@@ -16,7 +16,15 @@ import { LARGEST_PORT, MAX_PEERS, parsePeer } from '../overlay/peer-name.ts';
 import { groupId } from './group-id.ts';
 import type { Locator } from './locator.ts';
 import { EXPIRE_SECONDS, TABLE_SIZES } from './node-options.ts';
-import { decimalOption, sizeOption, textOption, wrongLocator, wrongOption } from './option-values.ts';
+import {
+  decimalOption,
+  flagOption,
+  sizeOption,
+  textOption,
+  withoutUndefined,
+  wrongLocator,
+  wrongOption,
+} from './option-values.ts';
 
 /** RFC 7348, section 5; the original of `vxvde://` has its own. */
 const VXLAN_PORT = 4789;
@@ -179,7 +187,7 @@ function readInterfaceName(locator: Locator): string | undefined {
 
 /** IPv4 or IPv6, when the locator says which. */
 function readFamily(locator: Locator, hosts: readonly Host[]): Family | undefined {
-  const flags = ([4, 6] as const).filter((family) => hasFlag(locator, `v${family}`));
+  const flags = ([4, 6] as const).filter((family) => flagOption(locator, `v${family}`));
   const claims: Claim[] = hosts.flatMap(({ word, address }) =>
     address === undefined ? [] : [{ word, family: familyOf(address) }],
   );
@@ -191,12 +199,6 @@ function readFamily(locator: Locator, hosts: readonly Host[]): Family | undefine
   if (other === undefined) return first.family;
   const message = `${quote(first.word)} is IPv${first.family}, ${quote(other.word)} is IPv${other.family}, and a network is either. Leave one of them out`;
   throw wrongLocator(locator.text, message, other.word);
-}
-
-function hasFlag(locator: Locator, key: string): boolean {
-  const value = locator.options.get(key);
-  if (value === undefined || value === '' || value === '1') return value !== undefined;
-  throw wrongOption(locator, value, `"${key}" takes no value`, key);
 }
 
 /** The address that a word is, or `undefined` for a name. */
@@ -221,10 +223,4 @@ function refuseLinkLocal(locator: Locator, hosts: readonly Host[]): void {
   const host = hosts.find(({ address }) => address !== undefined && isOfOneLink(address));
   if (host === undefined) return;
   throw wrongOption(locator, host.word, `${quote(host.word)} is on every link. Say on which`, 'if=eth0');
-}
-
-type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
-
-function withoutUndefined<T extends object>(values: T): Defined<T> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
 }
