@@ -39,8 +39,10 @@ export interface ServiceForward {
   /** Where guests connect to, 4 bytes. */
   readonly address: Uint8Array;
   readonly port: number;
-  /** A Unix socket that is connected to, or a command line that is run, for each connection. */
-  readonly to: { readonly kind: 'unix'; readonly path: string } | { readonly kind: 'command'; readonly command: string };
+  /** A Unix socket that is connected to, or a command that is run, for each connection. */
+  readonly to:
+    | { readonly kind: 'unix'; readonly path: string }
+    | { readonly kind: 'command'; readonly words: readonly string[] };
 }
 
 /** Everything about one gateway. */
@@ -68,6 +70,8 @@ export interface GatewayConfig {
   readonly isHostLoopbackDisabled: boolean;
   readonly portForwards: readonly PortForward[];
   readonly serviceForwards: readonly ServiceForward[];
+  /** The Unix socket on which forwards are added, listed and removed while it runs. Absent: none. */
+  readonly controlPath?: string;
   /** Prints its configuration, and what happens. @defaultValue false */
   readonly isVerbose: boolean;
 }

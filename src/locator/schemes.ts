@@ -18,7 +18,7 @@ export interface Scheme {
   readonly aliases?: Readonly<Record<string, string>>;
   /** Keys that may be given several times, each time for one more. */
   readonly repeatableKeys?: readonly string[];
-  /** Keys whose values are paths, with slashes that people forget to quote. */
+  /** Keys whose values are paths or prefixes, with slashes that people forget to quote. */
   readonly pathKeys?: readonly string[];
   /** The key that a word without `=` sets, for the scheme that has one. */
   readonly positionalKey?: string;
@@ -40,7 +40,10 @@ const SLIRP_KEYS = [
   ...['restricted', 'v4', 'v6', 'host', 'addr', 'host6', 'addr6', 'hostname', 'tftp_server_name', 'tftp_path'],
   ...['bootfile', 'dhcp', 'vnameserver', 'vnameserver6', 'vdnssearch', 'vdomainname', 'mtu', 'mru'],
   ...['disable_host_loopback', 'tcpfwd', 'udpfwd', 'unixfwd', 'cmdfwd', 'verbose'],
+  // Ours.
+  'control',
 ];
+const SLIRP_SLASH_KEYS = ['host', 'addr', 'host6', 'addr6', 'tftp_path', 'unixfwd', 'cmdfwd', 'control'];
 const WIREFILTER_KEYS = [
   ...['delay', 'dup', 'loss', 'lostburst', 'mtu', 'bufsize', 'bandwidth', 'speed', 'nofifo', 'noise', 'blink'],
   ...['blinkid', 'mgmt', 'mgmtmode', 'rc', 'pidfile'],
@@ -80,7 +83,7 @@ export const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   ['vxlan', withPeers('a VXLAN, over multicast or among peers', [...VXLAN_KEYS, 'bind', 'grp'])],
   ['vxvde', withPeers('a distributed switch, over multicast or among peers', MULTICAST_KEYS)],
   ['vxvdex', slash('a distributed switch of one Unix group', MULTICAST_KEYS)],
-  ['slirp', slash('a gateway to the internet', SLIRP_KEYS)],
+  ['slirp', { ...slash('a gateway to the internet', SLIRP_KEYS), pathKeys: SLIRP_SLASH_KEYS }],
   ['ptp', raw('a line between two', true)],
   ['tap', raw('an interface of this machine')],
   ['macvtap', raw('a macvtap of this machine')],
