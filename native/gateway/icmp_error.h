@@ -6,6 +6,10 @@
 
 #include "gateway.h"
 
+/* How many errors leave per second, and at once (RFC 1812, 4.3.2.8; RFC 4443, 2.4 (f)). */
+#define MAX_ICMP_ERRORS_PER_SECOND 1000
+#define MAX_ICMP_ERRORS_AT_ONCE 200
+
 /* What is the matter, for both kinds of ICMP. */
 enum icmp_problem {
 	ICMP_NO_ROUTE,
@@ -16,6 +20,7 @@ enum icmp_problem {
 	ICMP_TOO_BIG,	    /* with the MTU */
 	ICMP_TIME_EXCEEDED, /* on the way */
 	ICMP_REASSEMBLY_TIME_EXCEEDED,
+	ICMP_PROBLEMS,
 };
 
 /*
@@ -27,9 +32,18 @@ void icmp_refuse(struct gateway *gateway, const struct guest_packet *packet, enu
 /* What an errno of connect(2) or sendmsg(2) means for a guest. */
 enum icmp_problem icmp_problem_of(int error);
 
+/* How a problem is said. */
+struct icmp_kind {
+	uint8_t type;
+	uint8_t code;
+};
+
+struct icmp_kind icmp_kind_of(enum icmp_problem problem, bool is_v6);
+
 /*
  * Passes an error on that the error queue of a flow's socket told of (ip(7), IP_RECVERR), about a packet that the guest
  * sent: its headers are made up again as the guest sent them, with @quoted behind the IP header.
+ * @info: the MTU, or the pointer; 0 otherwise
  * @offender: who told of it, or NULL when it is to come from the gateway
  */
 void icmp_pass_on(struct flow *flow, uint8_t protocol, uint8_t type, uint8_t code, uint32_t info,
