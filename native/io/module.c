@@ -7,6 +7,7 @@
 #include "fabric_binding.h"
 #include "tunnel_binding.h"
 #include "memory.h"
+#include "packet_socket.h"
 #include "process.h"
 #include "reactor.h"
 #include "socket.h"
@@ -24,6 +25,7 @@ NAPI_MODULE_INIT()
 	datagram_init(env, exports);
 	stream_init(env, exports);
 	socket_init(env, exports);
+	packet_socket_init(env, exports);
 	memory_init(env, exports);
 	process_init(env, exports);
 	return exports;

@@ -1,7 +1,9 @@
 /*
  * What goes over the control socket (SOCK_SEQPACKET) to the parent:
  *
- *   "R" with descriptors: the rtnetlink socket, then one per TAP
+ *   "E" with descriptors: the files of /etc that it writes, when there are any
+ *   "L" with descriptors: the sockets that hear DHCP, when there are any (listen.c)
+ *   "R" with descriptors: the rtnetlink socket, then one per TAP; the last one
  *   "F<step>\n<errno>\n<subject>" when something failed (report.c)
  *
  * And from it:
@@ -44,13 +46,14 @@ static int open_tap(const char *name)
 	return fd;
 }
 
-static void send_descriptors(int control, const int *fds, size_t count)
+/* Passes the descriptors out, and closes ours. */
+static void send_descriptors(int control, char letter, const int *fds, size_t count)
 {
 	union {
 		struct cmsghdr alignment;
 		char space[CMSG_SPACE(sizeof(int) * (MAX_TAPS + 1))];
 	} control_data;
-	struct iovec data = { .iov_base = "R", .iov_len = 1 };
+	struct iovec data = { .iov_base = &letter, .iov_len = 1 };
 	struct msghdr message = { .msg_iov = &data,
 				  .msg_iovlen = 1,
 				  .msg_control = control_data.space,
@@ -64,6 +67,34 @@ static void send_descriptors(int control, const int *fds, size_t count)
 	memcpy(CMSG_DATA(header), fds, sizeof(int) * count);
 	if (sendmsg(control, &message, MSG_NOSIGNAL) < 0)
 		exit(STATUS_OWN_FAILURE); /* the parent is gone, there is nobody to tell */
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+}
+
+static void send_etc_files(const struct launch_options *options)
+{
+	int fds[MAX_ETC_FILES];
+	size_t count = 0;
+
+	for (size_t i = 0; i < options->etc_count; i++) {
+		if (options->etc[i].handed_out)
+			fds[count++] = options->etc[i].fd;
+	}
+	if (count > 0)
+		send_descriptors(options->control, 'E', fds, count);
+}
+
+static void send_client_sockets(const struct launch_options *options)
+{
+	int fds[MAX_TAPS];
+	size_t count = options->listening_count;
+
+	for (size_t i = 0; i < count; i++) {
+		fds[i] = open_client_socket(options->listening[i]);
+		keep_client_ports(options->listening[i]);
+	}
+	if (count > 0)
+		send_descriptors(options->control, 'L', fds, count);
 }
 
 void send_interfaces(const struct launch_options *options)
@@ -76,9 +107,10 @@ void send_interfaces(const struct launch_options *options)
 		fail("netlink", "socket");
 	for (size_t i = 0; i < options->tap_count; i++)
 		fds[count++] = open_tap(options->taps[i]);
-	send_descriptors(options->control, fds, count);
-	for (size_t i = 0; i < count; i++)
-		close(fds[i]);
+	write_sysctls(options);
+	send_etc_files(options);
+	send_client_sockets(options);
+	send_descriptors(options->control, 'R', fds, count);
 }
 
 /* Names that the parent wants removed, should it be killed before it does so itself. */

@@ -92,7 +92,18 @@ static void bind_over(const char *source, const char *name)
 		fail("etc", target);
 }
 
-void make_private_etc(const struct launch_options *options)
+/* Through /etc as it is seen, so that whatever is mounted there knows of each change. */
+static void open_for_parent(struct etc_file *file)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof path, "/etc/%s", file->name);
+	file->fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+	if (file->fd < 0)
+		fail("etc", path);
+}
+
+void make_private_etc(struct launch_options *options)
 {
 	int sources[MAX_ETC_FILES];
 	char path[PATH_MAX];
@@ -117,7 +128,9 @@ void make_private_etc(const struct launch_options *options)
 	if (!mount_overlay() && !mirror_etc(UPPER))
 		fail("etc", "/etc");
 	for (size_t i = 0; i < options->etc_count; i++) {
-		const struct etc_file *file = &options->etc[i];
+		struct etc_file *file = &options->etc[i];
+		if (file->handed_out)
+			open_for_parent(file);
 		if (file->source == ETC_BIND) {
 			snprintf(path, sizeof path, "/proc/self/fd/%d", sources[i]);
 			bind_over(path, file->name);

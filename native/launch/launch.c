@@ -10,6 +10,9 @@
  *  -w NAME=TEXT  /etc/NAME with this text            -a NAME=TEXT  /etc/NAME with this text appended
  *  -b NAME=PATH  /etc/NAME is that file              -x PATH  program that explains a failure
  *  -i MASK       signals the command ignores (n is bit n - 1), hexadecimal
+ *  -o NAME=TEXT  as -w, and the parent gets a descriptor to write it
+ *  -d NAME       pass out a socket that hears DHCP and router advertisements on that TAP (repeatable)
+ *  -y PATH=TEXT  write TEXT to /proc/sys/net/PATH where that is allowed (repeatable)
  *
  * $VDENS_IGNORED_SIGNALS is such a mask, too, which the command does not get to see (bin/vdens).
  */
@@ -38,20 +41,26 @@ static void add_etc_file(struct launch_options *options, enum etc_source source,
 	options->mounts = true;
 }
 
-static void add_tap(struct launch_options *options, char *name)
+static void add_writable_etc_file(struct launch_options *options, char *argument)
 {
-	if (options->tap_count == MAX_TAPS) {
+	add_etc_file(options, ETC_WRITE, argument);
+	options->etc[options->etc_count - 1].handed_out = true;
+}
+
+static void add_to(char **list, size_t *count, size_t room, char *word)
+{
+	if (*count == room) {
 		errno = E2BIG;
-		fail("arguments", name);
+		fail("arguments", word);
 	}
-	options->taps[options->tap_count++] = name;
+	list[(*count)++] = word;
 }
 
 static void parse_arguments(int argc, char **argv, struct launch_options *options)
 {
 	int letter;
 
-	while ((letter = getopt(argc, argv, "+f:gpj:0t:mc:i:n:w:a:b:x:")) != -1) {
+	while ((letter = getopt(argc, argv, "+f:gpj:0t:d:y:mc:i:n:w:o:a:b:x:")) != -1) {
 		switch (letter) {
 		case 'f': options->control = atoi(optarg); break;
 		case 'g': options->guard = true; break;
@@ -59,13 +68,20 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 		case 'j': options->join = (pid_t)atoi(optarg); break;
 		case '0': options->root = true; break;
 		case 't':
-			add_tap(options, optarg);
+			add_to(options->taps, &options->tap_count, MAX_TAPS, optarg);
+			break;
+		case 'd':
+			add_to(options->listening, &options->listening_count, MAX_TAPS, optarg);
+			break;
+		case 'y':
+			add_to(options->sysctls, &options->sysctl_count, MAX_SYSCTLS, optarg);
 			break;
 		case 'm': options->mounts = true; break;
 		case 'c': options->capabilities = strtoull(optarg, NULL, 16); break;
 		case 'i': options->ignored_signals |= strtoull(optarg, NULL, 16); break;
 		case 'n': options->hostname = optarg; break;
 		case 'w': add_etc_file(options, ETC_WRITE, optarg); break;
+		case 'o': add_writable_etc_file(options, optarg); break;
 		case 'a': add_etc_file(options, ETC_APPEND, optarg); break;
 		case 'b': add_etc_file(options, ETC_BIND, optarg); break;
 		case 'x': options->explain = optarg; break;

@@ -16,6 +16,8 @@
 /* Their descriptors and the rtnetlink socket go out in one message, which holds 253 (unix(7)). */
 #define MAX_TAPS 252
 #define MAX_ETC_FILES 8
+/* A few for each interface. */
+#define MAX_SYSCTLS 1024
 
 /* Our own failure, told apart from the command's exit statuses as env(1) does. */
 #define STATUS_OWN_FAILURE 125
@@ -29,6 +31,8 @@ struct etc_file {
 	enum etc_source source;
 	char *name;
 	char *value; /* text to write or append, or the path to bind */
+	bool handed_out; /* the parent gets a descriptor, and writes it again and again */
+	int fd;          /* that descriptor, once there is one */
 };
 
 struct launch_options {
@@ -44,6 +48,10 @@ struct launch_options {
 	char *explain; /* program that says in words why we failed, or NULL */
 	char *taps[MAX_TAPS];
 	size_t tap_count;
+	char *listening[MAX_TAPS]; /* interfaces of which the parent hears DHCP and router advertisements */
+	size_t listening_count;
+	char *sysctls[MAX_SYSCTLS]; /* PATH=VALUE below /proc/sys/net, written where that is allowed */
+	size_t sysctl_count;
 	struct etc_file etc[MAX_ETC_FILES];
 	size_t etc_count;
 	char **command;
@@ -56,10 +64,12 @@ _Noreturn void fail(const char *step, const char *subject);
 
 /* namespaces.c */
 void make_namespaces(const struct launch_options *options);
+/* Settings of the network namespace; one that cannot be written stays as it is. */
+void write_sysctls(const struct launch_options *options);
 void join_namespaces(pid_t pid);
 
 /* etc.c */
-void make_private_etc(const struct launch_options *options);
+void make_private_etc(struct launch_options *options);
 
 /* mirror.c */
 /* Puts `folder` in the place of /etc, completed by what is in there; false when that cannot be. */
@@ -67,6 +77,12 @@ bool mirror_etc(const char *folder);
 
 /* capabilities.c */
 void set_ambient_capabilities(uint64_t mask);
+
+/* listen.c */
+/* A packet socket that hears what is for a DHCP client on that interface. */
+int open_client_socket(const char *name);
+/* Takes the ports of such a client, for ever. */
+void keep_client_ports(const char *name);
 
 /* control.c */
 void send_interfaces(const struct launch_options *options);

@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,24 @@ void make_namespaces(const struct launch_options *options)
 	}
 	if (options->hostname != NULL && sethostname(options->hostname, strlen(options->hostname)) != 0)
 		fail("hostname", options->hostname);
+}
+
+void write_sysctls(const struct launch_options *options)
+{
+	char path[PATH_MAX];
+
+	for (size_t i = 0; i < options->sysctl_count; i++) {
+		const char *setting = options->sysctls[i];
+		const char *equals = strchr(setting, '=');
+		if (equals == NULL)
+			continue;
+		snprintf(path, sizeof path, "/proc/sys/net/%.*s", (int)(equals - setting), setting);
+		int fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		(void)!write(fd, equals + 1, strlen(equals + 1));
+		close(fd);
+	}
 }
 
 /* A descriptor of the namespace that process `pid` is in; -1 when we are in it already. */

@@ -8,6 +8,7 @@ import type { IpPrefix } from '../net/prefix.ts';
 import { emitPayload, littleEndian, type NetlinkMessage, parseAttributes, viewOf } from './netlink-message.ts';
 
 export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
 
 const AF_INET = 2;
@@ -15,6 +16,9 @@ const AF_INET6 = 10;
 const IFA_ADDRESS = 1;
 const IFA_LOCAL = 2;
 const IFA_F_NODAD = 0x02;
+/** Not usable: others are still asked whether they have it, or one said so (RFC 4862, 5.4). */
+const IFA_F_DADFAILED = 0x08;
+const IFA_F_TENTATIVE = 0x40;
 const RT_SCOPE_HOST = 254;
 const ADDRESS_BYTES = 8;
 
@@ -59,6 +63,8 @@ export function emitAddress(interfaceIndex: number, { address, prefixLength }: I
 export interface AssignedAddress {
   readonly interfaceIndex: number;
   readonly prefix: IpPrefix;
+  /** Whether packets can be sent from it: of IPv6, nobody else is known or asked to have it. */
+  readonly isUsable: boolean;
 }
 
 /** The address that a message describes; undefined when it describes none. */
@@ -71,5 +77,6 @@ export function parseAddress({ type, payload }: NetlinkMessage): AssignedAddress
   return {
     interfaceIndex: viewOf(payload).getUint32(4, littleEndian),
     prefix: { address: address.slice(), prefixLength: payload[1]! },
+    isUsable: (payload[2]! & (IFA_F_TENTATIVE | IFA_F_DADFAILED)) === 0,
   };
 }

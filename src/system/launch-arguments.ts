@@ -2,8 +2,8 @@
 
 /** A file of the private /etc. */
 export type EtcFile =
-  /** The file consists of this text. */
-  | { readonly name: string; readonly text: string }
+  /** The file consists of this text; a writable one comes out as a descriptor, too, so that it can be changed. */
+  | { readonly name: string; readonly text: string; readonly isWritable?: boolean }
   /** The host's file with this text appended. */
   | { readonly name: string; readonly append: string }
   /** This file is mounted in its place. */
@@ -22,16 +22,22 @@ export interface LaunchOptions {
   readonly mounts: boolean;
   readonly hostname: string | undefined;
   readonly etc: readonly EtcFile[];
+  /** Of which TAPs a socket is wanted that hears DHCP and router advertisements, in this order. @defaultValue none */
+  readonly listening?: readonly string[];
+  /** What to write below /proc/sys/net, by path, where that is allowed. @defaultValue nothing */
+  readonly sysctls?: Readonly<Record<string, string>>;
 }
 
 /** Arguments of `launch` that say which namespaces to make. */
 export function namespaceArguments(options: LaunchOptions): string[] {
   const args = options.taps.flatMap((name) => ['-t', name]);
+  for (const name of options.listening ?? []) args.push('-d', name);
+  for (const [path, value] of Object.entries(options.sysctls ?? {})) args.push('-y', `${path}=${value}`);
   if (options.root) args.push('-0');
   if (options.mounts) args.push('-m');
   if (options.hostname !== undefined) args.push('-n', options.hostname);
   for (const file of options.etc) {
-    if ('text' in file) args.push('-w', `${file.name}=${file.text}`);
+    if ('text' in file) args.push(file.isWritable === true ? '-o' : '-w', `${file.name}=${file.text}`);
     else if ('append' in file) args.push('-a', `${file.name}=${file.append}`);
     else args.push('-b', `${file.name}=${file.path}`);
   }

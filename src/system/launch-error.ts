@@ -14,6 +14,7 @@ const STEPS: Readonly<Record<string, string>> = {
   hostname: 'cannot set the host name',
   etc: 'cannot make a private /etc',
   netlink: 'cannot open an rtnetlink socket',
+  listen: 'cannot open a socket for DHCP',
   'tun-open': 'cannot open the TUN/TAP device',
   'tun-attach': 'cannot make the TAP interface',
   join: 'cannot join the namespaces',

@@ -42,13 +42,27 @@ function deferred<T>(): Deferred<T> {
   return { promise, ...settle! };
 }
 
+/** What was opened inside; the descriptors belong to the caller. */
+export interface Opened {
+  /** The rtnetlink socket. */
+  readonly netlink: number;
+  /** One for each TAP. */
+  readonly taps: readonly number[];
+  /** One for each writable file of /etc. */
+  readonly etcFiles: readonly number[];
+  /** One for each TAP of which DHCP is to be heard. */
+  readonly listeners: readonly number[];
+}
+
 /** The process that holds a set of namespaces. */
 export class NamespaceHolder {
   readonly #process: ChildProcess;
   readonly #control: number;
   readonly #watch: Watch;
   readonly #exited: Promise<void>;
-  readonly #opened: Deferred<number[]> = deferred();
+  readonly #opened: Deferred<Opened> = deferred();
+  /** What came before the last message, by its letter. */
+  readonly #received = new Map<string, number[]>();
   readonly #timer: NodeJS.Timeout;
   #ended = false;
 
@@ -76,18 +90,18 @@ export class NamespaceHolder {
   }
 
   /**
-   * Makes the namespaces. Resolves with the holder, the rtnetlink socket and the TAP descriptors, all of
-   * which belong to the caller.
+   * Makes the namespaces. Resolves with the holder and what it opened, all of which belong to the caller.
    *
    * @throws VdensError `ERR_NAMESPACE` or `ERR_TAP`, whose `syscall` is the step that failed
    */
-  static async start(options: LaunchOptions): Promise<{ holder: NamespaceHolder; netlink: number; taps: number[] }> {
+  static async start(options: LaunchOptions): Promise<{ holder: NamespaceHolder } & Opened> {
     const holder = new NamespaceHolder(options);
     try {
-      const [netlink, ...taps] = await holder.#opened.promise;
+      const opened = await holder.#opened.promise;
       addExecutor(holder.#executor);
-      return { holder, netlink: netlink!, taps };
+      return { holder, ...opened };
     } catch (error) {
+      for (const fd of [...holder.#received.values()].flat()) native.closeDescriptor(fd);
       await holder.close();
       throw error;
     }
@@ -122,8 +136,12 @@ export class NamespaceHolder {
       this.#fail(launchError(step ?? '', Number(errno), subject ?? ''));
       return;
     }
+    this.#received.set(text, Array.from(descriptors.subarray(1, 1 + descriptors[0]!)));
+    const [netlink, ...taps] = this.#received.get('R') ?? [];
+    if (netlink === undefined) return;
     clearTimeout(this.#timer);
-    this.#opened.resolve(Array.from(descriptors.subarray(1, 1 + descriptors[0]!)));
+    const listeners = this.#received.get('L') ?? [];
+    this.#opened.resolve({ netlink, taps, etcFiles: this.#received.get('E') ?? [], listeners });
   }
 
   /** Ends the connection, which ends the helper; whoever still waits for its answer gets the error. */

@@ -101,6 +101,8 @@ export interface Native {
   lockDescriptor(fd: number): number;
   send(fd: number, bytes: Uint8Array): number;
   receive(fd: number, buffer: Uint8Array): number;
+  sendTo(fd: number, bytes: Uint8Array, address: Uint8Array): number;
+  receivePacket(fd: number, buffer: Uint8Array, address: Uint8Array, words: Int32Array): number;
   readInto(fd: number, buffer: Uint8Array, offset: number): number;
   receiveDescriptors(fd: number, buffer: Uint8Array, descriptors: Int32Array): number;
   sendDescriptors(fd: number, bytes: Uint8Array, descriptors: Int32Array): number;

@@ -4,26 +4,37 @@
  *
  *     rtmsg: family:8 dst_len:8 src_len:8 tos:8 table:8 protocol:8 scope:8 type:8 flags:32, then RTA_* attributes
  */
+import { IPV4_LENGTH } from '../net/ip.ts';
+import type { IpPrefix } from '../net/prefix.ts';
 import { addressFamily } from './address-message.ts';
 import {
   emitPayload,
+  littleEndian,
   type NetlinkAttribute,
   type NetlinkMessage,
   numberAttribute,
   parseAttributes,
   parseNumber,
+  viewOf,
 } from './netlink-message.ts';
 
 export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 
 const RTA_DST = 1;
 const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
+const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
 const RT_TABLE_MAIN = 254;
 /** The route is somebody's configuration, neither the kernel's nor a routing daemon's; as ip(8) says it. */
 const RTPROT_BOOT = 3;
+/** It comes from DHCP. */
+const RTPROT_DHCP = 16;
+const RT_SCOPE_LINK = 253;
+/** The gateway is a neighbour, whatever the addresses say. */
+const RTNH_F_ONLINK = 4;
 const RTN_UNICAST = 1;
 const RTN_LOCAL = 2;
 const RTN_BROADCAST = 3;
@@ -51,6 +62,40 @@ export function emitDefaultRoute(gateway: Uint8Array, interfaceIndex?: number): 
   fixed[7] = RTN_UNICAST;
   const attributes: NetlinkAttribute[] = [{ type: RTA_GATEWAY, value: gateway }];
   if (interfaceIndex !== undefined) attributes.push(numberAttribute(RTA_OIF, interfaceIndex));
+  return emitPayload(fixed, attributes);
+}
+
+/** A route that a server of addresses told. */
+export interface LearntRoute {
+  /** With a length of 0 the default route. */
+  readonly destination: IpPrefix;
+  /** 4 or 16 bytes. Absent: whoever is meant is a neighbour. */
+  readonly gateway?: Uint8Array;
+  /** Of several ways to a destination, that with the lowest is taken. */
+  readonly metric: number;
+  /** The address to send from. */
+  readonly source?: Uint8Array;
+}
+
+/** The payload that describes such a route out of the interface of an index. */
+export function emitLearntRoute(route: LearntRoute, interfaceIndex: number): Uint8Array {
+  const { destination, gateway, metric, source } = route;
+  const fixed = new Uint8Array(ROUTE_BYTES);
+  fixed[0] = addressFamily(destination.address);
+  fixed[1] = destination.prefixLength;
+  fixed[4] = RT_TABLE_MAIN;
+  fixed[5] = RTPROT_DHCP;
+  fixed[6] = gateway === undefined && destination.address.length === IPV4_LENGTH ? RT_SCOPE_LINK : 0;
+  fixed[7] = RTN_UNICAST;
+  // Servers give addresses of /32 and a gateway outside it.
+  if (gateway !== undefined) viewOf(fixed).setUint32(8, RTNH_F_ONLINK, littleEndian);
+  const attributes: NetlinkAttribute[] = [
+    numberAttribute(RTA_OIF, interfaceIndex),
+    numberAttribute(RTA_PRIORITY, metric),
+  ];
+  if (destination.prefixLength > 0) attributes.push({ type: RTA_DST, value: destination.address });
+  if (gateway !== undefined) attributes.push({ type: RTA_GATEWAY, value: gateway });
+  if (source !== undefined) attributes.push({ type: RTA_PREFSRC, value: source });
   return emitPayload(fixed, attributes);
 }
 

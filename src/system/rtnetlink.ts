@@ -10,7 +10,15 @@ import { VdensError } from '../errors.ts';
 import { formatIp, isMulticastIp, isUnspecifiedIp } from '../net/ip.ts';
 import { formatMac } from '../net/mac.ts';
 import { formatPrefix, type IpPrefix } from '../net/prefix.ts';
-import { emitAddress, emitAddressQuery, parseAddress, RTM_GETADDR, RTM_NEWADDR } from './address-message.ts';
+import {
+  type AssignedAddress,
+  emitAddress,
+  emitAddressQuery,
+  parseAddress,
+  RTM_DELADDR,
+  RTM_GETADDR,
+  RTM_NEWADDR,
+} from './address-message.ts';
 import {
   emitLinkChange,
   emitLinkQuery,
@@ -22,7 +30,7 @@ import {
 } from './link-message.ts';
 import { errnoName, NetlinkConnection, type NetlinkTransport } from './netlink-connection.ts';
 import { type NetlinkVerdict, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from './netlink-message.ts';
-import { emitDefaultRoute, RTM_NEWROUTE } from './route-message.ts';
+import { emitDefaultRoute, emitLearntRoute, type LearntRoute, RTM_DELROUTE, RTM_NEWROUTE } from './route-message.ts';
 import { type ConfiguredLink, hintForAddress, hintForGateway, hintForLinkChange } from './rtnetlink-hint.ts';
 
 /** The interfaces of the network namespace that the transport's socket was opened in. */
@@ -87,6 +95,40 @@ export class Rtnetlink {
     throw refused(`${name}: cannot add the address ${text}`, text, verdict, hint);
   }
 
+  /** Takes an address from an interface; that it has gone already is no error. */
+  async removeAddress(name: string, prefix: IpPrefix): Promise<void> {
+    const payload = emitAddress((await this.link(name)).index, prefix);
+    const { verdict } = await this.#connection.request(RTM_DELADDR, 0, payload);
+    if (verdict.errno === 0 || verdict.errno === constants.errno.EADDRNOTAVAIL) return;
+    const text = formatPrefix(prefix);
+    throw refused(`${name}: cannot remove the address ${text}`, text, verdict);
+  }
+
+  /** The addresses of an interface from which packets can be sent now. */
+  async usableAddresses(name: string): Promise<IpPrefix[]> {
+    const { index } = await this.link(name);
+    const own = (await this.#assignedAddresses()).filter(({ interfaceIndex }) => interfaceIndex === index);
+    return own.filter(({ isUsable }) => isUsable).map(({ prefix }) => prefix);
+  }
+
+  /** Adds a route out of an interface; that it is there already is no error. */
+  async addRoute(name: string, route: LearntRoute): Promise<void> {
+    const payload = emitLearntRoute(route, (await this.link(name)).index);
+    const { verdict } = await this.#connection.request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, payload);
+    if (verdict.errno === 0 || verdict.errno === constants.errno.EEXIST) return;
+    const text = formatPrefix(route.destination);
+    throw refused(`${name}: cannot add the route to ${text}`, text, verdict);
+  }
+
+  /** Removes such a route; that it has gone already is no error. */
+  async removeRoute(name: string, route: LearntRoute): Promise<void> {
+    const payload = emitLearntRoute(route, (await this.link(name)).index);
+    const { verdict } = await this.#connection.request(RTM_DELROUTE, 0, payload);
+    if (verdict.errno === 0 || verdict.errno === constants.errno.ESRCH) return;
+    const text = formatPrefix(route.destination);
+    throw refused(`${name}: cannot remove the route to ${text}`, text, verdict);
+  }
+
   /**
    * Routes everything of the gateway's family through it.
    *
@@ -117,9 +159,7 @@ export class Rtnetlink {
 
   async #configuredLinks(): Promise<ConfiguredLink[]> {
     const links = await this.links();
-    const { verdict, messages } = await this.#connection.request(RTM_GETADDR, NLM_F_DUMP, emitAddressQuery());
-    if (verdict.errno !== 0) throw refused('cannot list the addresses', '', verdict);
-    const all = messages.map(parseAddress).filter((found) => found !== undefined);
+    const all = await this.#assignedAddresses();
     return links.map((link) => ({
       link,
       addresses: all
@@ -127,6 +167,12 @@ export class Rtnetlink {
         .map(({ prefix }) => prefix)
         .sort((a, b) => a.address.length - b.address.length),
     }));
+  }
+
+  async #assignedAddresses(): Promise<AssignedAddress[]> {
+    const { verdict, messages } = await this.#connection.request(RTM_GETADDR, NLM_F_DUMP, emitAddressQuery());
+    if (verdict.errno !== 0) throw refused('cannot list the addresses', '', verdict);
+    return messages.map(parseAddress).filter((found) => found !== undefined);
   }
 }
 
