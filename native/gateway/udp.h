@@ -1,13 +1,22 @@
 /*
  * UDP of guests: a mapping for each port of a guest, through which it reaches everybody (RFC 4787, REQ-1), and one for
  * each destination that a rule translates. Errors that the socket hears of go back as ICMP.
+ *
+ * Ports of the host that lead to a guest (forwards) are flows of their own. A host that the guest could not answer by its
+ * address, because it is the host's loopback or speaks the other IP, appears to it as the gateway.
  */
 #ifndef VDENS_UDP_H
 #define VDENS_UDP_H
 
 #include "gateway.h"
 
-/* A whole UDP packet of a guest, or a super-frame of many (OFFLOAD_GSO_UDP_L4), whose destination is not ours. */
+/* How long a mapping stays when it is not used (RFC 4787, REQ-5); shorter when only DNS servers were asked. */
+#define UDP_IDLE_MS 240000
+#define UDP_DNS_IDLE_MS 10000
+/* Of how many hosts a forward knows that they sent something: their answers leave whatever the rules say. */
+#define MAX_FORWARD_PEERS 256
+
+/* A whole UDP packet of a guest, or a super-frame of many (OFFLOAD_GSO_UDP_L4). */
 void udp_input(struct gateway *gateway, const struct guest_packet *packet);
 
 /*
