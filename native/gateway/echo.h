@@ -7,6 +7,9 @@
 
 #include "gateway.h"
 
+/* How long the identifier of a guest keeps its socket when it is not used (RFC 5508, REQ-2). */
+#define ECHO_IDLE_MS 60000
+
 /* A whole ICMP or ICMPv6 packet of a guest, of any type, whose destination is not ours; only echo requests leave. */
 void echo_input(struct gateway *gateway, const struct guest_packet *packet);
 
