@@ -295,10 +295,8 @@ bool gateway_is_own(const struct gateway *gateway, const struct ip_address *addr
 
 /* --- Frames of guests. --- */
 
-static bool is_guest(const struct gateway *gateway, const struct ip_address *address)
+bool gateway_is_local(const struct gateway *gateway, const struct ip_address *address)
 {
-	if (gateway_is_own(gateway, address))
-		return false;
 	for (uint32_t i = 0; i < gateway->guest_network_count; i++) {
 		if (has_prefix(address, &gateway->guest_networks[i].address, gateway->guest_networks[i].prefix))
 			return true;
@@ -392,7 +390,8 @@ HOT static void read_packet(struct gateway *gateway, const struct guest_packet *
 	}
 	/* Neighbours ask each other by link-local addresses, and may do so of us; nothing of that leads further. */
 	const bool is_link_local = packet->is_v6 && packet->source.bytes[0] == 0xfe;
-	if (!is_guest(gateway, &packet->source) && !(is_link_local && gateway_is_own(gateway, &packet->destination))) {
+	const bool is_guest = !gateway_is_own(gateway, &packet->source) && gateway_is_local(gateway, &packet->source);
+	if (!is_guest && !(is_link_local && gateway_is_own(gateway, &packet->destination))) {
 		gateway_count(gateway, GATEWAY_BAD_SOURCE);
 		return;
 	}

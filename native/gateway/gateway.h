@@ -48,6 +48,7 @@ struct gateway_rule {
 	union udp_address to;
 	uint32_t answers; /* of a rule that translates: datagrams that came back, and connections that were made */
 	uint32_t failures; /* errors instead */
+	int64_t failure_told_ms; /* when JavaScript was last told of one */
 };
 
 /* What JavaScript is told. */
@@ -166,6 +167,10 @@ struct gateway {
 	double script_counters[2 * COUNTERS_PER_DIRECTION];
 	int notice;
 	int64_t event_ms[EVENT_KINDS];
+	struct {
+		int64_t since_ms;
+		uint32_t left;
+	} icmp_errors; /* icmp_error.c: how many more may leave */
 	struct gateway_event events[MAX_EVENTS];
 	uint32_t event_count;
 	double *counters;
@@ -223,6 +228,9 @@ void gateway_learn(struct gateway *gateway, const struct ip_address *address, co
 /* The gateway's own address that a guest of that family knows: the first that is not link-local; NULL when none. */
 const struct ip_address *gateway_own(const struct gateway *gateway, bool is_v6);
 bool gateway_is_own(const struct gateway *gateway, const struct ip_address *address);
+
+/* Whether an address is in the network of the guests. */
+bool gateway_is_local(const struct gateway *gateway, const struct ip_address *address);
 
 /* Gives JavaScript a frame. */
 void gateway_give_script(struct gateway *gateway, const struct guest_packet *packet);

@@ -8,6 +8,7 @@
 
 #include "datapath.h"
 #include "frame_io.h"
+#include "gateway_binding.h"
 #include "tunnel_binding.h"
 
 #define MAX_FABRICS 4096
@@ -18,6 +19,7 @@
 #define END_EMPTY_IS_END 4
 #define END_AWAITS_OTHER 8
 #define END_IS_TUNNEL 16
+#define END_IS_GATEWAY 32
 
 /* What fabricSend answers. */
 #define SENT_IS_HELD 1
@@ -195,8 +197,8 @@ static void detach(struct handle_port *handle)
 }
 
 /*
- * fabricAttach(port, fd, flags, maxFrameBytes, counters): puts a TAP, a socket or a tunnel (by its number) behind the
- * port; 0 or -errno. It has to stay open until fabricDetach. What waited for JavaScript is dropped. The first of a line is not read until the second
+ * fabricAttach(port, fd, flags, maxFrameBytes, counters): puts a TAP, a socket, or a tunnel or gateway (by its number)
+ * behind the port; 0 or -errno. It has to stay open until fabricDetach. What waited for JavaScript is dropped. The first of a line is not read until the second
  * is attached, when its flags say so: its frames would go nowhere.
  */
 static napi_value fabric_attach(napi_env env, napi_callback_info info)
@@ -217,12 +219,18 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 	int error = handle == NULL || handle->member.port.kind != PORT_SCRIPT ? EINVAL : 0;
 	if (flags & END_IS_TUNNEL && (tunnel == NULL || tunnel->member != NULL))
 		error = EINVAL;
+	struct gateway *gateway = flags & END_IS_GATEWAY ? find_gateway(fd) : NULL;
+	if (flags & END_IS_GATEWAY && (gateway == NULL || gateway->member != NULL))
+		error = EINVAL;
 	if (error == 0) {
 		struct port *port = &handle->member.port;
 		port_drop(port, DROP_DOWN);
 		*port = (struct port){
-			.kind = tunnel != NULL ? PORT_TUNNEL : flags & END_IS_TAP ? PORT_TAP : PORT_SOCKET, .fd = fd,
-			.tunnel = tunnel, .burst = { .size = 1 },
+			.kind = tunnel != NULL		    ? PORT_TUNNEL
+				: gateway != NULL	    ? PORT_GATEWAY
+				: flags & END_IS_TAP ? PORT_TAP
+						     : PORT_SOCKET,
+			.fd = fd, .tunnel = tunnel, .gateway = gateway, .burst = { .size = 1 },
 			.takes_super = (flags & END_TAKES_SUPER) != 0, .empty_is_end = (flags & END_EMPTY_IS_END) != 0,
 			.max_frame = (uint32_t)max_frame, .received = counters,
 			.sent = counters + COUNTERS_PER_DIRECTION, .queue = port->queue,

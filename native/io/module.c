@@ -4,6 +4,7 @@
  */
 #include "datagram.h"
 #include "frames_binding.h"
+#include "gateway_binding.h"
 #include "fabric_binding.h"
 #include "tunnel_binding.h"
 #include "memory.h"
@@ -19,6 +20,7 @@ NAPI_MODULE_INIT()
 	frames_init(env, exports);
 	/* Before the fabrics, so that it is cleaned up after them. */
 	tunnel_init(env, exports);
+	gateway_init(env, exports);
 	fabric_init(env, exports);
 	reactor_init(env, exports);
 	tap_init(env, exports);

@@ -17,6 +17,7 @@ const TAKES_SUPER_FRAMES = 2;
 const EMPTY_IS_END = 4;
 const AWAITS_OTHER = 8;
 const IS_TUNNEL = 16;
+const IS_GATEWAY = 32;
 
 const IS_HELD = 1;
 const HAS_REPORTS = 2;
@@ -264,6 +265,7 @@ export class FabricPort {
     const flags =
       (end.kind === 'tap' ? IS_TAP : 0) |
       (end.kind === 'tunnel' ? IS_TUNNEL : 0) |
+      (end.kind === 'gateway' ? IS_GATEWAY : 0) |
       (end.takesSuperFrames ? TAKES_SUPER_FRAMES : 0) |
       (end.emptyIsEnd === true ? EMPTY_IS_END : 0) |
       (awaitsOther ? AWAITS_OTHER : 0);

@@ -84,6 +84,21 @@ export interface Native {
   tunnelAnnounce(tunnel: number): void;
   tunnelClose(tunnel: number): number;
 
+  gatewayOpen(mostFlows: number, seed: number, mac: Uint8Array, mtu: number, counters: Float64Array): number;
+  gatewayConfigure(gateway: number, own: Uint8Array, networks: Uint8Array): void;
+  gatewaySetRules(gateway: number, rules: Uint8Array): number;
+  gatewayRuleCounts(gateway: number, words: Int32Array): number;
+  gatewayNotice(gateway: number): number;
+  gatewayTake(gateway: number, arena: Uint8Array, slots: Int32Array): number;
+  gatewayEvents(gateway: number, words: Int32Array): number;
+  gatewaySend(gateway: number, arena: Uint8Array, slots: Int32Array, count: number): void;
+  gatewayLearn(gateway: number, address: Uint8Array, mac: Uint8Array): void;
+  gatewayAdopt(gateway: number, token: number, fd: number): number;
+  gatewayForward(gateway: number, isUdp: number, fd: number, guest: Uint8Array, port: number): number;
+  gatewayUnforward(gateway: number, forward: number): void;
+  gatewayFlows(gateway: number): number;
+  gatewayClose(gateway: number): number;
+
   memoryOpen(size: number): number;
   memoryMap(fd: number, size: number): ArrayBuffer | undefined;
 

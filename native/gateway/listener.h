@@ -1,0 +1,29 @@
+/*
+ * Ports of the host that lead to a guest: each connection that is accepted becomes one to the guest.
+ */
+#ifndef VDENS_LISTENER_H
+#define VDENS_LISTENER_H
+
+#include "gateway.h"
+
+/**
+ * struct listener - one.
+ * @watch: of the listening socket
+ * @gateway: where it leads
+ * @guest: to whom; @port in network order
+ */
+struct listener {
+	struct watch watch;
+	struct gateway *gateway;
+	struct ip_address guest;
+	uint16_t port;
+};
+
+/* Begins to accept connections from a listening socket, which becomes the gateway's; 0 or an errno. */
+int listener_open(struct listener *listener, struct gateway *gateway, int fd, const struct ip_address *guest,
+		  uint16_t port);
+
+/* Connections that were accepted stay. */
+void listener_close(struct listener *listener);
+
+#endif

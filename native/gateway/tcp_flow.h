@@ -1,0 +1,225 @@
+/*
+ * A TCP connection of a guest, as the files of TCP share it: tcp.c (what happens), tcp_segment.c (segments), tcp_host.c
+ * (the socket), tcp_recovery.c (how much may be on the way, and what is lost).
+ *
+ * Sequence numbers are compared modulo 2^32 (RFC 9293, 3.4). Names follow the side that speaks: what the guest sent is
+ * `heard`, what we sent to it is `sent`.
+ */
+#ifndef VDENS_TCP_FLOW_H
+#define VDENS_TCP_FLOW_H
+
+#include "tcp.h"
+
+/* Events seen; the state of a connection is the set of them. */
+#define SEEN_GUEST_SYN 0x001   /* the guest's SYN, or its answer to ours */
+#define SEEN_CONNECTED 0x002   /* the host's connection stands */
+#define SEEN_ESTABLISHED 0x004 /* the guest has acknowledged our SYN */
+#define SEEN_GUEST_FIN 0x008   /* everything the guest has to say has been heard */
+#define SEEN_FIN_PASSED 0x010  /* and the host was told */
+#define SEEN_HOST_FIN 0x020    /* everything the host has to say has been read */
+#define SENT_SYN 0x040
+#define SENT_FIN 0x080
+#define SEEN_FIN_ACKNOWLEDGED 0x100 /* the guest has heard all */
+#define AWAITS_SCRIPT 0x200	    /* JavaScript makes the descriptor */
+#define IS_FORWARD 0x400	    /* opened from the host's side */
+#define IS_LINGERING 0x800	    /* over; answers what comes late (RFC 9293, TIME-WAIT) */
+
+/* What the guest is owed. */
+#define OWES_ACK 1
+#define OWES_RETRANSMISSION 2
+#define OWES_PROBE 4
+
+/* What we say of ourselves: windows of up to 8 MiB. */
+#define OWN_WINDOW_SCALE 7
+/* What the socket did not take, kept until it does. */
+#define HOLD_BYTES 65536
+
+/**
+ * struct tcp_flow - one connection.
+ * @flow: the flow
+ * @seen: events (SEEN_, SENT_)
+ * @owes: to the guest (OWES_)
+ * @token: what JavaScript calls it by
+ * @first: the first sequence number not acknowledged by the guest
+ * @next: the next to send
+ * @furthest: the next that was never sent
+ * @window: how much the guest can take from @first on, in bytes
+ * @window_scale: shift of the guest's window
+ * @guest_scales: the guest scales windows
+ * @segment: the most payload of one segment to the guest
+ * @congestion: how much may be on the way
+ * @threshold: where it begins to grow slowly (RFC 5681)
+ * @recover: where a recovery from a loss ends
+ * @in_recovery: one is going on
+ * @duplicates: acknowledgements of the same
+ * @timed: a sequence number whose acknowledgement is waited for, when @is_timing
+ * @timed_ms: when it was sent
+ * @smoothed_ms: the round-trip time, times 8; 0: not known
+ * @variation_ms: how much it varies, times 4 (RFC 6298)
+ * @backoff: how often a time-out ran out in a row
+ * @progress_ms: when the guest acknowledged last, or something was sent while nothing was on the way
+ * @heard_ms: when the guest was heard last
+ * @to_discard: acknowledged, and still in the socket
+ * @expected: the next sequence number of the guest
+ * @acknowledged: what the guest was told of that
+ * @edge: the sequence number up to which it was given room
+ * @held: what the socket did not take, from @held_first to @held_end
+ * @may_read: the socket may have more
+ * @host_ends: it has said that no more comes
+ * @is_tcp: it can throw away what was read before (MSG_TRUNC)
+ * @peeks_on: it remembers how far it was read (SO_PEEK_OFF)
+ * @sent_any: data to the guest left
+ */
+struct tcp_flow {
+	struct flow flow;
+	uint32_t seen;
+	uint32_t owes;
+	uint32_t token;
+	uint32_t first;
+	uint32_t next;
+	uint32_t furthest;
+	uint32_t window;
+	uint8_t window_scale;
+	bool guest_scales;
+	uint16_t segment;
+	uint32_t congestion;
+	uint32_t threshold;
+	uint32_t recover;
+	bool in_recovery;
+	uint8_t duplicates;
+	bool is_timing;
+	uint32_t timed;
+	int64_t timed_ms;
+	uint32_t smoothed_ms;
+	uint32_t variation_ms;
+	uint32_t backoff;
+	int64_t progress_ms;
+	int64_t heard_ms;
+	uint32_t to_discard;
+	uint32_t expected;
+	uint32_t acknowledged;
+	uint32_t edge;
+	uint8_t *held;
+	uint32_t held_first;
+	uint32_t held_end;
+	bool may_read;
+	bool host_ends;
+	bool is_tcp;
+	bool peeks_on;
+	bool is_seeking; /* waits for the guest to be found */
+};
+
+static inline struct tcp_flow *tcp_flow_of(struct flow *flow)
+{
+	return (struct tcp_flow *)flow;
+}
+
+static inline int32_t sequence_compare(uint32_t one, uint32_t other)
+{
+	return (int32_t)(one - other);
+}
+
+/* What is on the way to the guest. */
+static inline uint32_t tcp_in_flight(const struct tcp_flow *tcp)
+{
+	return tcp->next - tcp->first;
+}
+
+/* --- tcp_segment.c --- */
+
+#define SEGMENT_FIN 0x01
+#define SEGMENT_SYN 0x02
+#define SEGMENT_RST 0x04
+#define SEGMENT_PSH 0x08
+#define SEGMENT_ACK 0x10
+
+/* A guest's segment. */
+struct tcp_segment {
+	uint16_t source_port; /* network order */
+	uint16_t destination_port;
+	uint32_t sequence;
+	uint32_t acknowledgement;
+	uint8_t flags;
+	uint16_t window;
+	const uint8_t *payload;
+	uint32_t length;
+	uint16_t most;	  /* option MSS; 0: none */
+	int8_t scale; /* option window scale; -1: none */
+};
+
+/* Reads a segment; false when lengths are wrong. */
+bool tcp_segment_parse(const struct guest_packet *packet, struct tcp_segment *segment);
+
+/* Room for a segment with @length bytes of payload, behind headers without options; NULL when there is none. */
+uint8_t *tcp_segment_reserve(struct tcp_flow *tcp, uint32_t length);
+
+/* Sends what was written there. */
+void tcp_segment_send(struct tcp_flow *tcp, uint32_t sequence, uint8_t flags, uint32_t length);
+
+/* Sends a segment without payload; a SYN has the options. */
+void tcp_segment_control(struct tcp_flow *tcp, uint32_t sequence, uint8_t flags);
+
+/* Answers a segment of no connection with RST (RFC 9293, 3.10.7.1). */
+void tcp_segment_reset(struct gateway *gateway, const struct guest_packet *packet, const struct tcp_segment *segment);
+
+/* The most payload that fits the gateway's MTU. */
+uint16_t tcp_segment_most(const struct gateway *gateway, bool is_v6);
+
+/* --- tcp_host.c --- */
+
+/* Begins to connect; 0 or an errno. */
+int tcp_host_connect(struct tcp_flow *tcp, const union udp_address *to);
+
+/* Makes a connected descriptor the flow's; 0 or an errno. */
+int tcp_host_attach(struct tcp_flow *tcp, int fd, bool is_connecting);
+
+/* Sets what an open connection needs. */
+void tcp_host_opened(struct tcp_flow *tcp);
+
+/* Gives the host bytes of the guest; how many were taken (and perhaps held), or -errno. */
+int32_t tcp_host_take(struct tcp_flow *tcp, const uint8_t *bytes, uint32_t length);
+
+/* Gives the host what was held; 0 or an errno. */
+int tcp_host_flush(struct tcp_flow *tcp);
+
+/* Reads bytes that were not read before, and leaves them there; 0 at the end, or -errno. */
+int32_t tcp_host_peek(struct tcp_flow *tcp, uint8_t *bytes, uint32_t length);
+
+/* What is peeked next is what lies so far behind the first byte. */
+void tcp_host_seek(struct tcp_flow *tcp, uint32_t offset);
+
+/* Takes out what the guest has acknowledged. */
+void tcp_host_discard(struct tcp_flow *tcp);
+
+/* How much room there is for bytes of the guest. */
+uint32_t tcp_host_room(const struct tcp_flow *tcp);
+
+/* For tcp.c: something happened to the socket; it failed unless @error is 0. */
+void tcp_host_event(struct tcp_flow *tcp, int error);
+
+/* Ends it; with RST when @is_abrupt. */
+void tcp_host_close(struct tcp_flow *tcp, bool is_abrupt);
+
+/* --- tcp_recovery.c --- */
+
+void tcp_recovery_prepare(struct tcp_flow *tcp);
+
+/* The guest acknowledged @bytes more. */
+void tcp_recovery_acknowledged(struct tcp_flow *tcp, uint32_t bytes);
+
+/* It acknowledged the same again. */
+void tcp_recovery_duplicate(struct tcp_flow *tcp);
+
+/* It acknowledged nothing for too long: all is sent again. */
+void tcp_recovery_timed_out(struct tcp_flow *tcp);
+
+/* How many more bytes may leave. */
+uint32_t tcp_recovery_room(const struct tcp_flow *tcp);
+
+/* How long to wait for an acknowledgement, in milliseconds. */
+int64_t tcp_recovery_timeout_ms(const struct tcp_flow *tcp);
+
+/* Something left; its acknowledgement tells the round-trip time. */
+void tcp_recovery_sent(struct tcp_flow *tcp, uint32_t sequence);
+
+#endif
