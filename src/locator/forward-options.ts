@@ -68,6 +68,10 @@ export function readServiceForwards(locator: Locator, { ipv4 }: GuestNetworks): 
   const unix = itemsOf(locator, 'unixfwd', '80:%2frun%2fweb.sock', ',');
   // A command may have commas of its own: only one before a port begins the next item.
   const commands = itemsOf(locator, 'cmdfwd', '7:cat', /,(?=(?:[\d.]+:)?\d+:)/);
+  if (unix.length + commands.length > MAX_FORWARDS) {
+    const problem = `${unix.length + commands.length} services are more than ${MAX_FORWARDS}`;
+    throw wrongOption(locator, locator.text, problem, 'cmdfwd=7:cat');
+  }
   const seen = new Set<string>();
   return [...unix, ...commands].map((item) => {
     const forward = readServiceForward(item, ipv4);
