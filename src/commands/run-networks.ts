@@ -5,6 +5,7 @@
  * Keyboard signals are for the command alone, SIGTERM and SIGHUP are passed on to it.
  */
 import { constants } from 'node:os';
+import { isatty } from 'node:tty';
 import { openPlug } from '../locator/open-plug.ts';
 import { type Namespace, type NamespaceCommand, type NamespaceOptions, openNamespace } from '../namespace/namespace.ts';
 import { IPV6_LENGTH, SMALLEST_IPV6_MTU } from '../net/ip.ts';
@@ -21,21 +22,30 @@ import { writeErrorLineNow } from './standard-streams.ts';
  * takes over is back sooner, and the kernel needs a second to notice that a carrier is back (net/core/link_watch.c).
  */
 const CARRIER_GRACE_MS = 300;
+/** After so long a person on a terminal is told what is being waited for. */
+const PATIENCE_MS = 1000;
 /** How long letting go of everything may take before we leave it to the kernel. */
 const CLOSE_TIMEOUT_MS = 3000;
+
+/** How to run a command with networks. */
+export interface RunOptions {
+  /** Whether a network that goes away is opened again. */
+  readonly reconnect: boolean;
+  /** How long addresses may take that are learnt, in milliseconds. */
+  readonly autoTimeoutMs: number | undefined;
+}
 
 /**
  * Makes the namespace, opens the networks (one for each interface, in order), runs the command.
  *
- * @param reconnect whether a network that goes away is opened again
  * @returns the command's exit status
- * @throws VdensError when the namespace cannot be made or a network not be opened
+ * @throws VdensError when the namespace cannot be made, a network not be opened, or nobody gives an address
  */
 export async function runNetworks(
   options: NamespaceOptions,
   networks: readonly string[],
   command: readonly string[],
-  reconnect: boolean,
+  { reconnect, autoTimeoutMs }: RunOptions,
 ): Promise<number> {
   const start = watchStart();
   const plugs: Plug[] = [];
@@ -50,9 +60,15 @@ export async function runNetworks(
     const running = { command: undefined as NamespaceCommand | undefined };
     await fitInterfaces(namespace, options, plugs);
     const lines = namespace.interfaces.map(({ plug }, index) => ({ tap: plug, network: plugs[index]! }));
-    for (const { tap, network } of lines) join(tap, network, reconnect, () => running.command?.process.kill('SIGTERM'));
+    for (const line of lines) {
+      join(line, reconnect, {
+        endCommand: () => running.command?.process.kill('SIGTERM'),
+        isBack: () => void namespace?.reconfirm(line.tap.label),
+      });
+    }
     for (const [index, { mtu }] of (options.interfaces ?? []).entries()) warnOfMtu(lines[index]!, mtu ?? 0);
     passSignals(lines, (signal) => running.command?.process.kill(signal));
+    if (autoTimeoutMs !== undefined) await configure(namespace, lines, autoTimeoutMs, start.signal);
     running.command = namespace.run(command, { stdio: 'inherit' });
     // The command may not have got it.
     await hearSignals();
@@ -66,7 +82,7 @@ export async function runNetworks(
     if (start.signal.aborted) return start.signal.reason as number;
     throw error;
   } finally {
-    await closeAll(namespace, plugs);
+    await closeAll(namespace, plugs, autoTimeoutMs !== undefined);
     leaveLookUps();
   }
 }
@@ -129,7 +145,13 @@ interface Line {
   readonly network: Plug;
 }
 
-function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () => void): void {
+/** What follows from what happens to a network. */
+interface LineEvents {
+  endCommand(): void;
+  isBack(): void;
+}
+
+function join({ tap, network }: Line, reconnect: boolean, { endCommand, isBack }: LineEvents): void {
   const name = `${tap.label}: ${network.label}`;
   let carrierTimer: NodeJS.Timeout | undefined;
   let isReturning = true;
@@ -151,9 +173,29 @@ function join(tap: TapPlug, network: Plug, reconnect: boolean, endCommand: () =>
       carrierTimer = undefined;
       tap.setCarrier(true);
       say(`${name}: is ${isReturning ? 'back' : 'up'}${network.isServedHere === true ? ', served from here now' : ''}`);
+      isBack();
     },
     trouble: (_plug, error) => say(`${tap.label}: ${error.message}`),
   });
+}
+
+/** Waits until the servers of the networks have configured the interfaces; who watches a terminal sees that we wait. */
+async function configure(
+  namespace: Namespace,
+  lines: readonly Line[],
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const names = lines.map(({ tap }) => tap.label).join(', ');
+  const patience = setTimeout(() => {
+    if (isatty(2)) say(`waiting for addresses on ${names}, ${timeoutMs / 1000} s at most`);
+  }, PATIENCE_MS);
+  const networks = Object.fromEntries(lines.map(({ tap, network }) => [tap.label, network.label]));
+  try {
+    await namespace.autoconfigure({ timeoutMs, signal, say, networks });
+  } finally {
+    clearTimeout(patience);
+  }
 }
 
 function passSignals(lines: readonly Line[], pass: (signal: NodeJS.Signals) => void): void {
@@ -175,9 +217,16 @@ function leaveLookUps(): void {
   });
 }
 
-async function closeAll(namespace: Namespace | undefined, plugs: readonly Plug[]): Promise<void> {
+async function closeAll(namespace: Namespace | undefined, plugs: readonly Plug[], isLearning: boolean): Promise<void> {
   const timeout = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
-  await Promise.race([Promise.allSettled([namespace?.close(), ...plugs.map((plug) => plug.close())]), timeout]);
+  const closed = namespace?.close();
+  // Its addresses are given back while it is plugged in.
+  const ready = isLearning ? closed?.catch(() => undefined) : undefined;
+  const close = async (): Promise<void> => {
+    await ready;
+    await Promise.allSettled(plugs.map((plug) => plug.close()));
+  };
+  await Promise.race([Promise.allSettled([closed, close()]), timeout]);
 }
 
 function say(line: string): void {

@@ -24,6 +24,8 @@ export const VDENS_TABLE: CommandTable = {
     { long: 'hostname', short: 'H', argument: 'NAME', help: 'name of the host' },
     { long: 'sysadm', short: 's', help: 'grant cap_sys_admin too' },
     { long: 'up', help: 'bring lo and every interface up' },
+    { long: 'auto', help: 'let the servers of each network configure its interface: DHCP, DHCPv6, SLAAC' },
+    { long: 'auto-timeout', argument: 'SECONDS', help: 'how long to wait for them [15]' },
     {
       long: 'address',
       argument: '[IFACE=]CIDR[,CIDR...]',
@@ -57,6 +59,8 @@ export interface VdensRequest {
   readonly command: readonly string[] | undefined;
   /** Whether lo and the interfaces are to be brought up. */
   readonly up: boolean;
+  /** How long the servers of the networks may take to configure the interfaces, in milliseconds; `undefined`: not asked. */
+  readonly autoTimeoutMs: number | undefined;
   /** At most one of each family. */
   readonly gateways: readonly GatewayRequest[];
   /** What /etc/resolv.conf is to be; `undefined` leaves it. */
@@ -92,12 +96,36 @@ export async function interpretVdensArguments(argv: readonly string[], env: Envi
     networks,
     ...(await readInterfaceOptions(values, networks)),
     command: command.length === 0 ? undefined : command,
-    up: ['up', 'address', 'gateway'].some((option) => values.has(option)),
+    up: ['up', 'auto', 'address', 'gateway'].some((option) => values.has(option)),
+    autoTimeoutMs: readAuto(values, networks),
     ...(await readNameOptions(values, env)),
     sysAdmin: values.has('sysadm'),
     root: values.has('root'),
     reconnect: !values.has('no-reconnect'),
   };
+}
+
+/** The default of `--auto-timeout`, in seconds. */
+const AUTO_SECONDS = 15;
+const MAX_AUTO_SECONDS = 3600;
+
+/** How long to wait, in milliseconds, for servers that configure the interfaces; undefined when they are not asked. */
+function readAuto(values: ParsedOptions['values'], networks: readonly string[]): number | undefined {
+  const text = values.get('auto-timeout')?.at(-1);
+  if (!values.has('auto')) {
+    if (text === undefined) return undefined;
+    throw usage(VDENS_TABLE, `--auto-timeout: ${text} is for --auto, which was not given. Write both`, text);
+  }
+  if (networks.length === 0) {
+    const remedy = 'Name a network, for example: vdens --auto vde:///run/sw';
+    throw usage(VDENS_TABLE, `--auto: no network was named, so nobody can be asked for addresses. ${remedy}`, '--auto');
+  }
+  if (text === undefined) return AUTO_SECONDS * 1000;
+  if (/^\d{1,4}(\.\d+)?$/.test(text) && Number(text) > 0 && Number(text) <= MAX_AUTO_SECONDS) {
+    return Math.ceil(Number(text) * 1000);
+  }
+  const message = `--auto-timeout: "${text}" is not a number of seconds above 0, up to ${MAX_AUTO_SECONDS}. Write, for example, --auto-timeout ${AUTO_SECONDS}`;
+  throw usage(VDENS_TABLE, message, text);
 }
 
 /** The options for which the code that reads them is loaded even when there is no network. */

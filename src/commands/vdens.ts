@@ -82,7 +82,7 @@ async function runWithNetworks(request: VdensRequest): Promise<number> {
   const { runNetworks } = await import('./run-networks.ts');
   return runNetworks(
     {
-      interfaces: request.interfaces,
+      interfaces: request.interfaces.map((one) => ({ ...one, auto: request.autoTimeoutMs !== undefined })),
       up: request.up,
       gateways: request.gateways.map(({ address }) => address),
       hostname: request.hostname,
@@ -92,7 +92,7 @@ async function runWithNetworks(request: VdensRequest): Promise<number> {
     },
     request.interfaces.map(({ network }) => network),
     await commandOf(request),
-    request.reconnect,
+    { reconnect: request.reconnect, autoTimeoutMs: request.autoTimeoutMs },
   );
 }
 

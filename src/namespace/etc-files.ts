@@ -8,6 +8,8 @@ export interface NameOptions {
   readonly hostname?: string | undefined;
   readonly nameServers?: readonly string[] | undefined;
   readonly resolvConf?: string | undefined;
+  /** Whether resolv.conf is to say what will be learnt, when nothing else was asked for. */
+  readonly learnsNames?: boolean;
 }
 
 /**
@@ -15,7 +17,7 @@ export interface NameOptions {
  *
  * @throws VdensError `ERR_NAMESPACE` when the file to see as resolv.conf cannot be read
  */
-export function etcFiles({ hostname, nameServers, resolvConf }: NameOptions): EtcFile[] {
+export function etcFiles({ hostname, nameServers, resolvConf, learnsNames }: NameOptions): EtcFile[] {
   const files: EtcFile[] = [];
   if (nameServers !== undefined) {
     files.push({ name: 'resolv.conf', text: nameServers.map((address) => `nameserver ${address}\n`).join('') });
@@ -24,6 +26,8 @@ export function etcFiles({ hostname, nameServers, resolvConf }: NameOptions): Et
   } else if (resolvConf !== undefined) {
     checkReadable(resolvConf);
     files.push({ name: 'resolv.conf', path: resolvConf });
+  } else if (learnsNames === true) {
+    files.push({ name: 'resolv.conf', text: '', isWritable: true });
   }
   if (hostname !== undefined) files.push({ name: 'hosts', append: hostsLine(hostname) });
   return files;

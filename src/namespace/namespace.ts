@@ -7,16 +7,17 @@
 import type { ChildProcess, SpawnOptions } from 'node:child_process';
 import { constants } from 'node:os';
 import { VdensError } from '../errors.ts';
-import { parseIp } from '../net/ip.ts';
+import { IPV4_LENGTH, parseIp } from '../net/ip.ts';
 import { parseMac } from '../net/mac.ts';
 import { type IpPrefix, parsePrefix } from '../net/prefix.ts';
 import { TapPlug } from '../plugs/tap.ts';
 import { MAX_INTERFACES } from '../system/launch-arguments.ts';
-import { NamespaceHolder, runInside } from '../system/launcher.ts';
+import { NamespaceHolder, type Opened, runInside } from '../system/launcher.ts';
 import { native } from '../system/native.ts';
 import { descriptorTransport } from '../system/netlink-transport.ts';
 import { configureInterfaces } from '../system/network-configuration.ts';
 import { Rtnetlink } from '../system/rtnetlink.ts';
+import type { AutoConfiguration, AutoOptions } from './auto/auto-configuration.ts';
 import { commandCapabilities } from './capabilities.ts';
 import { etcFiles } from './etc-files.ts';
 import { killProcessesIn, networkNamespaceOf } from './leftovers.ts';
@@ -33,12 +34,17 @@ export interface InterfaceOptions {
   readonly mtu?: number | undefined;
   /** Whether to set it up. @defaultValue true when it has addresses, or when {@link NamespaceOptions.up} */
   readonly up?: boolean;
+  /**
+   * Whether it is to be configured by the servers of its network (DHCP, DHCPv6, router advertisements), which begins
+   * with {@link Namespace.autoconfigure}.
+   */
+  readonly auto?: boolean;
 }
 
 /** What kind of namespace to make. */
 export interface NamespaceOptions {
   readonly interfaces?: readonly InterfaceOptions[];
-  /** Sets `lo` and every interface up. @defaultValue true when an interface has addresses */
+  /** Sets `lo` and every interface up. @defaultValue true when an interface has addresses, or is to learn them */
   readonly up?: boolean;
   /** Default gateways, at most one of each family. */
   readonly gateways?: readonly (string | Uint8Array)[];
@@ -78,16 +84,24 @@ export class Namespace implements AsyncDisposable {
   readonly #netlink: number;
   readonly #identity: string | undefined;
   readonly #capabilities: bigint;
+  readonly #auto: Learning | undefined;
+  #configuration: Promise<AutoConfiguration> | undefined;
   readonly #commands = new Set<NamespaceCommand>();
   #closing: Promise<void> | undefined;
 
-  private constructor(holder: NamespaceHolder, netlink: number, plugs: readonly TapPlug[], capabilities: bigint) {
+  private constructor(
+    { holder, netlink }: { readonly holder: NamespaceHolder; readonly netlink: number },
+    plugs: readonly TapPlug[],
+    capabilities: bigint,
+    auto: Learning | undefined,
+  ) {
     this.interfaces = plugs.map((plug) => ({ name: plug.label, plug }));
     this.rtnetlink = new Rtnetlink(descriptorTransport(netlink));
     this.#holder = holder;
     this.#netlink = netlink;
     this.#identity = networkNamespaceOf(holder.pid);
     this.#capabilities = capabilities;
+    this.#auto = auto;
   }
 
   /**
@@ -98,15 +112,19 @@ export class Namespace implements AsyncDisposable {
   static async open(options: NamespaceOptions = {}): Promise<Namespace> {
     const requested = options.interfaces ?? [];
     const configuration = readConfiguration(options);
-    const { holder, netlink, taps } = await NamespaceHolder.start({
+    const learning = requested.filter(({ auto }) => auto === true);
+    const opened = await NamespaceHolder.start({
       taps: requested.map(({ name }) => name),
       root: options.root ?? false,
       mounts: options.sysAdmin ?? false,
       hostname: options.hostname,
-      etc: etcFiles(options),
+      etc: etcFiles({ ...options, learnsNames: learning.length > 0 }),
+      listening: learning.map(({ name }) => name),
+      sysctls: learningSettings(requested, configuration),
     });
-    const plugs = taps.map((fd, index) => new TapPlug(fd, requested[index]!.name));
-    const namespace = new Namespace(holder, netlink, plugs, commandCapabilities(options.sysAdmin ?? false));
+    const plugs = opened.taps.map((fd, index) => new TapPlug(fd, requested[index]!.name));
+    const auto = learning.length === 0 ? undefined : { options, configuration, opened };
+    const namespace = new Namespace(opened, plugs, commandCapabilities(options.sysAdmin ?? false), auto);
     try {
       await configureInterfaces(namespace.rtnetlink, configuration);
     } catch (error) {
@@ -119,6 +137,25 @@ export class Namespace implements AsyncDisposable {
   /** The process by which others can join the namespaces (`nsenter -t PID`). */
   get pid(): number {
     return this.#holder.pid;
+  }
+
+  /**
+   * Configures the interfaces that are to learn it (`auto`), once they are plugged in: resolves when each has an address
+   * of either family, and what else is known within a moment. From then on leases are renewed until the namespace is
+   * closed, and `/etc/resolv.conf` inside follows, unless it was given.
+   *
+   * @throws VdensError `ERR_NETWORK_TIMEOUT` when nobody answers in time, `ERR_NETLINK`
+   */
+  async autoconfigure(options: AutoOptions = {}): Promise<void> {
+    if (this.#closing !== undefined) throw new VdensError('ERR_CLOSED', 'the namespace is closed');
+    if (this.#auto === undefined || this.#configuration !== undefined) return;
+    this.#configuration = prepareLearning(this.#auto, this.rtnetlink);
+    await (await this.#configuration).start(options);
+  }
+
+  /** Says that the network of such an interface was away, and may be another now: what it has is confirmed, or changed. */
+  async reconfirm(name: string): Promise<void> {
+    (await this.#configuration)?.reconfirm(name);
   }
 
   /**
@@ -161,9 +198,23 @@ export class Namespace implements AsyncDisposable {
     const timer = setTimeout(() => this.#killLeftovers(), 1000);
     await Promise.allSettled(running.map(({ exit }) => exit));
     clearTimeout(timer);
+    await this.#endLearning();
     await Promise.all(this.interfaces.map(({ plug }) => plug.close()));
     native.closeDescriptor(this.#netlink);
     await this.#holder.close();
+  }
+
+  /** While the interfaces are still plugged in: addresses are given back. */
+  async #endLearning(): Promise<void> {
+    const configuration = await this.#configuration?.catch(() => undefined);
+    if (configuration !== undefined) {
+      await configuration.release();
+      configuration.close();
+      return;
+    }
+    for (const fd of [...(this.#auto?.opened.listeners ?? []), ...(this.#auto?.opened.etcFiles ?? [])]) {
+      native.closeDescriptor(fd);
+    }
   }
 
   #killLeftovers(): void {
@@ -201,6 +252,71 @@ function checkCount(count: number): void {
 
 type Configuration = Parameters<typeof configureInterfaces>[1];
 
+/** What {@link Namespace.autoconfigure} works with, when there is something to learn. */
+interface Learning {
+  readonly options: NamespaceOptions;
+  readonly configuration: Configuration;
+  readonly opened: Opened;
+}
+
+/** Most namespaces are configured without it, so it is loaded here. */
+async function prepareLearning(
+  { options, configuration, opened }: Learning,
+  rtnetlink: Rtnetlink,
+): Promise<AutoConfiguration> {
+  const [{ AutoConfiguration }, { LearntResolvConf }] = await Promise.all([
+    import('./auto/auto-configuration.ts'),
+    import('./auto/learnt-resolv-conf.ts'),
+  ]);
+  const interfaces = (options.interfaces ?? [])
+    .map((request, number) => ({ request, number }))
+    .filter(({ request }) => request.auto === true)
+    .map(({ request, number }, index) => ({
+      name: request.name,
+      metric: FIRST_METRIC + number,
+      socket: opened.listeners[index]!,
+      addresses: configuration.interfaces?.[number]?.addresses ?? [],
+      keepsMtu: request.mtu !== undefined,
+      keepsGateway: configuration.gateways?.some((gateway) => gateway.length === IPV4_LENGTH) === true,
+      hostname: options.hostname,
+    }));
+  const [file] = opened.etcFiles;
+  return new AutoConfiguration(interfaces, rtnetlink, file === undefined ? undefined : new LearntResolvConf(file));
+}
+
+/** After routes that the command makes, as with other clients; of several interfaces the first comes first. */
+const FIRST_METRIC = 1024;
+
+/**
+ * Settings of interfaces that learn their addresses of IPv6: those are usable at once, as given ones are, and hold for a
+ * command that forwards packets, too.
+ */
+function learningSettings(interfaces: readonly InterfaceOptions[], { gateways = [] }: Configuration): Settings {
+  const settings: Record<string, string> = {};
+  for (const [number, { name, auto }] of interfaces.entries()) {
+    if (auto !== true) continue;
+    const folder = `ipv6/conf/${name}`;
+    settings[`${folder}/accept_dad`] = '0';
+    settings[`${folder}/accept_ra`] = '2';
+    settings[`${folder}/ra_defrtr_metric`] = String(FIRST_METRIC + number);
+    if (gateways.some((gateway) => gateway.length !== IPV4_LENGTH)) settings[`${folder}/accept_ra_defrtr`] = '0';
+  }
+  return settings;
+}
+
+type Settings = Readonly<Record<string, string>>;
+
+/** One that learns all of its configuration is set up when it is plugged in: what the kernel then asks is heard. */
+function isUpAtOnce(request: InterfaceOptions, options: NamespaceOptions): boolean {
+  const hasAddresses = (request.addresses ?? []).length > 0;
+  if (request.auto === true && !hasAddresses) return false;
+  return request.up ?? options.up ?? hasAddresses;
+}
+
+function hasAuto({ interfaces = [] }: NamespaceOptions): boolean {
+  return interfaces.some(({ auto }) => auto === true);
+}
+
 function readConfiguration(options: NamespaceOptions): Configuration {
   checkCount(options.interfaces?.length ?? 0);
   const interfaces = (options.interfaces ?? []).map((request) => ({
@@ -208,11 +324,11 @@ function readConfiguration(options: NamespaceOptions): Configuration {
     mac: typeof request.mac === 'string' ? parseMac(request.mac) : request.mac,
     mtu: request.mtu,
     addresses: (request.addresses ?? []).map((text) => (typeof text === 'string' ? parsePrefix(text) : text)),
-    up: request.up ?? options.up ?? (request.addresses ?? []).length > 0,
+    up: isUpAtOnce(request, options),
   }));
   return {
     interfaces,
-    loopbackUp: options.up ?? interfaces.some(({ addresses }) => addresses.length > 0),
+    loopbackUp: options.up ?? (hasAuto(options) || interfaces.some(({ addresses }) => addresses.length > 0)),
     gateways: (options.gateways ?? []).map((text) => (typeof text === 'string' ? parseIp(text) : text)),
   };
 }

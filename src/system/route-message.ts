@@ -71,6 +71,8 @@ export interface LearntRoute {
   readonly destination: IpPrefix;
   /** 4 or 16 bytes. Absent: whoever is meant is a neighbour. */
   readonly gateway?: Uint8Array;
+  /** The gateway is a neighbour, whatever the addresses say. @defaultValue false */
+  readonly isNeighbour?: boolean;
   /** Of several ways to a destination, that with the lowest is taken. */
   readonly metric: number;
   /** The address to send from. */
@@ -79,7 +81,7 @@ export interface LearntRoute {
 
 /** The payload that describes such a route out of the interface of an index. */
 export function emitLearntRoute(route: LearntRoute, interfaceIndex: number): Uint8Array {
-  const { destination, gateway, metric, source } = route;
+  const { destination, gateway, isNeighbour = false, metric, source } = route;
   const fixed = new Uint8Array(ROUTE_BYTES);
   fixed[0] = addressFamily(destination.address);
   fixed[1] = destination.prefixLength;
@@ -87,8 +89,7 @@ export function emitLearntRoute(route: LearntRoute, interfaceIndex: number): Uin
   fixed[5] = RTPROT_DHCP;
   fixed[6] = gateway === undefined && destination.address.length === IPV4_LENGTH ? RT_SCOPE_LINK : 0;
   fixed[7] = RTN_UNICAST;
-  // Servers give addresses of /32 and a gateway outside it.
-  if (gateway !== undefined) viewOf(fixed).setUint32(8, RTNH_F_ONLINK, littleEndian);
+  if (isNeighbour) viewOf(fixed).setUint32(8, RTNH_F_ONLINK, littleEndian);
   const attributes: NetlinkAttribute[] = [
     numberAttribute(RTA_OIF, interfaceIndex),
     numberAttribute(RTA_PRIORITY, metric),
