@@ -32,6 +32,15 @@ const pureParts = [
   'tunnel.c',
   'unfinished.c',
 ];
+/** The same of native/gateway. */
+const pureGatewayParts = [
+  'guest_packet.c',
+  'icmp_error.c',
+  'reassembly.c',
+  'forward_peers.c',
+  'timer_wheel.c',
+  'flow_table.c',
+];
 /** A folder all of whose tests run with the sanitized parts. */
 const testFolder = 'dist/test/unit/frames';
 /** Other files, the longest first; some with the names of those of their tests that are worth the time. */
@@ -71,8 +80,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 mkdirSync(out, { recursive: true });
 const harness = join(out, 'frames_test');
 const nodeHeaders = createRequire(import.meta.url)('node-api-headers').include_dir;
-const pureSources = pureParts.map((file) => join(root, 'native', 'io', file));
-const addon = ['-shared', '-fPIC', '-pthread', '-fvisibility=hidden', `-I${nodeHeaders}`, ...sourcesIn('io')];
+const pureSources = [
+  ...pureParts.map((file) => join(root, 'native', 'io', file)),
+  ...pureGatewayParts.map((file) => join(root, 'native', 'gateway', file)),
+];
+flags.push(...['io', 'gateway'].map((folder) => `-I${join(root, 'native', folder)}`));
+const addonSources = [...sourcesIn('io'), ...sourcesIn('gateway')];
+const addon = ['-shared', '-fPIC', '-pthread', '-fvisibility=hidden', `-I${nodeHeaders}`, ...addonSources];
 await Promise.all([
   step('compiled the addon', compiler, [...flags, ...addon, '-o', join(out, 'io.node')]),
   step('compiled the random batches', compiler, [...flags, ...sourcesIn('test'), ...pureSources, '-o', harness])

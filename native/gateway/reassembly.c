@@ -199,7 +199,7 @@ static uint32_t count_present(const struct gathered *gathered, uint32_t first, u
 	uint32_t present = 0;
 
 	for (uint32_t unit = first; unit < end; unit++)
-		present += gathered->units[unit / 64] >> unit % 64 & 1;
+		present += (uint32_t)(gathered->units[unit / 64] >> unit % 64) & 1;
 	return present;
 }
 

@@ -1,6 +1,6 @@
 /*
  * Feeds segmenting, joining and checksums with random, damaged and valid batches, and uses forwarding tables
- * (table_test.c) and what tunnels are made of (tunnel_test.c) at random, to be run under
+ * (table_test.c) and what tunnels (tunnel_test.c) and gateways (gateway_test.c) are made of at random, to be run under
  * AddressSanitizer and UndefinedBehaviorSanitizer: scripts/sanitize.mjs. Every buffer has exactly the
  * size that is promised, so that one byte too far is noticed. What comes out is compared with what
  * must hold for any input; the byte-for-byte comparison with the reference is in test/unit/frames.
@@ -17,6 +17,7 @@
 #include "../io/headers.h"
 #include "../io/join.h"
 #include "../io/segment.h"
+#include "gateway_test.h"
 #include "random_batches.h"
 #include "table_test.h"
 #include "tunnel_test.h"
@@ -159,6 +160,19 @@ static void try_tunnel(long round)
 		try_endpoint_table();
 }
 
+static void try_gateway(long round)
+{
+	try_guest_packets();
+	if (round % 150 == 0)
+		try_timers();
+	if (round % 300 == 0)
+		try_fragments();
+	if (round % 3000 == 0)
+		try_flow_table();
+	if (round % 3000 == 0)
+		try_forward_peers();
+}
+
 int main(int count, char **arguments)
 {
 	long rounds = count > 1 ? atol(arguments[1]) : 60000;
@@ -177,6 +191,8 @@ int main(int count, char **arguments)
 			try_forwarding_table();
 		if (round % 15 == 0)
 			try_tunnel(round);
+		if (round % 15 == 0)
+			try_gateway(round);
 	}
 	expect(rounds < 100 || (joined_pieces > 0 && cut_segments > 0 && dropped > 0), "the batches are worth trying");
 	printf("%ld batches: %llu frames out, %llu dropped, %llu joined\n", rounds, (unsigned long long)cut_segments,
