@@ -20,7 +20,7 @@
 #include "flow.h"
 #include "port.h"
 
-#define MAX_OWN_ADDRESSES 8
+#define MAX_OWN_ADDRESSES 64
 #define MAX_RULES 256
 #define MAX_EVENTS 256
 
@@ -46,7 +46,8 @@ struct gateway_rule {
 	uint16_t last_port;
 	enum rule_action action;
 	union udp_address to;
-	uint32_t answers; /* of a rule that translates: datagrams that came back, and connections that were made */
+	uint32_t asked; /* of a rule that translates: datagrams that left, and connections that were wanted */
+	uint32_t answers; /* datagrams that came back, and connections that were made */
 	uint32_t failures; /* errors instead */
 	int64_t failure_told_ms; /* when JavaScript was last told of one */
 };

@@ -21,7 +21,7 @@
 #define RULE_ADDRESS 24
 #define RULE_TO 40
 #define WORDS_PER_EVENT 9
-#define WORDS_PER_RULE 2
+#define WORDS_PER_RULE 3
 
 /* A port of the host that leads to a guest; one of the two is set. */
 struct forward {
@@ -223,7 +223,7 @@ static napi_value set_rules(napi_env env, napi_callback_info info)
 	return number(env, 0);
 }
 
-/* gatewayRuleCounts(gateway, words): answers and failures of each rule; how many rules, no more than there is room for. */
+/* gatewayRuleCounts(gateway, words): what was asked, answered and failed by each rule; how many rules, no more than there is room for. */
 static napi_value rule_counts(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -238,8 +238,9 @@ static napi_value rule_counts(napi_env env, napi_callback_info info)
 	if (gateway != NULL) {
 		count = least(length / WORDS_PER_RULE, gateway->rule_count);
 		for (size_t i = 0; i < count; i++) {
-			words[i * WORDS_PER_RULE] = (int32_t)gateway->rules[i].answers;
-			words[i * WORDS_PER_RULE + 1] = (int32_t)gateway->rules[i].failures;
+			words[i * WORDS_PER_RULE] = (int32_t)gateway->rules[i].asked;
+			words[i * WORDS_PER_RULE + 1] = (int32_t)gateway->rules[i].answers;
+			words[i * WORDS_PER_RULE + 2] = (int32_t)gateway->rules[i].failures;
 		}
 	}
 	datapath_unlock();

@@ -563,6 +563,7 @@ static void open_connection(struct gateway *gateway, const struct guest_packet *
 	union udp_address to = socket_address(&key->remote, key->remote_port);
 	if (rule != NULL && rule->action == RULE_TRANSLATE) {
 		to = rule->to;
+		rule->asked++;
 		if (to.family == AF_INET6 && to.v6.sin6_port == 0)
 			to.v6.sin6_port = key->remote_port;
 		if (to.family == AF_INET && to.v4.sin_port == 0)

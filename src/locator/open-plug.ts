@@ -75,6 +75,11 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
       const { openUdpLine } = await import('../overlay/udp-line.ts');
       return openUdpLine(label, udpOptions(locator), options.signal);
     }
+    case 'slirp': {
+      const { gatewayConfig } = await import('./slirp-locator.ts');
+      const { GatewayPlug } = await import('../gateway/gateway-plug.ts');
+      return GatewayPlug.open(label, gatewayConfig(locator), { signal: options.signal });
+    }
     case 'null': {
       const { NullPlug } = await import('../plugs/null.ts');
       return new NullPlug(label);

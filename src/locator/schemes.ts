@@ -51,7 +51,7 @@ const WIREFILTER_KEYS = [
 
 /** The schemes that this version can open; the others are only understood. */
 export const OPENABLE_SCHEMES: readonly string[] = [
-  ...['vde', 'switch', 'hub', 'ptp', 'vxvde', 'vxlan', 'udp', 'tap', 'cmd', 'null'],
+  ...['vde', 'switch', 'hub', 'ptp', 'vxvde', 'vxlan', 'udp', 'slirp', 'tap', 'cmd', 'null'],
 ];
 
 /** Every scheme, by its name. */
