@@ -6,7 +6,7 @@
  */
 import { endianness } from 'node:os';
 import { VdensError } from '../errors.ts';
-import { formatIp, IPV4_LENGTH, isLinkLocalIp, isMulticastIp } from '../net/ip.ts';
+import { formatIp, IPV4_LENGTH, isMulticastIp } from '../net/ip.ts';
 import {
   AF_INET,
   AF_INET6,
@@ -16,6 +16,7 @@ import {
   SOCKET_ADDRESS_BYTES,
   type SocketAddress,
 } from '../net/socket-address.ts';
+import { bindHint } from './bind-hint.ts';
 import { errnoName, native } from './native.ts';
 
 const SOCK_DGRAM = 2;
@@ -327,21 +328,6 @@ function word(value: number): Uint8Array {
 
 function numberIn(bytes: Uint8Array): number {
   return new DataView(bytes.buffer).getInt32(0, littleEndian);
-}
-
-function bindHint(result: number, { port, address }: SocketAddress): string {
-  switch (errnoName(result)) {
-    case 'EADDRINUSE':
-      return `: another program has the port. Take another one than ${port}, or end that program`;
-    case 'EADDRNOTAVAIL':
-      return `: ${formatIp(address)} is no address of this host`;
-    case 'EACCES':
-      return ': this port is for root. Take one above 1023';
-    case 'EINVAL':
-      return isLinkLocalIp(address) ? ': a link-local address needs its interface' : '';
-    default:
-      return '';
-  }
 }
 
 function routeHint(result: number, { address }: SocketAddress): string {
