@@ -9,10 +9,10 @@
  * ```
  */
 import { quote, VdensError } from '../errors.ts';
-import type { GatewayIpv4, GatewayIpv6, PortForward, ServiceForward } from '../gateway/gateway-config.ts';
-import { formatIp, IPV4_LENGTH, IPV6_LENGTH, isMulticastIp, parseIp, parseIpv4 } from '../net/ip.ts';
-import { formatPrefix, type IpPrefix, prefixContains } from '../net/prefix.ts';
-import { combine, isWholeNetwork, sameBytes } from '../net/subnet.ts';
+import type { GatewayIpv4, PortForward, ServiceForward } from '../gateway/gateway-config.ts';
+import { type GuestNetworks, problemOfGuest, problemOfHost } from '../gateway/guest-address.ts';
+import { formatIp, IPV6_LENGTH, isMulticastIp, parseIp, parseIpv4 } from '../net/ip.ts';
+import { combine } from '../net/subnet.ts';
 import { LARGEST_PORT } from '../overlay/peer-name.ts';
 import { splitCommandLine } from './command-line.ts';
 import type { Locator } from './locator.ts';
@@ -22,12 +22,6 @@ import { wrongOption } from './option-values.ts';
 const MAX_FORWARDS = 128;
 /** Where services are when no address is said: the fourth of the network, as with the originals. */
 const SERVICE_HOST = Uint8Array.of(0, 0, 0, 4);
-
-/** What forwards lead into. */
-export interface GuestNetworks {
-  readonly ipv4?: GatewayIpv4;
-  readonly ipv6?: GatewayIpv6;
-}
 
 /** One item of a list that is being read. */
 interface Item {
@@ -103,7 +97,7 @@ function readPortForward(item: Item, protocol: 'tcp' | 'udp', networks: GuestNet
     throw wrong(item, `${key(item)} is not ${syntax}${hint}`);
   }
   const guestAddress = addressOf(item, guest);
-  refuseGuest(item, guestAddress, networks);
+  refuse(item, problemOfGuest(networks, guestAddress));
   const hostAddress = host === undefined || host === '' ? new Uint8Array(guestAddress.length) : addressOf(item, host);
   if (isMulticastIp(hostAddress) || hostAddress.every((byte) => byte === 255)) {
     throw wrong(item, `${formatIp(hostAddress)} is not the address of one host`);
@@ -125,7 +119,7 @@ function readServiceForward(item: Item, ipv4: GatewayIpv4 | undefined): ServiceF
     throw wrong(item, `${key(item)} is not [ADDRESS:]PORT:${what}`);
   }
   const place = address === undefined ? combine(ipv4.router, SERVICE_HOST) : addressOf(item, address);
-  refuseOutside(item, place, ipv4.router);
+  refuse(item, problemOfHost(ipv4.router, place));
   return { address: place, port: portOf(item, port, 1), to: targetOf(item, target) };
 }
 
@@ -139,22 +133,8 @@ function targetOf(item: Item, target: string): ServiceForward['to'] {
   }
 }
 
-function refuseGuest(item: Item, guest: Uint8Array, { ipv4, ipv6 }: GuestNetworks): void {
-  const side = guest.length === IPV4_LENGTH ? ipv4 : ipv6;
-  if (side === undefined) {
-    const family = guest.length === IPV4_LENGTH ? 4 : 6;
-    throw wrong(item, `${formatIp(guest)} is IPv${family}, which this gateway does not have`);
-  }
-  refuseOutside(item, guest, side.router);
-  const isOurs = sameBytes(guest, side.router.address) || sameBytes(guest, side.nameServer);
-  if (isOurs) throw wrong(item, `${formatIp(guest)} is the gateway's own address, not a guest's`);
-}
-
-function refuseOutside(item: Item, address: Uint8Array, network: IpPrefix): void {
-  const text = formatIp(address);
-  const shown = formatPrefix({ ...network, address: combine(network, new Uint8Array(IPV6_LENGTH)) });
-  if (!prefixContains(network, address)) throw wrong(item, `${text} is not in the guests' network ${shown}`);
-  if (isWholeNetwork(network, address)) throw wrong(item, `${text} stands for the whole network ${shown}`);
+function refuse(item: Item, problem: string | undefined): void {
+  if (problem !== undefined) throw wrong(item, problem);
 }
 
 function addressOf(item: Item, text: string): Uint8Array {
