@@ -1,0 +1,240 @@
+/** UDP through the gateway, and DNS at its name server's address. */
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  countDescriptors,
+  GATEWAY,
+  GatewayLab,
+  type Guest,
+  gatewayCommands,
+  HOST,
+  NAME_SERVER,
+  NOWHERE,
+} from '../fixtures/gateway-lab.ts';
+import type { Received, UdpPeer } from '../fixtures/udp-peer.ts';
+import { requireCommands, waitFor } from '../interop/harness.ts';
+
+const fixtures = join(import.meta.dirname, '..', 'fixtures');
+const families = [
+  { name: 'IPv4', loopback: '127.0.0.1', any: '0.0.0.0', gateway: GATEWAY.v4, host: HOST.v4, version: 'v4' },
+  { name: 'IPv6', loopback: '::1', any: '::', gateway: GATEWAY.v6, host: HOST.v6, version: 'v6' },
+] as const;
+
+interface Scene {
+  readonly lab: GatewayLab;
+  readonly guest: Guest;
+}
+
+async function openScene(t: TestContext, ...commands: readonly string[]): Promise<Scene | undefined> {
+  if (!requireCommands(t, ...gatewayCommands, ...commands)) return undefined;
+  const lab = await GatewayLab.start(t);
+  return { lab, guest: await lab.guest() };
+}
+
+/** Sends a datagram and waits until it has come, then one back to where it came from, and that comes from there. */
+async function exchange(near: UdpPeer, far: UdpPeer, address: string, payload: Buffer): Promise<{ port: number }> {
+  await near.send(address, far.port, payload);
+  const isSame = (datagram: Received): boolean => datagram.payload.equals(payload);
+  const { from, port } = await far.waitFor(isSame, `a datagram of ${payload.length} bytes`);
+  const answer = Buffer.concat([payload.subarray(0, payload.length - 1), Buffer.from('!')]);
+  await far.send(from, port, answer);
+  const isAnswer = (datagram: Received): boolean => datagram.payload.equals(answer) && datagram.port === far.port;
+  const back = await near.waitFor(isAnswer, `the answer of ${answer.length} bytes`);
+  assert.equal(back.from, address);
+  return { port };
+}
+
+for (const family of families) {
+  test(`${family.name}: datagrams go to the host's loopback, its addresses, another machine, and back`, async (t) => {
+    const scene = await openScene(t);
+    if (scene === undefined) return;
+    const near = await scene.guest.udp(family.any);
+    const remoteAddress = scene.lab.remoteAddress[family.version];
+    for (const [space, listen, destination] of [
+      [scene.lab.host, family.loopback, family.gateway],
+      [scene.lab.host, family.host, family.host],
+      [scene.lab.remote, remoteAddress, remoteAddress],
+    ] as const) {
+      const far = await space.udp(listen);
+      for (const size of [1, 100, 1472]) await exchange(near, far, destination, Buffer.alloc(size, size));
+    }
+  });
+
+  test(`${family.name}: datagrams that need fragments arrive whole, both ways`, async (t) => {
+    const scene = await openScene(t);
+    if (scene === undefined) return;
+    const near = await scene.guest.udp(family.any);
+    const far = await scene.lab.host.udp(family.loopback);
+    for (const size of [1473, 4000, 9000, 20_000, 60_000]) {
+      await exchange(near, far, family.gateway, Buffer.from(Array.from({ length: size }, (_, index) => index * 7)));
+    }
+  });
+
+  test(`${family.name}: a port that nobody has is said to be unreachable`, async (t) => {
+    const scene = await openScene(t);
+    if (scene === undefined) return;
+    for (const address of [family.gateway, family.host, scene.lab.remoteAddress[family.version]]) {
+      const { stdout } = await scene.guest.run([process.execPath, join(fixtures, 'udp-errors.js'), address, '9']);
+      assert.equal(stdout, 'ECONNREFUSED\n', address);
+    }
+  });
+
+  test(`${family.name}: what the host cannot reach is said to be unreachable`, async (t) => {
+    const scene = await openScene(t);
+    if (scene === undefined) return;
+    for (const [name, expected] of [
+      ['unreachable', /^EHOSTUNREACH$/m],
+      ['prohibited', family.version === 'v4' ? /^EHOSTUNREACH$/m : /^EACCES$/m],
+      ['noRoute', /^ENETUNREACH$/m],
+    ] as const) {
+      const words = [join(fixtures, 'udp-errors.js'), NOWHERE[name][family.version], '9'];
+      const { stdout } = await scene.guest.run([process.execPath, ...words]);
+      assert.match(stdout, expected, name);
+    }
+  });
+
+  test(`${family.name}: one port of a guest is one port of the host to everybody, who may answer from another`, async (t) => {
+    const scene = await openScene(t);
+    if (scene === undefined) return;
+    const near = await scene.guest.udp(family.any);
+    const ports = new Set<number>();
+    for (let index = 0; index < 10; index++) {
+      const space = index % 2 === 0 ? scene.lab.host : scene.lab.remote;
+      const address = index % 2 === 0 ? family.host : scene.lab.remoteAddress[family.version];
+      const far = await space.udp(address);
+      ports.add((await exchange(near, far, address, Buffer.from(`number ${index}`))).port);
+    }
+    assert.equal(ports.size, 1, `${[...ports]}`);
+    // Somebody whom the guest has never written to.
+    const stranger = await scene.lab.remote.udp(scene.lab.remoteAddress[family.version]);
+    const [port = 0] = ports;
+    await stranger.send(family.version === 'v4' ? '10.99.0.1' : 'fd99::1', port, Buffer.from('hello'));
+    const heard = await near.waitFor(({ payload }) => payload.toString() === 'hello', 'the stranger');
+    assert.deepEqual([heard.from, heard.port], [scene.lab.remoteAddress[family.version], stranger.port]);
+  });
+
+  test(`${family.name}: many ports of a guest are told apart`, async (t) => {
+    const scene = await openScene(t);
+    if (scene === undefined) return;
+    const far = await scene.lab.host.udp(family.loopback);
+    const nears = await Promise.all(Array.from({ length: 12 }, () => scene.guest.udp(family.any)));
+    await Promise.all(nears.map((near, index) => near.send(family.gateway, far.port, Buffer.from(`from ${index}`))));
+    await waitFor(() => far.received().length === nears.length, 5000, 'all datagrams');
+    const heard = far.received();
+    assert.equal(new Set(heard.map(({ port }) => port)).size, nears.length);
+    for (const { from, port, payload } of heard) await far.send(from, port, payload);
+    for (const [index, near] of nears.entries()) {
+      await near.waitFor(({ payload }) => payload.toString() === `from ${index}`, `the answer to ${index}`);
+      assert.equal(near.received().length, 1);
+    }
+  });
+}
+
+test('5,000 ports of a guest, one after the other, do not use up the descriptors of the host', async (t) => {
+  const scene = await openScene(t);
+  if (scene === undefined) return;
+  const far = await scene.lab.host.udp('127.0.0.1');
+  const burst = `
+    const { createSocket } = require('node:dgram');
+    let left = 5000;
+    const next = () => {
+      if (left-- <= 0) return;
+      const socket = createSocket('udp4');
+      socket.send('x', ${far.port}, '${GATEWAY.v4}', () => { socket.close(); setTimeout(next, 1); });
+    };
+    for (let i = 0; i < 20; i++) next();`;
+  await scene.guest.run([process.execPath, '-e', burst], { timeoutMs: 60_000 });
+  const count = countDescriptors(scene.guest.vdens.pid);
+  assert.ok(count <= 5200, `${count} descriptors`);
+  // Somebody new still gets through.
+  const near = await scene.guest.udp('0.0.0.0');
+  await exchange(near, far, GATEWAY.v4, Buffer.from('and me'));
+});
+
+/** Asks with dig(1); what it prints with `+short` unless there are other options. */
+async function dig({ guest }: Scene, server: string, ...words: readonly string[]): Promise<string> {
+  const { stdout } = await guest.run(['dig', '+time=2', '+tries=1', `@${server}`, ...words], { timeoutMs: 30_000 });
+  return stdout.trim();
+}
+
+async function startAnswerer(lab: GatewayLab, name: string, address: string): Promise<void> {
+  const run = await lab.host.spawn([process.execPath, join(fixtures, 'dns-answerer.js'), name, address]);
+  await run.waitForOutput(/^answering$/m);
+}
+
+test('the name server of the gateway is that of the host, over UDP and TCP, for both families', async (t) => {
+  const scene = await openScene(t, 'dig');
+  if (scene === undefined) return;
+  await startAnswerer(scene.lab, 'first', '127.0.0.53');
+  scene.lab.setNameServers('127.0.0.53');
+  await sleep(1500); // The originals look once a second.
+  for (const server of [NAME_SERVER.v4, NAME_SERVER.v6]) {
+    for (const way of ['+notcp', '+tcp']) {
+      assert.equal(await dig(scene, server, way, '+short', 'www.test', 'A'), '192.0.2.7', `${server} ${way}`);
+      assert.equal(await dig(scene, server, way, '+short', 'who.test', 'TXT'), '"first"', `${server} ${way}`);
+      assert.match(await dig(scene, server, way, 'nothing.test', 'A'), /status: NXDOMAIN/, `${server} ${way}`);
+    }
+  }
+});
+
+test('EDNS and truncation pass as they are', async (t) => {
+  const scene = await openScene(t, 'dig');
+  if (scene === undefined) return;
+  await startAnswerer(scene.lab, 'first', '127.0.0.1');
+  scene.lab.setNameServers('127.0.0.1');
+  await sleep(1500);
+  assert.equal(await dig(scene, NAME_SERVER.v4, '+noedns', '+short', 'edns.test', 'TXT'), '"0"');
+  assert.equal(await dig(scene, NAME_SERVER.v4, '+bufsize=1232', '+short', 'edns.test', 'TXT'), '"1232"');
+  const truncated = await dig(scene, NAME_SERVER.v4, '+bufsize=1232', '+ignore', 'big.test', 'TXT');
+  assert.match(truncated, /flags: [^;]*\btc\b/);
+  // The resolver comes again over TCP.
+  const whole = await dig(scene, NAME_SERVER.v4, '+bufsize=1232', '+short', 'big.test', 'TXT');
+  assert.equal(
+    whole
+      .replace(/[" ]/g, '')
+      .replace(/^;;.*$/m, '')
+      .trim().length,
+    3000,
+  );
+  const inFragments = await dig(
+    scene,
+    NAME_SERVER.v4,
+    '+bufsize=4096',
+    '+notcp',
+    '+ignore',
+    '+short',
+    'big.test',
+    'TXT',
+  );
+  assert.equal(inFragments.replace(/[" ]/g, '').length, 3000);
+});
+
+test('when the resolv.conf of the host changes, so does the name server', async (t) => {
+  const scene = await openScene(t, 'dig');
+  if (scene === undefined) return;
+  await startAnswerer(scene.lab, 'first', '127.0.0.1');
+  await startAnswerer(scene.lab, 'second', HOST.v4);
+  for (const [address, name] of [
+    ['127.0.0.1', 'first'],
+    [HOST.v4, 'second'],
+    ['127.0.0.1', 'first'],
+  ] as const) {
+    scene.lab.setNameServers(address);
+    const isThere = async (): Promise<boolean> =>
+      (await dig(scene, NAME_SERVER.v4, '+short', 'who.test', 'TXT')) === `"${name}"`;
+    await waitFor(isThere, 15_000, `the answer of the ${name}`);
+    assert.equal(await dig(scene, NAME_SERVER.v4, '+tcp', '+short', 'who.test', 'TXT'), `"${name}"`);
+  }
+});
+
+test('a name server of the host that does not answer is passed over', async (t) => {
+  const scene = await openScene(t, 'dig');
+  if (scene === undefined) return;
+  await startAnswerer(scene.lab, 'second', '127.0.0.1');
+  scene.lab.setNameServers(HOST.v4, '127.0.0.1'); // Nobody listens at the first.
+  const isThere = async (): Promise<boolean> =>
+    (await dig(scene, NAME_SERVER.v4, '+short', 'who.test', 'TXT')) === '"second"';
+  await waitFor(isThere, 20_000, 'the answer of the second');
+});
