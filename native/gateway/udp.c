@@ -293,6 +293,7 @@ HOT void udp_input(struct gateway *gateway, const struct guest_packet *packet)
 			send_by_mapping(gateway, &datagram);
 		break;
 	case RULE_TRANSLATE:
+		gateway->rules[index].asked++;
 		send_by_rule(gateway, &datagram, index);
 		break;
 	case RULE_REFUSE:
