@@ -378,6 +378,26 @@ static void try_flood(const struct packet_path *path, const uint8_t *payload)
 	expect(output.count == MAX_GATHERED, "whom it was of hears that it came to nothing");
 }
 
+/* A part that would reach beyond the longest packet there is. */
+static void try_too_long(const struct packet_path *path, const uint8_t *payload)
+{
+	const double before = counters[GATEWAY_FRAGMENTS_DROPPED];
+	const uint32_t offset = 65528;
+	struct guest_packet whole;
+
+	output.capacity = 1;
+	fragments_write(&gateway, path, 99, payload, 4000);
+	uint8_t *ip = output.frames[0] + ETHERNET_HEADER;
+	if (path->is_v6) {
+		store_be16(ip + IPV6_HEADER + 2, offset | 1);
+	} else {
+		store_be16(ip + IPV4_FRAGMENT, 0x2000 | offset / 8);
+		seal_v4(ip);
+	}
+	expect(!add_frame(0, &whole) && counters[GATEWAY_FRAGMENTS_DROPPED] == before + 1, "what is too long is dropped");
+	forget_output();
+}
+
 void try_fragments(void)
 {
 	const bool is_v6 = one_in(2);
@@ -397,6 +417,7 @@ void try_fragments(void)
 		forget_output();
 	}
 	reassembly_check(&gateway, port_now_ms() + REASSEMBLY_MS);
+	try_too_long(&path, payload);
 	if (one_in(10))
 		try_flood(&path, payload);
 	forget_output();
