@@ -52,10 +52,12 @@ export class Bench {
   readonly sent: Uint8Array[] = [];
   readonly learned = new Map<string, string>();
   readonly lines: string[] = [];
-  now = 1_000_000;
+  now: number = 1_000_000;
 
-  constructor(config: Partial<GatewayConfig> = {}) {
-    this.services = new GatewayServices({ ...PLAIN_CONFIG, ...config }, GATEWAY_MAC, {
+  /** @param isWhole the configuration is all there is to it; otherwise, what is different from the plain one */
+  constructor(config: Partial<GatewayConfig> = {}, isWhole = false) {
+    const all = isWhole ? (config as GatewayConfig) : { ...PLAIN_CONFIG, ...config };
+    this.services = new GatewayServices(all, GATEWAY_MAC, {
       send: (frame) => this.sent.push(frame),
       learn: (address, mac) => this.learned.set(formatIp(address), formatMac(mac)),
       now: () => this.now,
