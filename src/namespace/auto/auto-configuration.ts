@@ -11,8 +11,10 @@ import { formatResolvConf, type LearntResolvConf } from './learnt-resolv-conf.ts
 
 /** How long an answer is waited for, in milliseconds, unless told otherwise. */
 export const DEFAULT_TIMEOUT_MS = 15_000;
-/** How long what one family of addresses lacks is waited for once the other one is there (RFC 4861, 6.2.6: up to 0.5 s). */
-const OTHER_FAMILY_MS = 1000;
+/** How long IPv6 is waited for when IPv4 is there: routers answer within half a second (RFC 4861, 6.2.6). */
+const IPV6_WAIT_MS = 1000;
+/** How long IPv4 is waited for when IPv6 is there: servers look for 2 or 3 s whether an address is taken. */
+const IPV4_WAIT_MS = 4000;
 /** How long messages that give addresses back have to leave. */
 const RELEASE_MS = 20;
 
@@ -63,7 +65,8 @@ export class AutoConfiguration {
     signal?.throwIfAborted();
     for (const one of this.#interfaces) await one.start();
     if (!(await this.#waitFor((one) => one.isConfigured, timeoutMs, signal))) throw this.#timeOut(timeoutMs, networks);
-    await this.#waitFor((one) => one.isComplete, OTHER_FAMILY_MS, signal);
+    await this.#waitFor((one) => one.hasIpv4, IPV4_WAIT_MS, signal);
+    await this.#waitFor((one) => one.hasIpv6, IPV6_WAIT_MS, signal);
     for (const one of this.#interfaces) one.tellChanges();
   }
 

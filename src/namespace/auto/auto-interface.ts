@@ -148,9 +148,14 @@ export class AutoInterface {
     return this.#options.addresses.length > 0 || this.#ipv4.isUsable || this.#ipv6.isUsable;
   }
 
-  /** Whether nothing more is expected soon. */
-  get isComplete(): boolean {
-    return this.#ipv4.isComplete && this.#ipv6.isComplete;
+  /** Whether nothing more of IPv4 is expected soon. */
+  get hasIpv4(): boolean {
+    return this.#ipv4.isComplete;
+  }
+
+  /** Whether nothing more of IPv6, and of DHCPv6, is expected soon. */
+  get hasIpv6(): boolean {
+    return this.#ipv6.isComplete;
   }
 
   /** What was heard so far, for who waits in vain; undefined when it was nothing. */

@@ -103,7 +103,11 @@ describe('address message', { skip }, () => {
     assert.deepEqual(parseAddress({ type: RTM_NEWADDR, flags: 0, sequence: 1, payload }), {
       interfaceIndex: 3,
       prefix: parsePrefix('fd00::1/64'),
+      isUsable: true,
     });
+    const isUsable = (flags: number): boolean | undefined =>
+      parseAddress({ type: RTM_NEWADDR, flags: 0, sequence: 1, payload: payload.with(2, flags) })?.isUsable;
+    assert.deepEqual([0x80, 0x40, 0x08].map(isUsable), [true, false, false]);
   });
 
   test('is nothing when its address has the wrong length or family', () => {
