@@ -23,6 +23,10 @@
  */
 export { VdensError, type VdensErrorCode, type VdensErrorDetails } from './errors.ts';
 export { batchOf, FrameBatch, MAX_FRAME_BYTES, type OffloadHeader } from './frames/batch.ts';
+export type { ForwardInfo } from './gateway/forwards.ts';
+export type { GatewayCounter } from './gateway/gateway.ts';
+export type { GatewayConfig, PortForward } from './gateway/gateway-config.ts';
+export { GatewayPlug } from './gateway/gateway-plug.ts';
 export { type Locator, parseLocator } from './locator/locator.ts';
 export { type OpenPlugOptions, openPlug } from './locator/open-plug.ts';
 export {
