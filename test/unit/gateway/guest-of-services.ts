@@ -50,7 +50,7 @@ export interface HeardDhcp extends DhcpMessage {
 export class Bench {
   readonly services: GatewayServices;
   readonly sent: Uint8Array[] = [];
-  readonly learned = new Map<string, string>();
+  readonly learned: Map<string, string> = new Map();
   readonly lines: string[] = [];
   now: number = 1_000_000;
 
