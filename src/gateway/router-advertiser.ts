@@ -3,10 +3,9 @@
  */
 import { isUnspecifiedIp } from '../net/ip.ts';
 import { isMulticastMac } from '../net/mac.ts';
-import { isDomainName } from '../wire/domain-name.ts';
 import { groupMac, type RouterAdvertisement, type RouterSolicitation } from '../wire/neighbour.ts';
 import type { GatewayConfig, GatewayIpv6 } from './gateway-config.ts';
-import { ALL_NODES, ROUTER_LINK_LOCAL } from './gateway-ipv6.ts';
+import { ALL_NODES, networkOf, ROUTER_LINK_LOCAL, searchList } from './gateway-ipv6.ts';
 import { emitNeighbourFrame, type GuestPacket } from './guest-frames.ts';
 import type { ServiceDoors } from './service-doors.ts';
 
@@ -71,7 +70,7 @@ export class RouterAdvertiser {
 
 function describe(config: GatewayConfig, ipv6: GatewayIpv6, mac: Uint8Array): RouterAdvertisement {
   const { isRestricted, mtu } = config;
-  const names = searchList(config).filter(isDomainName);
+  const names = searchList(config);
   const lifetime = isRestricted ? 0 : ROUTER_LIFETIME;
   return {
     kind: 'router-advertisement',
@@ -85,7 +84,7 @@ function describe(config: GatewayConfig, ipv6: GatewayIpv6, mac: Uint8Array): Ro
     mtu,
     prefixes: [
       {
-        prefix: networkOf(ipv6),
+        prefix: networkOf(ipv6.router),
         prefixLength: ipv6.router.prefixLength,
         isOnLink: true,
         isAutonomous: true,
@@ -96,18 +95,4 @@ function describe(config: GatewayConfig, ipv6: GatewayIpv6, mac: Uint8Array): Ro
     nameServers: isRestricted ? [] : [{ lifetime, addresses: [ipv6.nameServer] }],
     searchDomains: names.length === 0 ? [] : [{ lifetime: ROUTER_LIFETIME, names }],
   };
-}
-
-/** What guests search in: the list, or else the domain they are in. */
-function searchList({ searchDomains, domainName }: GatewayConfig): readonly string[] {
-  if (searchDomains.length > 0 || domainName === undefined) return searchDomains;
-  return [domainName];
-}
-
-/** The prefix without the bits of the router. */
-function networkOf({ router }: GatewayIpv6): Uint8Array {
-  return router.address.map((byte, i) => {
-    const bits = Math.min(8, Math.max(0, router.prefixLength - i * 8));
-    return byte & (0xff00 >> bits) & 0xff;
-  });
 }

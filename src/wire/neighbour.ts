@@ -68,7 +68,7 @@ export interface AdvertisedPrefix {
 export interface AdvertisedNameServers {
   /** Seconds; 0 takes them back. */
   readonly lifetime: number;
-  /** 16 bytes each. */
+  /** 16 bytes each; at least one. */
   readonly addresses: readonly Uint8Array[];
 }
 
@@ -76,6 +76,7 @@ export interface AdvertisedNameServers {
 export interface AdvertisedSearchDomains {
   /** Seconds; 0 takes them back. */
   readonly lifetime: number;
+  /** At least one. */
   readonly names: readonly string[];
 }
 
@@ -242,7 +243,9 @@ function parseRouterAdvertisement(message: Uint8Array): RouterAdvertisement | un
       .map(parsePrefix)
       .filter(({ prefixLength }) => prefixLength <= 128),
     nameServers: all(NAME_SERVERS, UNIT + ADDRESS_LENGTH).map(parseNameServers),
-    searchDomains: all(SEARCH_DOMAINS, 2 * UNIT).map(parseSearchDomains),
+    searchDomains: all(SEARCH_DOMAINS, 2 * UNIT)
+      .map(parseSearchDomains)
+      .filter(({ names }) => names.length > 0),
   };
 }
 
