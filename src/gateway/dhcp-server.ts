@@ -4,10 +4,12 @@
  * It is the only server of its network and says so: an address of elsewhere, or of somebody else, is refused and not
  * passed over in silence (RFC 2131, 4.3.2), so that a machine that was in another network does not wait.
  */
+
 import { printable } from '../errors.ts';
 import { formatIp, isUnspecifiedIp } from '../net/ip.ts';
 import { formatMac, isMulticastMac, MAC_LENGTH } from '../net/mac.ts';
 import { prefixContains } from '../net/prefix.ts';
+import { lastAddress, sameBytes } from '../net/subnet.ts';
 import { read32, write32 } from '../wire/bytes.ts';
 import {
   addressOption,
@@ -36,7 +38,7 @@ import {
   textValue,
 } from '../wire/dhcp.ts';
 import { emitDomainNames } from '../wire/domain-name.ts';
-import { type AddressSet, bytesKey, equalBytes } from './address-set.ts';
+import { type AddressSet, bytesKey } from './address-set.ts';
 import type { GatewayConfig, GatewayIpv4 } from './gateway-config.ts';
 import { BROADCAST_MAC, emitDatagram, type GuestDatagram } from './guest-frames.ts';
 import type { HeardGuests } from './heard-guests.ts';
@@ -96,7 +98,7 @@ export class DhcpServer {
   /** A datagram to port 67. */
   receive(datagram: GuestDatagram): void {
     const { router } = this.#ipv4;
-    if (!equalBytes(datagram.destination, router.address) && !this.#isBroadcast(datagram.destination)) return;
+    if (!sameBytes(datagram.destination, router.address) && !this.#isBroadcast(datagram.destination)) return;
     const message = parseDhcp(datagram.payload);
     // There is no relay in a network without routers.
     if (message?.operation !== BOOT_REQUEST || !isUnspecifiedIp(message.relayAddress)) return;
@@ -148,7 +150,7 @@ export class DhcpServer {
     const server = addressOption(message.options, DHCP_OPTION.serverId);
     const owner = ownerOf(message);
     // The client decided for another server (RFC 2131, 4.3.2).
-    if (server !== undefined && !equalBytes(server, this.#ipv4.router.address)) {
+    if (server !== undefined && !sameBytes(server, this.#ipv4.router.address)) {
       this.#leases.release(owner);
       return;
     }
@@ -329,7 +331,7 @@ export class DhcpServer {
   }
 
   #isBroadcast(address: Uint8Array): boolean {
-    return equalBytes(address, BROADCAST) || read32(address, 0) === broadcastOf(this.#ipv4);
+    return sameBytes(address, BROADCAST) || read32(address, 0) === broadcastOf(this.#ipv4);
   }
 }
 
@@ -346,8 +348,7 @@ function maskOf(prefixLength: number): Uint8Array {
 
 /** The last address of the network, as a number. */
 function broadcastOf({ router }: GatewayIpv4): number {
-  const size = 2 ** (32 - router.prefixLength);
-  return Math.floor(read32(router.address, 0) / size) * size + size - 1;
+  return read32(lastAddress(router), 0);
 }
 
 /** Addresses from the first lease to the one before the broadcast address. */

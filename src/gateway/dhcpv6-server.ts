@@ -2,9 +2,11 @@
  * DHCPv6 for guests (RFC 8415, 18.3): resolvers and boot files for all, addresses for those who ask. Most have one
  * already, which they made themselves (SLAAC).
  */
+
 import { formatIp, parseIp } from '../net/ip.ts';
 import { formatMac } from '../net/mac.ts';
 import { prefixContains } from '../net/prefix.ts';
+import { firstAddress, sameBytes } from '../net/subnet.ts';
 import { read32, write32 } from '../wire/bytes.ts';
 import {
   DHCPV6_ADVERTISE,
@@ -29,9 +31,9 @@ import {
   emptyDhcpv6,
   parseDhcpv6,
 } from '../wire/dhcpv6.ts';
-import { type AddressSet, bytesKey, equalBytes } from './address-set.ts';
+import { type AddressSet, bytesKey } from './address-set.ts';
 import type { GatewayConfig, GatewayIpv6 } from './gateway-config.ts';
-import { ALL_DHCPV6_SERVERS, networkOf, ROUTER_LINK_LOCAL, searchList } from './gateway-ipv6.ts';
+import { ALL_DHCPV6_SERVERS, ROUTER_LINK_LOCAL, searchList } from './gateway-ipv6.ts';
 import { emitDatagram, type GuestDatagram } from './guest-frames.ts';
 import type { HeardGuests } from './heard-guests.ts';
 import { type Lease, LeaseTable } from './lease-table.ts';
@@ -86,7 +88,7 @@ export class Dhcpv6Server {
   /** A datagram to port 547. */
   receive(datagram: GuestDatagram): void {
     // Clients speak to the group (RFC 8415, 18.3: those who do not are discarded, or told to).
-    if (!equalBytes(datagram.destination, ALL_DHCPV6_SERVERS)) return;
+    if (!sameBytes(datagram.destination, ALL_DHCPV6_SERVERS)) return;
     const message = parseDhcpv6(datagram.payload);
     if (message === undefined || !this.#isForUs(message)) return;
     const reply = this.#answer(message, datagram.sourceMac);
@@ -95,7 +97,7 @@ export class Dhcpv6Server {
 
   /** Whether the identifiers are as they have to be (RFC 8415, 16). */
   #isForUs({ type, clientId, serverId, associations }: Dhcpv6Message): boolean {
-    const isOurs = serverId !== undefined && equalBytes(serverId, this.#serverId);
+    const isOurs = serverId !== undefined && sameBytes(serverId, this.#serverId);
     switch (type) {
       case DHCPV6_SOLICIT:
       case DHCPV6_CONFIRM:
@@ -265,14 +267,14 @@ export class Dhcpv6Server {
   }
 
   #addressOf(slot: number): Uint8Array {
-    const address = firstAddress(this.#ipv6);
+    const address = firstOfPool(this.#ipv6);
     write32(address, 12, read32(address, 12) + slot);
     return address;
   }
 
   #slotOf(address: Uint8Array): number | undefined {
-    const first = firstAddress(this.#ipv6);
-    if (!equalBytes(address.subarray(0, 12), first.subarray(0, 12))) return undefined;
+    const first = firstOfPool(this.#ipv6);
+    if (!sameBytes(address.subarray(0, 12), first.subarray(0, 12))) return undefined;
     const slot = read32(address, 12) - read32(first, 12);
     return slot >= 0 && slot < poolSize(this.#ipv6) ? slot : undefined;
   }
@@ -309,8 +311,8 @@ function ipv6Of(text: string): Uint8Array | undefined {
 }
 
 /** The prefix, zeros, and the first host. */
-function firstAddress({ router }: GatewayIpv6): Uint8Array {
-  const address = networkOf(router);
+function firstOfPool({ router }: GatewayIpv6): Uint8Array {
+  const address = firstAddress(router);
   write32(address, 12, read32(address, 12) + FIRST_HOST);
   return address;
 }

@@ -3,7 +3,6 @@
  * groups that it speaks to, and what it tells.
  */
 import { parseIpv6 } from '../net/ip.ts';
-import type { IpPrefix } from '../net/prefix.ts';
 import { isDomainName } from '../wire/domain-name.ts';
 import type { GatewayConfig } from './gateway-config.ts';
 
@@ -15,14 +14,6 @@ export const NAME_SERVER_LINK_LOCAL: Uint8Array = parseIpv6('fe80::3');
 export const ALL_NODES: Uint8Array = parseIpv6('ff02::1');
 /** RFC 8415, 7.1. */
 export const ALL_DHCPV6_SERVERS: Uint8Array = parseIpv6('ff02::1:2');
-
-/** The address of a network: the prefix, and zeros. */
-export function networkOf({ address, prefixLength }: IpPrefix): Uint8Array {
-  return address.map((byte, i) => {
-    const bits = Math.min(8, Math.max(0, prefixLength - i * 8));
-    return byte & (0xff00 >> bits) & 0xff;
-  });
-}
 
 /** What guests search in: the list, or else the domain they are in. */
 export function searchList({ searchDomains, domainName }: GatewayConfig): readonly string[] {

@@ -1,16 +1,18 @@
 /**
  * Neighbour discovery for the gateway's own IPv6 addresses (RFC 4861, 7), and never for others.
  */
+
 import { formatIp, isLinkLocalIp, isMulticastIp, isUnspecifiedIp } from '../net/ip.ts';
 import { formatMac, isMulticastMac } from '../net/mac.ts';
 import { type IpPrefix, prefixContains } from '../net/prefix.ts';
+import { sameBytes } from '../net/subnet.ts';
 import {
   groupMac,
   type NeighbourAdvertisement,
   type NeighbourSolicitation,
   solicitedNodeGroup,
 } from '../wire/neighbour.ts';
-import { AddressSet, equalBytes } from './address-set.ts';
+import { AddressSet } from './address-set.ts';
 import { ALL_NODES, ROUTER_LINK_LOCAL } from './gateway-ipv6.ts';
 import { emitNeighbourFrame, type GuestPacket } from './guest-frames.ts';
 import type { ServiceDoors } from './service-doors.ts';
@@ -48,7 +50,7 @@ export class NeighbourResponder {
     if (isMulticastIp(target) || isMulticastMac(packet.sourceMac)) return;
     const isProbe = isUnspecifiedIp(packet.source);
     // RFC 4861, 7.1.1: who has no address yet asks the group, and does not say where it is.
-    if (isProbe && (sourceMac !== undefined || !equalBytes(packet.destination, solicitedNodeGroup(target)))) return;
+    if (isProbe && (sourceMac !== undefined || !sameBytes(packet.destination, solicitedNodeGroup(target)))) return;
     const mac = sourceMac ?? packet.sourceMac;
     if (!isProbe) this.learn(packet.source, mac);
     if (!this.#own.has(target)) return;
@@ -82,7 +84,7 @@ export class NeighbourResponder {
   }
 
   #defend(target: Uint8Array, claimant: Uint8Array): void {
-    if (equalBytes(claimant, this.#options.mac)) return;
+    if (sameBytes(claimant, this.#options.mac)) return;
     const now = this.#doors.now();
     if (now - this.#defendedAt < DEFEND_INTERVAL_MS) return;
     this.#defendedAt = now;

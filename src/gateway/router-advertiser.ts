@@ -1,11 +1,13 @@
 /**
  * Router advertisements (RFC 4861, 6.2; RFC 8106): to who asks, and to everybody from time to time.
  */
+
 import { isUnspecifiedIp } from '../net/ip.ts';
 import { isMulticastMac } from '../net/mac.ts';
+import { firstAddress } from '../net/subnet.ts';
 import { groupMac, type RouterAdvertisement, type RouterSolicitation } from '../wire/neighbour.ts';
 import type { GatewayConfig, GatewayIpv6 } from './gateway-config.ts';
-import { ALL_NODES, networkOf, ROUTER_LINK_LOCAL, searchList } from './gateway-ipv6.ts';
+import { ALL_NODES, ROUTER_LINK_LOCAL, searchList } from './gateway-ipv6.ts';
 import { emitNeighbourFrame, type GuestPacket } from './guest-frames.ts';
 import type { ServiceDoors } from './service-doors.ts';
 
@@ -84,7 +86,7 @@ function describe(config: GatewayConfig, ipv6: GatewayIpv6, mac: Uint8Array): Ro
     mtu,
     prefixes: [
       {
-        prefix: networkOf(ipv6.router),
+        prefix: firstAddress(ipv6.router),
         prefixLength: ipv6.router.prefixLength,
         isOnLink: true,
         isAutonomous: true,
