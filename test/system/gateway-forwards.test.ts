@@ -112,7 +112,7 @@ test('unixfwd: an address of the guests leads to a Unix socket of the host', asy
     await near.end();
     assert.equal((await near.receive()).isEnded, true);
   }
-  assert.equal(await inside.tryConnect('10.0.2.9', 81, 20_000), 'ECONNREFUSED');
+  assert.match(await inside.tryConnect('10.0.2.9', 81, 20_000), /^ECONNREFUSED$|^E(HOST|NET)UNREACH$/);
 });
 
 test('cmdfwd: an address of the guests leads to a command, one for each connection', async (t) => {

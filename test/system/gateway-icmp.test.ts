@@ -95,7 +95,9 @@ for (const version of ['v4', 'v6'] as const) {
     const words = ['-n', '-q', '1', '-w', '2', '-m', '4', scene.lab.remoteAddress[version]];
     const { stdout } = await scene.guest.run(['traceroute', ...words], { timeoutMs: 30_000 });
     const hops = Array.from(stdout.matchAll(/^ *\d+ +(\S+)/gm), ([, address]) => address);
-    assert.deepEqual(hops, [GATEWAY[version], scene.lab.remoteAddress[version]], stdout);
+    const [router = '', destination, ...more] = hops;
+    assert.ok(router === GATEWAY[version] || router.startsWith('fe80::'), stdout);
+    assert.deepEqual([destination, more], [scene.lab.remoteAddress[version], []], stdout);
   });
 
   test(`IP${version}: a narrower path is told to the guest, and TCP fits itself`, async (t) => {
