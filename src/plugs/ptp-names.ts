@@ -34,6 +34,16 @@ const SUFFIXES = 16 ** SUFFIX_DIGITS;
 /** So many random names that all are taken are no accident. */
 const MAX_NAME_TRIES = 100;
 
+/** What kind of socket listens, and for whom. */
+export interface ListeningOptions {
+  /** @defaultValue `SOCK_SEQPACKET` */
+  readonly type?: number;
+  /** Permission bits, which hold from the start. @defaultValue 0o700 */
+  readonly mode?: number;
+  /** Connections that may wait to be answered; who comes then is told to try again. @defaultValue 8 */
+  readonly backlog?: number;
+}
+
 /** What bears a name. */
 export interface Found {
   readonly isSocket: boolean;
@@ -94,12 +104,17 @@ export function lookAt(path: string): Found | undefined {
  * @returns `undefined` when somebody else was faster
  * @throws VdensError `ERR_NETWORK_OPEN` when the directory does not take a socket
  */
-export function listenAt(label: string, path: string, name: string): NamedSocket | undefined {
-  const fd = openUnixSocket(label, SOCK_SEQPACKET);
+export function listenAt(
+  label: string,
+  path: string,
+  name: string,
+  { type = SOCK_SEQPACKET, mode = MODE, backlog = BACKLOG }: ListeningOptions = {},
+): NamedSocket | undefined {
+  const fd = openUnixSocket(label, type);
   let own: NamedSocket | undefined;
   try {
-    own = bindToFreeName(label, fd, path);
-    check(label, name, 'listen', native.listen(fd, BACKLOG));
+    own = bindToFreeName(label, fd, path, mode);
+    check(label, name, 'listen', native.listen(fd, backlog));
     if (give(label, own.path, name)) return new NamedSocket(fd, name, own.identity);
     native.closeDescriptor(fd);
     return undefined;
@@ -190,18 +205,18 @@ export function notOurs(label: string, path: string): VdensError {
 }
 
 /** A socket under a name that nobody had, for a moment. */
-function bindToFreeName(label: string, fd: number, path: string): NamedSocket {
+function bindToFreeName(label: string, fd: number, path: string, mode: number): NamedSocket {
   for (let tries = 0; tries < MAX_NAME_TRIES; tries++) {
     const name = `${path}.${randomInt(SUFFIXES).toString(16).padStart(SUFFIX_DIGITS, '0')}`;
-    if (bind(label, fd, name)) return new NamedSocket(fd, name, lookAt(name)?.identity ?? '');
+    if (bind(label, fd, name, mode)) return new NamedSocket(fd, name, lookAt(name)?.identity ?? '');
   }
   throw cannotMake(label, path, 'bind', 'EADDRINUSE');
 }
 
 /** Answers false when something bears the name already. */
-function bind(label: string, fd: number, path: string): boolean {
+function bind(label: string, fd: number, path: string, mode: number = MODE): boolean {
   // bind(2) takes the permissions of the unbound socket, less what the umask says.
-  fchmodSync(fd, MODE);
+  fchmodSync(fd, mode);
   const result = native.bindSocket(fd, unixAddress(path));
   if (result < 0 && errnoName(result) === 'EADDRINUSE') return false;
   check(label, path, 'bind', result);
