@@ -1,0 +1,31 @@
+/** The control socket of a gateway and another user: kept out by its mode, and by whose process it is. */
+import assert from 'node:assert/strict';
+import { chmodSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { GatewayControl } from '../../src/gateway/control.ts';
+import { controlGateway } from '../../src/gateway/control-gateway.ts';
+import { Forwards } from '../../src/gateway/forwards.ts';
+import { parseLocator } from '../../src/locator/locator.ts';
+import { gatewayConfig } from '../../src/locator/slirp-locator.ts';
+import { makeSharedDirectory, requireOtherUser } from '../fixtures/other-user.ts';
+import { runCommand } from '../interop/harness.ts';
+
+test('another user does not control a gateway, even where the mode of its socket was changed', async (t) => {
+  const other = requireOtherUser(t);
+  if (other === undefined) return;
+  const path = join(makeSharedDirectory(t), 'control');
+  const config = gatewayConfig(parseLocator('slirp://'));
+  const forwards = new Forwards('slirp://', config, { listen: () => 0, unlisten: () => undefined });
+  const control = new GatewayControl('slirp://', path, forwards);
+  t.after(() => control.close());
+  const fixture = join(import.meta.dirname, '..', 'fixtures', 'control.js');
+  const ask = async (): Promise<string> => {
+    const run = await runCommand(other.command([process.execPath, fixture, path, '{"do":"list"}']));
+    return run.stdout.trim() + run.stderr;
+  };
+  assert.match(await ask(), /^ERR_NETWORK_OPEN .*only the user who runs the gateway controls it$/);
+  chmodSync(path, 0o666);
+  assert.equal(await ask(), 'ERR_NETWORK_OPEN slirp://: only the user who runs the gateway controls it');
+  assert.deepEqual(await controlGateway(path, { do: 'list' }), []);
+});
