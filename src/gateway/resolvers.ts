@@ -32,6 +32,8 @@ const GATHER_MS = 50;
 /** So many queries without an answer, the first of them so long ago, and the resolver is left. */
 const MAX_UNANSWERED = 3;
 const ANSWER_TIMEOUT_MS = 2000;
+/** What was so long ago says nothing of now. */
+const FORGET_MS = 30_000;
 /** The shortest time with one resolver: guests that ask for errors do not make us turn faster. */
 const TURN_PAUSE_MS = 2000;
 /** How long until the first of the file is asked again. */
@@ -74,6 +76,7 @@ export class Resolvers {
   #turnedMs = Number.NEGATIVE_INFINITY;
   #unanswered = 0;
   #askedMs = 0;
+  #reportedMs = 0;
   #failures = 0;
   #gather: NodeJS.Timeout | undefined;
   #interval: NodeJS.Timeout | undefined;
@@ -109,6 +112,7 @@ export class Resolvers {
   /** So many queries left for the current resolver. */
   asked(count: number = 1): void {
     if (count <= 0) return;
+    this.#forgetOld();
     if (this.#unanswered === 0) this.#askedMs = this.#now();
     this.#unanswered += count;
     const isSilent = this.#unanswered > MAX_UNANSWERED && this.#now() - this.#askedMs >= ANSWER_TIMEOUT_MS;
@@ -124,6 +128,7 @@ export class Resolvers {
   /** So many times the current resolver could not be reached; `errno` is the kernel's name of the last reason. */
   failed(_errno: string, count: number = 1): void {
     if (count <= 0) return;
+    this.#forgetOld();
     this.#failures += count;
     if (this.#failures >= MAX_UNANSWERED) this.#turn();
   }
@@ -134,6 +139,12 @@ export class Resolvers {
     clearInterval(this.#interval);
     clearTimeout(this.#gather);
     this.#watchOnly([]);
+  }
+
+  #forgetOld(): void {
+    const now = this.#now();
+    if (now - this.#reportedMs >= FORGET_MS) this.answered();
+    this.#reportedMs = now;
   }
 
   #turn(): void {

@@ -194,6 +194,17 @@ test('a resolver that does not answer three queries in two seconds is left', asy
   assert.equal(current(started), '10.0.0.3:53');
 });
 
+test('what was long ago is no proof of anything', async (t) => {
+  const started = await start(t, THREE);
+  const { resolvers, clock } = started;
+  for (let i = 0; i < 10; i++) {
+    resolvers.failed('ECONNREFUSED', 2);
+    resolvers.asked(3);
+    clock.ms += 30_000;
+  }
+  assert.equal(current(started), '10.0.0.1:53');
+});
+
 test('guests that ask for errors do not make us turn faster', async (t) => {
   const started = await start(t, THREE);
   const { resolvers, clock, changes } = started;
