@@ -24,6 +24,8 @@
 #define MAX_ERRORS_READ 16
 /* What is read of the packet that an error is about: more is not quoted. */
 #define MAX_QUOTED 1280
+/* How often the kernel may refuse in a row to cut, before it is not asked any more. */
+#define MAX_REFUSALS 8
 /* JavaScript hears of the failures of a rule so often at most. */
 #define RULE_PAUSE_MS 1000
 
@@ -344,6 +346,17 @@ static bool means_refused(int error)
 	return error == EINVAL || error == EIO || error == EOPNOTSUPP || error == EMSGSIZE || error == ENOPROTOOPT;
 }
 
+/* Notes whether the kernel took several datagrams at once; whether they are to be sent one by one. */
+static bool is_refused(struct datagram_flow *flow, int error)
+{
+	if (error == 0 || !means_refused(error)) {
+		flow->refusals = 0;
+		return false;
+	}
+	flow->refusals++;
+	return true;
+}
+
 static int send_each(struct departure *departure, const uint8_t *bytes, size_t length, uint32_t segment)
 {
 	for (size_t at = 0; at < length; at += segment) {
@@ -365,7 +378,7 @@ HOT static int send_run(struct departure *departure, const uint8_t *bytes, size_
 		const size_t size = length - at < most ? length - at : most;
 		struct iovec part = { .iov_base = (void *)(uintptr_t)(bytes + at), .iov_len = size };
 		int error = send_one(departure, &part, 1, size > segment ? segment : 0);
-		if (error != 0 && means_refused(error))
+		if (is_refused(departure->flow, error))
 			error = send_each(departure, bytes + at, size, segment);
 		if (error != 0)
 			return error;
@@ -405,6 +418,28 @@ HOT int datagram_send(struct datagram_flow *flow, const struct guest_packet *pac
 	if (error != 0)
 		refuse(&departure, packet, error);
 	return error;
+}
+
+HOT int datagram_send_run(struct datagram_flow *flow, const struct guest_packet *packet, const union udp_address *to,
+			  struct iovec *parts, size_t count, datagram_report *report)
+{
+	struct departure departure = { .flow = flow, .to = to, .report = report };
+
+	follow_headers(flow, packet, to == NULL ? flow->to.family : to->family);
+	int error = send_one(&departure, parts, count, count > 1 ? (uint32_t)parts[0].iov_len : 0);
+	if (count > 1 && is_refused(flow, error)) {
+		error = 0;
+		for (size_t i = 0; i < count && error == 0; i++)
+			error = send_one(&departure, &parts[i], 1, 0);
+	}
+	if (error != 0)
+		refuse(&departure, packet, error);
+	return error;
+}
+
+bool datagram_takes_runs(const struct datagram_flow *flow)
+{
+	return flow->refusals < MAX_REFUSALS;
 }
 
 /* --- Receiving. --- */

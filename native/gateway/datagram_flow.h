@@ -30,6 +30,7 @@
  * @used_ms: when it was used last
  * @lifetime_ms: how long it stays after that
  * @burst: how many messages to ask for
+ * @refusals: how often in a row the kernel did not take several datagrams at once
  */
 struct datagram_flow {
 	struct flow flow;
@@ -42,6 +43,7 @@ struct datagram_flow {
 	int64_t used_ms;
 	int32_t lifetime_ms;
 	struct burst burst;
+	uint32_t refusals;
 };
 
 /* What came out of a socket: one datagram, or several of @segment bytes each. */
@@ -101,6 +103,17 @@ void datagram_flow_close(struct datagram_flow *flow);
  */
 int datagram_send(struct datagram_flow *flow, const struct guest_packet *packet, const union udp_address *to,
 		  struct iovec *parts, size_t count, uint32_t segment, datagram_report *report);
+
+/*
+ * The same of several datagrams, one in each part: all as long as the first, but for the last, which may be shorter; no
+ * more than MAX_UDP_SEGMENTS and MAX_UDP_PAYLOAD. They leave in one system call.
+ * @packet: that of the first
+ */
+int datagram_send_run(struct datagram_flow *flow, const struct guest_packet *packet, const union udp_address *to,
+		      struct iovec *parts, size_t count, datagram_report *report);
+
+/* Whether the kernel takes several datagrams of the flow at once, as far as is known. */
+bool datagram_takes_runs(const struct datagram_flow *flow);
 
 /* Receives what waits; how many, or 0. */
 uint32_t datagram_receive(struct datagram_flow *flow, struct receive_room *room, struct datagram *datagrams,

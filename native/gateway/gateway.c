@@ -431,6 +431,7 @@ HOT void gateway_input(struct gateway *gateway, const struct frames *frames)
 	gateway->is_reading = true;
 	for (uint32_t i = 0; i < frames->count; i++)
 		read_frame(gateway, frames->arena + frames->slots[i].offset, &frames->slots[i]);
+	udp_input_end();
 	gateway->is_reading = false;
 }
 

@@ -41,6 +41,7 @@ enum guest_verdict {
  * @fragment_offset: of a GUEST_FRAGMENT, in bytes
  * @has_more: of a GUEST_FRAGMENT: it is not the last
  * @identification: of a GUEST_FRAGMENT
+ * @is_gathered: its fragments were put together: it does not outlive the next one
  */
 struct guest_packet {
 	const uint8_t *frame;
@@ -60,6 +61,7 @@ struct guest_packet {
 	uint32_t fragment_offset;
 	bool has_more;
 	uint32_t identification;
+	bool is_gathered;
 };
 
 /* Reads a frame's headers. */

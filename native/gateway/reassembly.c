@@ -285,6 +285,7 @@ static bool make_whole(struct reassembly *reassembly, struct gathered *gathered,
 		return false;
 	/* Whoever cut it allowed others to do so. */
 	whole->dont_fragment = false;
+	whole->is_gathered = true;
 	return true;
 }
 

@@ -19,6 +19,9 @@
 /* A whole UDP packet of a guest, or a super-frame of many (OFFLOAD_GSO_UDP_L4). */
 void udp_input(struct gateway *gateway, const struct guest_packet *packet);
 
+/* All frames of a batch were read: what was held back to leave together leaves, while the frames are still there. */
+void udp_input_end(void);
+
 /*
  * Makes a bound UDP socket of the host the mapping of a guest's port (in network order): what arrives there goes to the guest, and what the
  * guest sends from that port leaves there. The socket becomes the gateway's. The flow, or NULL with errno set.
