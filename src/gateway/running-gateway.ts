@@ -10,6 +10,7 @@ import { formatPrefix } from '../net/prefix.ts';
 import { formatSocketAddress } from '../net/socket-address.ts';
 import { firstAddress, sameBytes } from '../net/subnet.ts';
 import { native } from '../system/native.ts';
+import { GatewayControl } from './control.ts';
 import { describeForward, Forwards } from './forwards.ts';
 import { Gateway, type RuleCounts } from './gateway.ts';
 import type { GatewayConfig } from './gateway-config.ts';
@@ -51,6 +52,7 @@ export class RunningGateway {
   /** What was counted when it was looked at last, by the places of the rules. */
   #counts: RuleCounts[] = [];
   #tick: NodeJS.Timeout | undefined;
+  #control: GatewayControl | undefined;
 
   /** @throws VdensError `ERR_NATIVE` when there is no memory, or no descriptor */
   constructor(label: string, config: GatewayConfig, { resolvConf, log }: RunningGatewayOptions) {
@@ -86,7 +88,7 @@ export class RunningGateway {
   /**
    * From here on it answers, and its ports are open.
    *
-   * @throws VdensError `ERR_NETWORK_OPEN` when a port is taken
+   * @throws VdensError `ERR_NETWORK_OPEN` when a port is taken, or there can be no control socket
    */
   async start(): Promise<void> {
     const sides = [this.#config.ipv4, this.#config.ipv6].filter((side) => side !== undefined);
@@ -98,12 +100,15 @@ export class RunningGateway {
     for (const forward of this.#config.portForwards) {
       this.#log(`forward ${describeForward(this.forwards.add(forward))}`);
     }
+    const { controlPath } = this.#config;
+    if (controlPath !== undefined) this.#control = new GatewayControl(this.#label, controlPath, this.forwards);
     this.#tick = setInterval(() => this.#onTick(), TICK_MS);
   }
 
   /** Ends all connections, and resolves when the programs behind them have ended. Idempotent. */
   async close(): Promise<void> {
     clearInterval(this.#tick);
+    this.#control?.close();
     this.#services.close();
     this.resolvers.close();
     this.forwards.close();
