@@ -174,7 +174,7 @@ test('expands ~/ in paths, unless it is quoted', () => {
 
 test('names what is wrong and what would be right', () => {
   const known =
-    'Write one of vde://, switch://, hub://, ptp://, vxvde://, vxlan://, udp://, tap://, cmd://, null://, or the path of a switch';
+    'Write one of vde://, switch://, hub://, ptp://, vxvde://, vxlan://, udp://, slirp://, tap://, cmd://, null://, or the path of a switch';
   const table: readonly (readonly [string, string])[] = [
     [
       'VDE:///run/sw',
