@@ -24,6 +24,12 @@ export const packages = [
   { package: 'strace', command: 'strace', neededBy: 'system calls per frame, and failures injected into them' },
   { package: 'ethtool', command: 'ethtool', neededBy: 'offload features of an interface' },
   { package: 'tcpdump', command: 'tcpdump', neededBy: 'frames as an independent reader sees them' },
+  { package: 'busybox', command: 'busybox', neededBy: 'addresses from a DHCP server (udhcpd)' },
+  {
+    package: 'dnsmasq-base',
+    command: 'dnsmasq',
+    neededBy: 'addresses from a server of DHCP, DHCPv6 and router advertisements',
+  },
   { package: 'mandoc', command: 'mandoc', neededBy: 'checks of the manual pages' },
 ];
 

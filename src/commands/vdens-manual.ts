@@ -7,7 +7,7 @@ export const VDENS_MANUAL: Manual = {
     '`vdens` runs a command in a network namespace of its own, for which it needs neither root nor anything set up beforehand. For each `NETWORK` that is named, there is an Ethernet interface in the namespace (`vde0`, `vde1` and so on) that is plugged into that network: a switch, a line to another host, a stream that another program carries. Without one there is only the loopback interface.',
     'The command is `$SHELL` when there is none, or the shell of the password file when that is unset. It keeps the user and the group that it was started by, its files, its terminal and its environment. In its own namespace it may do with the network what root does elsewhere: it has `CAP_NET_ADMIN`, `CAP_NET_RAW`, `CAP_NET_BIND_SERVICE` and `CAP_NET_BROADCAST` as ambient capabilities, which what it starts inherits. These are worth nothing outside.',
     'Options end at the first word that is not one. Long names may be shortened as long as one option alone is meant. With `-m` all words up to `--` are networks; without it the first word is the network, the second the command, and everything after that is its arguments.',
-    'Networks are opened outside the namespace, with the rights and from the place of the caller: a path or an address means what it means outside. In the namespace the interfaces are down and have no addresses, unless `--up` or `--address` say otherwise.',
+    'Networks are opened outside the namespace, with the rights and from the place of the caller: a path or an address means what it means outside. In the namespace the interfaces are down and have no addresses, unless `--up`, `--address` or `--auto` say otherwise.',
   ],
   sections: [
     {
@@ -181,6 +181,13 @@ export const VDENS_MANUAL: Manual = {
     up: [
       'Brings the loopback interface and every other interface up. With no network it is the loopback interface alone.',
     ],
+    auto: [
+      'Lets the servers of each network configure its interface: addresses, routes, the MTU, and who resolves names, by DHCP, DHCPv6 and router advertisements (SLAAC). The command starts when each interface has an address of either family, after a short wait for the other one. While it runs, leases are renewed, a network that was away and is back is asked again, and the addresses are given back at the end.',
+      '`/etc/resolv.conf` is what was learnt, for the command only, and follows when that changes; not with `-r` or `-R`. What is given by `--address`, `--gateway` or `--mtu` is kept: an interface with an address of its own asks for no other of IPv4, and is not waited for. Of several default routes that of the first interface is taken. Implies `--up`.',
+    ],
+    'auto-timeout': [
+      'How long `--auto` waits until each interface has an address, in seconds, up to 3600. When one has none by then, the command is not run.',
+    ],
     address: [
       'Gives addresses to an interface, each with the length of its prefix: `10.0.0.1/24`, `fd00::1/64`. Without a name they are for the first interface. May be repeated, and implies `--up`.',
     ],
@@ -241,7 +248,7 @@ export const VDENS_MANUAL: Manual = {
     {
       term: '125',
       text: [
-        '`vdens` itself failed: the options were wrong, a network could not be opened, or the machine does not allow namespaces. `vde doctor` says what to do about the last.',
+        '`vdens` itself failed: the options were wrong, a network could not be opened, nobody on one gave an address (`--auto`), or the machine does not allow namespaces. `vde doctor` says what to do about the last.',
       ],
     },
     { term: '126', text: ['The command was found, but could not be run.'] },
@@ -272,6 +279,10 @@ export const VDENS_MANUAL: Manual = {
     {
       text: 'A web server that only this namespace can reach, on port 80, without root:',
       command: 'vdens --up no python3 -m http.server 80',
+    },
+    {
+      text: 'Addresses, routes and name servers from whoever serves them on that network:',
+      command: 'vdens --auto vde:///run/sw',
     },
     {
       text: 'A default route and a name server:',

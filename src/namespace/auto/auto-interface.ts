@@ -18,8 +18,10 @@ import { LearntNames, type RouterAdvertisement } from './router-advertisement.ts
 const LOOK_MS = 20;
 /** How long that goes on after an advertisement: duplicate address detection takes seconds (RFC 4862, 5.4). */
 const MAX_LOOKS_MS = 10_000;
-/** Without an advertisement, addresses are asked for by DHCPv6 all the same after so long (RFC 4862, 5.5.2). */
-const NO_ROUTER_MS = 3000;
+/** When routers are asked again: the kernel leaves them 4 s, as RFC 4861, 10 has it. */
+const ROUTER_RETRY_MS = 1000;
+/** Without an answer to that, addresses are asked for by DHCPv6 all the same (RFC 4862, 5.5.2). */
+const NO_ROUTER_MS = 2000;
 
 /** What is to be found out, and what is given already. */
 export interface AutoInterfaceOptions {
@@ -80,6 +82,7 @@ export class AutoInterface {
   #lease6: Dhcp6Lease | undefined;
   #information: Dhcp6Information | undefined;
   #advertisement: RouterAdvertisement | undefined;
+  #isManaged = false;
   /** Changes of the kernel's state, one after the other. */
   #turn: Promise<void> = Promise.resolve();
   #wasConfigured = false;
@@ -129,7 +132,7 @@ export class AutoInterface {
     // What the kernel asked when it was set up, nobody may have heard.
     if (isUp) void this.#solicitRouters();
     if (link.mtu < SMALLEST_IPV6_MTU) this.#ipv6.isComplete = true;
-    else this.#withoutRouter.set(NO_ROUTER_MS, () => this.#dhcp6?.solicit());
+    else this.#awaitRouter();
     if (this.#ipv4.isGiven) return;
     this.#dhcp4 = new Dhcp4Client({
       clock,
@@ -202,6 +205,16 @@ export class AutoInterface {
     this.#dhcp6?.close();
     for (const alarm of [this.#expiry, this.#withoutRouter, this.#look]) alarm.cancel();
     this.#socket?.close();
+  }
+
+  #awaitRouter(): void {
+    this.#withoutRouter.set(ROUTER_RETRY_MS, () => {
+      void this.#solicitRouters();
+      this.#withoutRouter.set(NO_ROUTER_MS, () => {
+        void this.#solicitRouters();
+        this.#dhcp6?.solicit();
+      });
+    });
   }
 
   #inTurn(change: () => Promise<void>): void {
@@ -296,8 +309,11 @@ export class AutoInterface {
     this.#advertisement = advertisement;
     this.#advertised.take(advertisement);
     this.#awaitExpiry();
-    if (advertisement.isManaged) this.#dhcp6?.solicit();
+    // Of several routers, one that says so is enough.
+    this.#isManaged ||= advertisement.isManaged;
+    if (this.#isManaged) this.#dhcp6?.solicit();
     else if (advertisement.hasOther) this.#dhcp6?.inform();
+    else if (this.#information === undefined) this.#dhcp6?.stopAsking();
     if (advertisement.hasAutonomousPrefix && !this.#ipv6.isUsable) {
       this.#lookUntil = this.#environment.clock.now() + MAX_LOOKS_MS;
       void this.#lookForAddress();

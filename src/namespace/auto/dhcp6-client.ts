@@ -151,9 +151,18 @@ export class Dhcp6Client {
     this.#enter('soliciting');
   }
 
-  /** Begins to ask for name servers and the like, unless more is being asked for. */
+  /** Begins to ask for name servers and the like; no longer for an address, unless there is one. */
   inform(): void {
-    if (this.#state === 'idle') this.#enter('informing');
+    if (this.#isWithoutAddress()) this.#enter('informing');
+  }
+
+  /** Asks for nothing more, unless there is an address. */
+  stopAsking(): void {
+    if (this.#isWithoutAddress()) this.close();
+  }
+
+  #isWithoutAddress(): boolean {
+    return this.#state === 'idle' || this.#state === 'soliciting' || this.#state === 'requesting';
   }
 
   /** The network was away, and may be another now: asks whether the address is good there (RFC 8415, 18.2.3). */

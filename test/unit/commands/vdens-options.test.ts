@@ -23,6 +23,7 @@ test('asks for nothing but a shell without a word', async () => {
     interfaces: [],
     command: undefined,
     up: false,
+    autoTimeoutMs: undefined,
     gateways: [],
     resolvConf: undefined,
     hostname: undefined,
@@ -329,4 +330,31 @@ test('takes an MTU from 68 to 65521', async () => {
       message: `--mtu: "${mtu}" is not a number from 68 to 65521. Write, for example, --mtu 1500`,
     });
   }
+});
+
+test('--auto asks the servers of all networks, for a time', async () => {
+  assert.equal((await run('--up', 'vde:///s')).autoTimeoutMs, undefined);
+  const request = await run('--auto', 'vde:///s');
+  assert.deepEqual([request.autoTimeoutMs, request.up], [15_000, true]);
+  for (const [text, ms] of [
+    ['2', 2000],
+    ['0.5', 500],
+    ['3600', 3_600_000],
+  ] as const) {
+    assert.equal((await run('--auto', '--auto-timeout', text, 'vde:///s')).autoTimeoutMs, ms);
+  }
+  for (const text of ['', '0', '-1', 'soon', '3601', '1e3', '5s']) {
+    await assert.rejects(run('--auto', `--auto-timeout=${text}`, 'vde:///s'), {
+      code: 'ERR_USAGE',
+      message: /^--auto-timeout: ".*" is not a number of seconds above 0, up to 3600\./,
+    });
+  }
+});
+
+test('--auto without a network, and --auto-timeout without --auto, are refused', async () => {
+  for (const argv of [['--auto'], ['--auto', 'no', 'true'], ['--auto', '-']]) {
+    await assert.rejects(run(...argv), { code: 'ERR_USAGE', message: /^--auto: no network was named/ });
+  }
+  const message = /^--auto-timeout: 5 is for --auto, which was not given/;
+  await assert.rejects(run('--auto-timeout', '5', 'vde:///s'), { code: 'ERR_USAGE', message });
 });

@@ -255,6 +255,21 @@ test('informs itself, and again when the time is over', () => {
   assert.deepEqual(bench.takeTypes(), [DHCPV6_SOLICIT]);
 });
 
+test('who asked for an address before a router was heard does not go on when the router has none', () => {
+  const bench = new Bench();
+  bench.client.solicit();
+  bench.client.inform();
+  assert.deepEqual(bench.takeTypes(), [DHCPV6_SOLICIT, DHCPV6_INFORMATION_REQUEST]);
+  bench.client.solicit();
+  bench.client.stopAsking();
+  assert.equal(bench.clock.alarms, 0);
+  const bound = new Bench().bind();
+  bound.client.inform();
+  bound.client.stopAsking();
+  assert.deepEqual(bound.takeTypes(), []);
+  assert.ok(bound.clock.alarms > 0);
+});
+
 test('gives the address back, and is silent from then on', () => {
   const bench = new Bench().bind();
   bench.client.release();
