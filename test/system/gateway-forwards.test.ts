@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { controlGateway } from '../../src/gateway/control-gateway.ts';
 import { GatewayLab, GUEST, type Guest, gatewayCommands, HOST } from '../fixtures/gateway-lab.ts';
 import { makeTemporaryDirectory, requireCommands, waitFor } from '../interop/harness.ts';
 
@@ -131,4 +132,44 @@ test('cmdfwd: an address of the guests leads to a command, one for each connecti
     assert.deepEqual([bytes, isEnded], [6, true], `${address}:${port}`);
     assert.equal(sum === text.sum, expected === 'louder');
   }
+});
+
+test('forwards are added, listed and removed while the gateway runs', async (t) => {
+  const lab = await openLab(t);
+  if (lab === undefined) return;
+  const path = join(makeTemporaryDirectory(t), 'control');
+  const guest = await lab.guest(`slirp:///tcpfwd=2201:${GUEST.v4}:22/control='${path}'`);
+  const outside = await lab.host.tcp();
+  assert.equal(await outside.tryConnect('127.0.0.1', 2202), 'ECONNREFUSED');
+  const request = { protocol: 'tcp', hostPort: 2202, guestAddress: GUEST.v4, guestPort: 2222 } as const;
+  const [added] = await controlGateway(path, { do: 'add', ...request });
+  assert.equal(added?.hostPort, 2202);
+  assert.equal((await controlGateway(path, { do: 'list' })).length, 2);
+  await assertForwarded(lab, guest, '127.0.0.1', 2202, 2222);
+  await assertForwarded(lab, guest, '127.0.0.1', 2201, 22);
+  // Over IPv6, to a port that the kernel chooses.
+  const [six] = await controlGateway(path, {
+    do: 'add',
+    protocol: 'tcp',
+    hostAddress: '::1',
+    hostPort: 0,
+    guestAddress: GUEST.v6,
+    guestPort: 80,
+  });
+  const inside = await guest.tcp();
+  await inside.listen('::', 80);
+  const near = await outside.connect('::1', six?.hostPort ?? 0);
+  const far = await inside.accept(80);
+  await near.say('six');
+  assert.equal((await far.receive({ bytes: 3 })).bytes, 3);
+  await controlGateway(path, { do: 'remove', id: added?.id ?? 0 });
+  assert.equal(await outside.tryConnect('127.0.0.1', 2202), 'ECONNREFUSED');
+  // What was connected, stays.
+  await controlGateway(path, { do: 'remove', id: six?.id ?? 0 });
+  await far.say('bye');
+  assert.equal((await near.receive({ bytes: 3 })).bytes, 3);
+  assert.deepEqual(
+    (await controlGateway(path, { do: 'list' })).map(({ hostPort }) => hostPort),
+    [2201],
+  );
 });
