@@ -20,6 +20,8 @@
 #define UDP_GRO 104
 #endif
 
+/* The kernel gives as much of it as its own limit says (net.core.rmem_max): bursts that come while others have their turn. */
+#define RECEIVE_BUFFER (1024 * 1024)
 /* How many errors of a socket are read at a time. */
 #define MAX_ERRORS_READ 16
 /* What is read of the packet that an error is about: more is not quoted. */
@@ -52,8 +54,10 @@ void datagram_prepare_socket(int fd, sa_family_t family, bool is_udp)
 		set_option(fd, IPPROTO_IPV6, IPV6_RECVERR, 1);
 		set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
 	}
-	if (is_udp)
-		set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+	if (!is_udp)
+		return;
+	set_option(fd, IPPROTO_UDP, UDP_GRO, 1);
+	set_option(fd, SOL_SOCKET, SO_RCVBUF, RECEIVE_BUFFER);
 }
 
 static bool is_exhausted(int error)
