@@ -1,6 +1,6 @@
 /** How guests are configured by a gateway, with the clients that people use: DHCP, DHCPv6, SLAAC and TFTP. */
 import assert from 'node:assert/strict';
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { GATEWAY, GatewayLab, type Guest, gatewayCommands, NAME_SERVER } from '../fixtures/gateway-lab.ts';
@@ -128,6 +128,65 @@ test('dhclient gets an IPv6 address that works, and the resolver', async (t) => 
   const told = await dhclient(t, guest, '-6', /^BOUND6$/);
   assert.deepEqual([told.get('new_ip6_address'), told.get('new_dhcp6_name_servers')], ['fd00::1000', NAME_SERVER.v6]);
   await guest.must(`ip -6 route add fd00::/64 dev vde0; ping -c 1 -W 10 ${GATEWAY.v6}`);
+});
+
+/**
+ * Starts a program that runs as long as its interface is up, with a /run of its own, and waits until the guest has
+ * addresses and routes of both kinds.
+ */
+async function configuredBy(t: TestContext, guest: Guest, script: string): Promise<void> {
+  await guest.must('echo 1 > /proc/sys/net/ipv6/conf/vde0/accept_dad');
+  const run = await guest.spawn(['unshare', '--mount', 'sh', '-ec', `mount -t tmpfs none /run\n${script}`]);
+  t.after(() => run.kill('SIGKILL'));
+  const isReady = async (): Promise<boolean> => {
+    const state = await guest.must('ip address show dev vde0 -tentative; ip route; ip -6 route');
+    const wanted = [/inet 10\.0\.2\.15\/24/, /inet6 fd00::/, /default via 10\.0\.2\.2 /, /default via fe80::2 /];
+    return wanted.every((pattern) => pattern.test(state));
+  };
+  await waitFor(isReady, CLIENT_TIMEOUT_MS, 'addresses and routes');
+  await guest.must(`ping -c 1 -W 10 ${GATEWAY.v4}; ping -c 1 -W 10 ${GATEWAY.v6}`);
+  run.kill('SIGTERM');
+  await run.waitForExit();
+}
+
+test('dhcpcd configures everything, and DHCPv6 takes it two messages', async (t) => {
+  const guest = await bareGuest(t, 'slirp:///vdnssearch=a.example', 'dhcpcd');
+  if (guest === undefined) return;
+  const { script, log } = clientScript(makeTemporaryDirectory(t), []);
+  const settings = ['option rapid_commit, domain_name_servers, domain_search', 'ipv6rs', 'ia_na', 'slaac hwaddr'];
+  await configuredBy(
+    t,
+    guest,
+    `mkdir -p /run/dhcpcd /var/lib/dhcpcd 2>/dev/null || :
+    mount -t tmpfs none /var/lib/dhcpcd
+    printf '%s\\n' ${settings.map((line) => `'${line}'`).join(' ')} > /run/settings
+    exec dhcpcd -B -f /run/settings -c ${script} vde0`,
+  );
+  const told = toldIn(log, (variables) => variables.get('reason') === 'BOUND6');
+  const names = ['ia_na1_ia_addr1', 'name_servers', 'domain_search', 'rapid_commit'];
+  assert.deepEqual(
+    names.map((name) => told?.get(`new_dhcp6_${name}`)),
+    ['fd00::1000', NAME_SERVER.v6, 'a.example', ''],
+  );
+});
+
+test('systemd-networkd configures everything', async (t) => {
+  const networkd = '/lib/systemd/systemd-networkd';
+  if (!existsSync(networkd)) return t.skip(`${networkd} is not installed`);
+  const guest = await bareGuest(t, 'slirp://');
+  if (guest === undefined) return;
+  // Its user is root here, the only one there is; without udev, which it looks for in /sys, it takes interfaces at once.
+  await configuredBy(
+    t,
+    guest,
+    `mkdir -p /run/systemd/network /run/systemd/netif/links /run/systemd/netif/leases /run/systemd/netif/lldp
+    printf '[Match]\\nName=vde0\\n[Network]\\nDHCP=yes\\nIPv6AcceptRA=yes\\n' > /run/systemd/network/vde0.network
+    grep -v '^systemd-network:' /etc/passwd > /run/passwd
+    echo 'systemd-network:x:0:0::/:/bin/sh' >> /run/passwd
+    mount --bind /run/passwd /etc/passwd
+    mount -t tmpfs -o ro none /sys
+    SYSTEMD_LOG_TARGET=console exec ${networkd}`,
+  );
 });
 
 test('the kernel makes itself an address and a route, and takes the MTU', async (t) => {
