@@ -24,12 +24,18 @@ export const packages = [
   { package: 'strace', command: 'strace', neededBy: 'system calls per frame, and failures injected into them' },
   { package: 'ethtool', command: 'ethtool', neededBy: 'offload features of an interface' },
   { package: 'tcpdump', command: 'tcpdump', neededBy: 'frames as an independent reader sees them' },
-  { package: 'busybox', command: 'busybox', neededBy: 'addresses from a DHCP server (udhcpd)' },
+  {
+    package: 'busybox',
+    command: 'busybox',
+    neededBy: 'addresses from a DHCP server (udhcpd), or from a gateway (udhcpc); files by TFTP',
+  },
   {
     package: 'dnsmasq-base',
     command: 'dnsmasq',
     neededBy: 'addresses from a server of DHCP, DHCPv6 and router advertisements',
   },
+  { package: 'isc-dhcp-client', command: 'dhclient', neededBy: 'addresses from a gateway, by DHCP and DHCPv6' },
+  { package: 'dhcpcd-base', command: 'dhcpcd', neededBy: 'addresses from a gateway, by all means at once' },
   { package: 'mandoc', command: 'mandoc', neededBy: 'checks of the manual pages' },
 ];
 
