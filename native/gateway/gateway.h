@@ -161,6 +161,7 @@ struct gateway {
 	uint32_t task_count;
 	uint32_t seekers; /* connections that wait for a guest to be found */
 	uint32_t tokens;
+	uint32_t ahead_count; /* connections that keep what came before its turn */
 	struct gateway_output output;
 	struct reassembly *fragments;
 	struct neighbour neighbours[NEIGHBOURS];

@@ -20,6 +20,8 @@
 #define LEAST_MOST 64
 /* The host's kernel gives up connecting after two minutes or so. */
 #define CONNECT_MS 150000
+/* How much of one hole is filled at a time. */
+#define RESEND_SEGMENTS 8
 #define LINGER_MS 1000
 #define SEEK_MS 1000
 #define MAX_SEEKS 5
@@ -36,6 +38,7 @@ static void release(struct tcp_flow *tcp, bool is_abrupt)
 {
 	if (tcp->is_seeking)
 		tcp->flow.gateway->seekers--;
+	tcp_ahead_forget(tcp);
 	tcp_host_close(tcp, is_abrupt);
 	gateway_forget(&tcp->flow);
 	free(tcp);
@@ -115,6 +118,7 @@ static void refuse(struct tcp_flow *tcp, int error)
 /* Both sides have said all. Who ended first may have to answer once more. */
 static void linger(struct tcp_flow *tcp)
 {
+	tcp_ahead_forget(tcp);
 	tcp_host_close(tcp, false);
 	tcp->seen |= IS_LINGERING;
 	flow_table_use(&tcp->flow.gateway->flows, &tcp->flow, CLASS_EMBRYO);
@@ -128,10 +132,15 @@ static bool has_pending(const struct tcp_flow *tcp)
 	return tcp->may_read || ((tcp->seen & SEEN_HOST_FIN) && !(tcp->seen & SENT_FIN));
 }
 
+static bool may_probe(const struct tcp_flow *tcp)
+{
+	return !tcp->has_probed && tcp->backoff == 0 && tcp->seen & SEEN_ESTABLISHED;
+}
+
 static int64_t due_ms(const struct tcp_flow *tcp)
 {
 	if (tcp_in_flight(tcp) > 0)
-		return tcp->progress_ms + tcp_recovery_timeout_ms(tcp);
+		return tcp->progress_ms + (may_probe(tcp) ? tcp_recovery_probe_ms(tcp) : tcp_recovery_timeout_ms(tcp));
 	if (tcp->seen & SEEN_ESTABLISHED && tcp->window == 0 && has_pending(tcp))
 		return gateway_now_ms() + tcp_recovery_timeout_ms(tcp);
 	const int64_t probed_ms = tcp->backoff * (int64_t)GUEST_PROBE_MS;
@@ -236,32 +245,57 @@ static void send_fin(struct tcp_flow *tcp)
 	note_sent(tcp, 1);
 }
 
-/* Sends the first segment that the guest lacks once more. */
+/* What is known to be data, of what is on the way: a FIN is behind it. */
+static uint32_t end_of_data(const struct tcp_flow *tcp)
+{
+	return tcp->seen & SENT_FIN && tcp->next == tcp->furthest ? tcp->next - 1 : tcp->next;
+}
+
+/* Sends one piece that the guest lacks once more; how long it was. */
+static uint32_t resend(struct tcp_flow *tcp, const struct tcp_range *hole)
+{
+	const uint32_t end = sequence_compare(hole->end, end_of_data(tcp)) < 0 ? hole->end : end_of_data(tcp);
+	uint32_t length = sequence_compare(end, hole->begin) > 0 ? end - hole->begin : 0;
+
+	if (length == 0) {
+		if (tcp->seen & SENT_FIN && hole->begin == end_of_data(tcp) && tcp->next == tcp->furthest)
+			tcp_segment_control(tcp, hole->begin, SEGMENT_FIN | SEGMENT_ACK);
+		return 0;
+	}
+	if (length > RESEND_SEGMENTS * tcp->segment)
+		length = RESEND_SEGMENTS * tcp->segment;
+	uint8_t *payload = tcp_segment_reserve(tcp, length);
+	if (payload == NULL)
+		return 0;
+	/* Where the socket does not remember how far it was read, what is on the way says it. */
+	const uint32_t next = tcp->next;
+	tcp_host_seek(tcp, hole->begin - tcp->first);
+	tcp->next = hole->begin;
+	const int32_t count = tcp_host_peek(tcp, payload, length);
+	tcp->next = next;
+	if (count <= 0)
+		return 0;
+	tcp_segment_send(tcp, hole->begin, SEGMENT_ACK, (uint32_t)count);
+	gateway_count(tcp->flow.gateway, GATEWAY_RETRANSMITTED);
+	return (uint32_t)count;
+}
+
+/* Sends again what the guest lacks: about as much as it was newly heard to have, so that the way does not fill. */
 static void retransmit(struct tcp_flow *tcp)
 {
-	uint32_t length = tcp_in_flight(tcp);
+	uint32_t sent = 0;
 
 	tcp->owes &= ~(uint32_t)OWES_RETRANSMISSION;
-	if (tcp->seen & SENT_FIN && length > 0 && tcp->next == tcp->furthest)
-		length--;
-	if (length > tcp->segment)
-		length = tcp->segment;
-	if (length == 0 && tcp_in_flight(tcp) > 0)
-		tcp_segment_control(tcp, tcp->first, SEGMENT_FIN | SEGMENT_ACK);
-	uint8_t *payload = length == 0 ? NULL : tcp_segment_reserve(tcp, length);
-	if (payload == NULL)
-		return;
-	tcp_host_seek(tcp, 0);
-	const uint32_t before = tcp->next;
-	tcp->next = tcp->first; /* where the socket does not remember, this says from where to read */
-	const int32_t count = tcp_host_peek(tcp, payload, length);
-	tcp->next = before;
-	if (count > 0) {
-		tcp_segment_send(tcp, tcp->first, SEGMENT_ACK, (uint32_t)count);
-		gateway_count(tcp->flow.gateway, GATEWAY_RETRANSMITTED);
-	}
-	const uint32_t fin = tcp->seen & SENT_FIN && tcp->next == tcp->furthest ? 1 : 0;
-	tcp_host_seek(tcp, tcp_in_flight(tcp) - fin);
+	do {
+		const struct tcp_range hole = tcp_recovery_hole(tcp);
+		const uint32_t length = resend(tcp, &hole);
+		if (length == 0)
+			break;
+		tcp->resent = hole.begin + length;
+		sent += length;
+	} while (tcp->guest_sacks && sent < tcp->delivered);
+	tcp->delivered = 0;
+	tcp_host_seek(tcp, end_of_data(tcp) - tcp->first);
 }
 
 /* Everything that is on the way is sent anew. */
@@ -288,8 +322,10 @@ static void pay(struct tcp_flow *tcp)
 /* What the guest sent goes on to the host; an errno when that side failed. */
 static int pass_to_host(struct tcp_flow *tcp)
 {
-	const int error = tcp_host_flush(tcp);
+	int error = tcp_host_flush(tcp);
 
+	if (error == 0 && tcp->ahead != NULL && tcp->held_end == 0)
+		error = tcp_ahead_pass(tcp);
 	if (error == 0 && (tcp->seen & SEEN_GUEST_FIN) && !(tcp->seen & SEEN_FIN_PASSED) && tcp->held_end == 0) {
 		shutdown(tcp->flow.watch.fd, SHUT_WR);
 		tcp->seen |= SEEN_FIN_PASSED;
@@ -346,6 +382,7 @@ static void take_options(struct tcp_flow *tcp, const struct tcp_segment *segment
 	if (tcp->segment < LEAST_MOST)
 		tcp->segment = LEAST_MOST;
 	tcp->guest_scales = segment->scale >= 0;
+	tcp->guest_sacks = segment->sacks;
 	tcp->window_scale = tcp->guest_scales ? (uint8_t)segment->scale : 0;
 	tcp->window = segment->window;
 	tcp->expected = segment->sequence + 1;
@@ -374,6 +411,7 @@ HOT static void advance(struct tcp_flow *tcp, uint32_t acknowledgement)
 	if (sequence_compare(tcp->next, tcp->first) < 0)
 		tcp->next = tcp->first;
 	tcp->to_discard += bytes;
+	tcp->has_probed = false;
 	tcp->progress_ms = gateway_now_ms();
 	tcp_recovery_acknowledged(tcp, bytes);
 }
@@ -391,9 +429,13 @@ HOT static void read_acknowledgement(struct tcp_flow *tcp, const struct tcp_segm
 	}
 	if (sequence_compare(segment->acknowledgement, tcp->first) < 0)
 		return;
-	if (segment->acknowledgement != tcp->first)
+	const bool is_new = segment->acknowledgement != tcp->first;
+	if (is_new)
 		advance(tcp, segment->acknowledgement);
-	else if (is_bare && window == tcp->window && tcp_in_flight(tcp) > 0 && tcp->seen & SEEN_ESTABLISHED)
+	const bool has_news = tcp->guest_sacks && segment->block_count > 0 &&
+			      tcp_recovery_sacked(tcp, segment->blocks, segment->block_count);
+	const bool is_same = is_bare && window == tcp->window && !tcp->guest_sacks;
+	if (!is_new && (has_news || is_same) && tcp_in_flight(tcp) > 0 && tcp->seen & SEEN_ESTABLISHED)
 		tcp_recovery_duplicate(tcp);
 	tcp->window = window;
 }
@@ -409,6 +451,7 @@ HOT static int read_payload(struct tcp_flow *tcp, const struct tcp_segment *segm
 	if (skip < 0 && segment->length + fin > 0) {
 		/* Each says once more what is lacking, so that the guest notices. */
 		gateway_count(tcp->flow.gateway, GATEWAY_OUT_OF_ORDER);
+		tcp_ahead_keep(tcp, segment->sequence, segment->payload, segment->length);
 		tcp_segment_control(tcp, tcp->next, SEGMENT_ACK);
 		return 0;
 	}
@@ -420,11 +463,13 @@ HOT static int read_payload(struct tcp_flow *tcp, const struct tcp_segment *segm
 	if (taken < 0)
 		return -taken;
 	tcp->expected += (uint32_t)taken;
-	if (fin && (uint32_t)taken == length && !(tcp->seen & SEEN_GUEST_FIN)) {
+	const int error = tcp->ahead != NULL ? tcp_ahead_pass(tcp) : 0;
+	const bool is_end = tcp->expected == segment->sequence + segment->length;
+	if (error == 0 && fin && is_end && !(tcp->seen & SEEN_GUEST_FIN)) {
 		tcp->expected++;
 		tcp->seen |= SEEN_GUEST_FIN;
 	}
-	return 0;
+	return error;
 }
 
 /* A RST counts when it is where the next segment would be; otherwise the guest is asked (RFC 5961, 3.2). */
@@ -706,6 +751,14 @@ static void time_out(struct tcp_flow *tcp)
 
 	if (tcp->backoff >= (is_open_yet ? MAX_DATA_BACKOFF : MAX_SYN_BACKOFF)) {
 		fail(tcp);
+		return;
+	}
+	if (may_probe(tcp) && tcp_recovery_probe_ms(tcp) < tcp_recovery_timeout_ms(tcp)) {
+		tcp->has_probed = true;
+		tcp->resent = tcp->first;
+		tcp->owes |= OWES_RETRANSMISSION;
+		gateway_schedule(&tcp->flow);
+		arm(tcp);
 		return;
 	}
 	go_back(tcp);

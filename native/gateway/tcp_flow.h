@@ -1,6 +1,6 @@
 /*
  * A TCP connection of a guest, as the files of TCP share it: tcp.c (what happens), tcp_segment.c (segments), tcp_host.c
- * (the socket), tcp_recovery.c (how much may be on the way, and what is lost).
+ * (the socket), tcp_ahead.c (what came before its turn), tcp_recovery.c (how much may be on the way, and what is lost).
  *
  * Sequence numbers are compared modulo 2^32 (RFC 9293, 3.4). Names follow the side that speaks: what the guest sent is
  * `heard`, what we sent to it is `sent`.
@@ -34,6 +34,29 @@
 /* What the socket did not take, kept until it does. */
 #define HOLD_BYTES 65536
 
+/* What is kept of what came before its turn: a power of two. */
+#define AHEAD_BYTES (1024 * 1024)
+/* How many connections of a gateway may have that at a time. */
+#define MAX_AHEAD 64
+#define MAX_RANGES 16
+/* What fits the options of a segment, and the most that a guest's can have. */
+#define MAX_SACK_BLOCKS 3
+#define MAX_HEARD_BLOCKS 4
+
+/* Sequence numbers from @begin to before @end. */
+struct tcp_range {
+	uint32_t begin;
+	uint32_t end;
+};
+
+/* Segments that came before their turn: a ring of bytes by sequence number, and which of them are there, in order. */
+struct tcp_ahead {
+	struct tcp_range ranges[MAX_RANGES];
+	uint32_t count;
+	uint32_t latest; /* a sequence number in the one that grew last */
+	uint8_t bytes[AHEAD_BYTES];
+};
+
 /**
  * struct tcp_flow - one connection.
  * @flow: the flow
@@ -52,10 +75,16 @@
  * @recover: where a recovery from a loss ends
  * @in_recovery: one is going on
  * @duplicates: acknowledgements of the same
+ * @guest_sacks: it says what it has of what comes before its turn (RFC 2018)
+ * @sacked: that, of what we sent
+ * @resent: up to where holes in it were filled in this recovery
+ * @delivered: bytes that were newly heard of since something was sent again
+ * @ahead: what came before its turn, of what the guest sent; NULL when nothing
  * @timed: a sequence number whose acknowledgement is waited for, when @is_timing
  * @timed_ms: when it was sent
  * @smoothed_ms: the round-trip time, times 8; 0: not known
  * @variation_ms: how much it varies, times 4 (RFC 6298)
+ * @has_probed: a segment was sent once more to hear where the guest is, and nothing was heard since
  * @backoff: how often a time-out ran out in a row
  * @progress_ms: when the guest acknowledged last, or something was sent while nothing was on the way
  * @heard_ms: when the guest was heard last
@@ -87,11 +116,18 @@ struct tcp_flow {
 	uint32_t recover;
 	bool in_recovery;
 	uint8_t duplicates;
+	bool guest_sacks;
+	struct tcp_range sacked[MAX_RANGES];
+	uint32_t sacked_count;
+	uint32_t resent;
+	uint32_t delivered;
+	struct tcp_ahead *ahead;
 	bool is_timing;
 	uint32_t timed;
 	int64_t timed_ms;
 	uint32_t smoothed_ms;
 	uint32_t variation_ms;
+	bool has_probed;
 	uint32_t backoff;
 	int64_t progress_ms;
 	int64_t heard_ms;
@@ -145,6 +181,9 @@ struct tcp_segment {
 	uint32_t length;
 	uint16_t most;	  /* option MSS; 0: none */
 	int8_t scale; /* option window scale; -1: none */
+	bool sacks;   /* option SACK permitted */
+	struct tcp_range blocks[MAX_HEARD_BLOCKS];
+	uint32_t block_count;
 };
 
 /* Reads a segment; false when lengths are wrong. */
@@ -200,6 +239,24 @@ void tcp_host_event(struct tcp_flow *tcp, int error);
 /* Ends it; with RST when @is_abrupt. */
 void tcp_host_close(struct tcp_flow *tcp, bool is_abrupt);
 
+/* --- tcp_ahead.c --- */
+
+/* Keeps what came before its turn, if there is room. */
+void tcp_ahead_keep(struct tcp_flow *tcp, uint32_t sequence, const uint8_t *bytes, uint32_t length);
+
+/* Gives the host what is not before its turn any more; an errno when that side failed. */
+int tcp_ahead_pass(struct tcp_flow *tcp);
+void tcp_ahead_forget(struct tcp_flow *tcp);
+
+/* Writes the option that tells the guest of it, padded; its length, up to 4 + 8 * MAX_SACK_BLOCKS. */
+uint32_t tcp_ahead_options(const struct tcp_flow *tcp, uint8_t *options);
+
+/* Adds a range to some that are in order and apart; false when there would be too many. */
+bool tcp_ranges_add(struct tcp_range *ranges, uint32_t *count, uint32_t most, struct tcp_range added);
+
+/* Leaves out what is before a sequence number. */
+void tcp_ranges_drop(struct tcp_range *ranges, uint32_t *count, uint32_t before);
+
 /* --- tcp_recovery.c --- */
 
 void tcp_recovery_prepare(struct tcp_flow *tcp);
@@ -210,6 +267,12 @@ void tcp_recovery_acknowledged(struct tcp_flow *tcp, uint32_t bytes);
 /* It acknowledged the same again. */
 void tcp_recovery_duplicate(struct tcp_flow *tcp);
 
+/* It has these, too; whether that is news. */
+bool tcp_recovery_sacked(struct tcp_flow *tcp, const struct tcp_range *blocks, uint32_t count);
+
+/* What to send again next, as one piece; of length 0: nothing. */
+struct tcp_range tcp_recovery_hole(const struct tcp_flow *tcp);
+
 /* It acknowledged nothing for too long: all is sent again. */
 void tcp_recovery_timed_out(struct tcp_flow *tcp);
 
@@ -218,6 +281,9 @@ uint32_t tcp_recovery_room(const struct tcp_flow *tcp);
 
 /* How long to wait for an acknowledgement, in milliseconds. */
 int64_t tcp_recovery_timeout_ms(const struct tcp_flow *tcp);
+
+/* How long until the guest is asked where it is, because segments or acknowledgements may be lost that nothing follows. */
+int64_t tcp_recovery_probe_ms(const struct tcp_flow *tcp);
 
 /* Something left; its acknowledgement tells the round-trip time. */
 void tcp_recovery_sent(struct tcp_flow *tcp, uint32_t sequence);

@@ -12,6 +12,9 @@
 #define FIRST_TIMEOUT_MS 1000
 #define LEAST_TIMEOUT_MS 200
 #define MOST_TIMEOUT_MS 60000
+/* Added to two round trips: what our clocks are late by, and how long an acknowledgement of a lone segment may take. */
+#define PROBE_MS 16
+#define DELAYED_ACK_MS 60
 
 void tcp_recovery_prepare(struct tcp_flow *tcp)
 {
@@ -53,8 +56,20 @@ HOT static void grow(struct tcp_flow *tcp, uint32_t bytes)
 		tcp->congestion += more == 0 ? 1 : (uint32_t)more;
 }
 
+/* How much of what is on the way the guest has said to have. */
+static uint32_t sacked_bytes(const struct tcp_flow *tcp)
+{
+	uint32_t bytes = 0;
+
+	for (uint32_t i = 0; i < tcp->sacked_count; i++)
+		bytes += tcp->sacked[i].end - tcp->sacked[i].begin;
+	return bytes;
+}
+
 HOT void tcp_recovery_acknowledged(struct tcp_flow *tcp, uint32_t bytes)
 {
+	if (tcp->sacked_count > 0)
+		tcp_ranges_drop(tcp->sacked, &tcp->sacked_count, tcp->first);
 	if (tcp->is_timing && sequence_compare(tcp->first, tcp->timed) > 0)
 		measure(tcp);
 	tcp->duplicates = 0;
@@ -70,7 +85,26 @@ HOT void tcp_recovery_acknowledged(struct tcp_flow *tcp, uint32_t bytes)
 	}
 	/* A part: what follows it was lost, too. */
 	tcp->owes |= OWES_RETRANSMISSION;
+	tcp->delivered += bytes;
+	if (tcp->guest_sacks)
+		return;
+	tcp->resent = tcp->first;
 	tcp->congestion = tcp->congestion > bytes + tcp->segment ? tcp->congestion - bytes + tcp->segment : tcp->segment;
+}
+
+static void begin_recovery(struct tcp_flow *tcp)
+{
+	shrink(tcp);
+	tcp->congestion = tcp->threshold;
+	/* Without SACK each duplicate stands for a segment that has left (RFC 6582, 3.2). */
+	if (!tcp->guest_sacks)
+		tcp->congestion += DUPLICATES_OF_A_LOSS * tcp->segment;
+	tcp->recover = tcp->furthest;
+	tcp->resent = tcp->first;
+	tcp->delivered = 0;
+	tcp->in_recovery = true;
+	tcp->is_timing = false;
+	tcp->owes |= OWES_RETRANSMISSION;
 }
 
 void tcp_recovery_duplicate(struct tcp_flow *tcp)
@@ -78,17 +112,49 @@ void tcp_recovery_duplicate(struct tcp_flow *tcp)
 	if (tcp->duplicates < UINT8_MAX)
 		tcp->duplicates++;
 	if (tcp->in_recovery) {
-		tcp->congestion += tcp->segment;
+		if (!tcp->guest_sacks)
+			tcp->congestion += tcp->segment;
 		return;
 	}
-	if (tcp->duplicates != DUPLICATES_OF_A_LOSS || sequence_compare(tcp->first, tcp->recover) < 0)
-		return;
-	shrink(tcp);
-	tcp->congestion = tcp->threshold + DUPLICATES_OF_A_LOSS * tcp->segment;
-	tcp->recover = tcp->furthest;
-	tcp->in_recovery = true;
-	tcp->is_timing = false;
-	tcp->owes |= OWES_RETRANSMISSION;
+	const bool is_loss = tcp->duplicates >= DUPLICATES_OF_A_LOSS ||
+			     sacked_bytes(tcp) >= DUPLICATES_OF_A_LOSS * tcp->segment;
+	if (is_loss && sequence_compare(tcp->first, tcp->recover) >= 0)
+		begin_recovery(tcp);
+}
+
+bool tcp_recovery_sacked(struct tcp_flow *tcp, const struct tcp_range *blocks, uint32_t count)
+{
+	const uint32_t before = sacked_bytes(tcp);
+
+	for (uint32_t i = 0; i < count; i++) {
+		struct tcp_range block = blocks[i];
+		/* One below is about what came twice (RFC 2883). */
+		if (sequence_compare(block.begin, tcp->first) <= 0 || sequence_compare(block.end, tcp->next) > 0 ||
+		    sequence_compare(block.begin, block.end) >= 0)
+			continue;
+		tcp_ranges_add(tcp->sacked, &tcp->sacked_count, MAX_RANGES, block);
+	}
+	const uint32_t after = sacked_bytes(tcp);
+	tcp->delivered += after - before;
+	if (tcp->in_recovery && after > before)
+		tcp->owes |= OWES_RETRANSMISSION;
+	return after > before;
+}
+
+struct tcp_range tcp_recovery_hole(const struct tcp_flow *tcp)
+{
+	uint32_t begin = sequence_compare(tcp->resent, tcp->first) > 0 ? tcp->resent : tcp->first;
+
+	for (uint32_t i = 0; i < tcp->sacked_count; i++) {
+		if (sequence_compare(begin, tcp->sacked[i].begin) < 0)
+			return (struct tcp_range){ begin, tcp->sacked[i].begin };
+		if (sequence_compare(begin, tcp->sacked[i].end) < 0)
+			begin = tcp->sacked[i].end;
+	}
+	/* Of what is beyond all that the guest has, only the very first is known to be lacking. */
+	if (begin != tcp->first)
+		return (struct tcp_range){ begin, begin };
+	return (struct tcp_range){ begin, begin + tcp->segment };
 }
 
 void tcp_recovery_timed_out(struct tcp_flow *tcp)
@@ -101,14 +167,17 @@ void tcp_recovery_timed_out(struct tcp_flow *tcp)
 	tcp->in_recovery = false;
 	tcp->is_timing = false;
 	tcp->duplicates = 0;
+	tcp->sacked_count = 0;
 }
 
 HOT uint32_t tcp_recovery_room(const struct tcp_flow *tcp)
 {
-	const uint32_t most = tcp->window < tcp->congestion ? tcp->window : tcp->congestion;
 	const uint32_t in_flight = tcp_in_flight(tcp);
+	const uint32_t on_the_way = tcp->sacked_count == 0 ? in_flight : in_flight - sacked_bytes(tcp);
+	const uint32_t of_guest = tcp->window > in_flight ? tcp->window - in_flight : 0;
+	const uint32_t of_path = tcp->congestion > on_the_way ? tcp->congestion - on_the_way : 0;
 
-	return most > in_flight ? most - in_flight : 0;
+	return of_guest < of_path ? of_guest : of_path;
 }
 
 int64_t tcp_recovery_timeout_ms(const struct tcp_flow *tcp)
@@ -119,6 +188,17 @@ int64_t tcp_recovery_timeout_ms(const struct tcp_flow *tcp)
 		timeout_ms = LEAST_TIMEOUT_MS;
 	timeout_ms <<= tcp->backoff < 16 ? tcp->backoff : 16;
 	return timeout_ms < MOST_TIMEOUT_MS ? timeout_ms : MOST_TIMEOUT_MS;
+}
+
+/* A tail loss probe (RFC 8985, 7.2). */
+int64_t tcp_recovery_probe_ms(const struct tcp_flow *tcp)
+{
+	const int64_t timeout_ms = tcp_recovery_timeout_ms(tcp);
+	int64_t probe_ms = tcp->smoothed_ms / 4 + PROBE_MS;
+
+	if (tcp_in_flight(tcp) <= tcp->segment)
+		probe_ms += DELAYED_ACK_MS;
+	return tcp->smoothed_ms == 0 || probe_ms > timeout_ms ? timeout_ms : probe_ms;
 }
 
 HOT void tcp_recovery_sent(struct tcp_flow *tcp, uint32_t sequence)

@@ -10,9 +10,18 @@
 #define OPTION_NOTHING 1
 #define OPTION_MOST 2
 #define OPTION_SCALE 3
+#define OPTION_SACKS 4
+#define OPTION_SACK 5
 #define LARGEST_SCALE 14
-/* MSS and window scale, padded. */
-#define SYN_OPTIONS 8
+/* MSS, window scale and SACK permitted, padded; or SACK. */
+#define MOST_OPTIONS (4 + 8 * MAX_SACK_BLOCKS)
+
+static void parse_blocks(struct tcp_segment *segment, const uint8_t *option, uint32_t length)
+{
+	for (uint32_t at = 2; at + 8 <= length && segment->block_count < MAX_HEARD_BLOCKS; at += 8)
+		segment->blocks[segment->block_count++] =
+			(struct tcp_range){ load_be32(option + at), load_be32(option + at + 4) };
+}
 
 static void parse_option(struct tcp_segment *segment, const uint8_t *option, uint32_t length)
 {
@@ -20,6 +29,10 @@ static void parse_option(struct tcp_segment *segment, const uint8_t *option, uin
 		segment->most = load_be16(option + 2);
 	if (option[0] == OPTION_SCALE && length == 3)
 		segment->scale = (int8_t)(option[2] > LARGEST_SCALE ? LARGEST_SCALE : option[2]);
+	if (option[0] == OPTION_SACKS)
+		segment->sacks = true;
+	if (option[0] == OPTION_SACK)
+		parse_blocks(segment, option, length);
 }
 
 static void parse_options(struct tcp_segment *segment, const uint8_t *options, uint32_t length)
@@ -52,7 +65,7 @@ HOT bool tcp_segment_parse(const struct guest_packet *packet, struct tcp_segment
 		.flags = tcp[TCP_FLAGS], .window = load_be16(tcp + TCP_WINDOW), .payload = tcp + header,
 		.length = length - header, .scale = -1,
 	};
-	if (segment->flags & SEGMENT_SYN)
+	if (header > TCP_HEADER)
 		parse_options(segment, tcp + TCP_HEADER, header - TCP_HEADER);
 	return true;
 }
@@ -136,26 +149,35 @@ HOT void tcp_segment_send(struct tcp_flow *tcp, uint32_t sequence, uint8_t flags
 
 static uint32_t write_syn_options(const struct tcp_flow *tcp, uint8_t *options, uint8_t flags)
 {
+	const bool is_answer = (flags & SEGMENT_ACK) != 0;
+	uint32_t length = 4;
+
 	options[0] = OPTION_MOST;
 	options[1] = 4;
 	store_be16(options + 2, tcp_segment_most(tcp->flow.gateway, tcp->flow.is_v6));
-	/* An answer scales only when the guest does (RFC 7323, 2.2). */
-	if (flags & SEGMENT_ACK && !tcp->guest_scales)
-		return 4;
-	options[4] = OPTION_NOTHING;
-	options[5] = OPTION_SCALE;
-	options[6] = 3;
-	options[7] = OWN_WINDOW_SCALE;
-	return SYN_OPTIONS;
+	/* An answer has what the guest has (RFC 7323, 2.2; RFC 2018, section 2). */
+	if (!is_answer || tcp->guest_scales) {
+		const uint8_t scale[] = { OPTION_NOTHING, OPTION_SCALE, 3, OWN_WINDOW_SCALE };
+		memcpy(options + length, scale, sizeof scale);
+		length += (uint32_t)sizeof scale;
+	}
+	if (!is_answer || tcp->guest_sacks) {
+		const uint8_t sacks[] = { OPTION_NOTHING, OPTION_NOTHING, OPTION_SACKS, 2 };
+		memcpy(options + length, sacks, sizeof sacks);
+		length += (uint32_t)sizeof sacks;
+	}
+	return length;
 }
 
 HOT void tcp_segment_control(struct tcp_flow *tcp, uint32_t sequence, uint8_t flags)
 {
-	uint8_t *options = tcp_segment_reserve(tcp, SYN_OPTIONS);
+	uint8_t *options = tcp_segment_reserve(tcp, MOST_OPTIONS);
 
 	if (options == NULL)
 		return;
-	const uint32_t length = flags & SEGMENT_SYN ? write_syn_options(tcp, options, flags) : 0;
+	const uint32_t length = flags & SEGMENT_SYN ? write_syn_options(tcp, options, flags)
+				: tcp->ahead == NULL ? 0
+						     : tcp_ahead_options(tcp, options);
 	write_header(tcp, options - TCP_HEADER, TCP_HEADER + length, sequence, flags);
 	finish(tcp, options - TCP_HEADER - packet_headers(tcp->flow.is_v6), TCP_HEADER + length, 0);
 }
