@@ -4,7 +4,6 @@
  *
  * A message counts only when its packet has hop limit 255, that is, when it comes from this link; the caller looks.
  */
-import { MAC_LENGTH } from '../net/mac.ts';
 import {
   checksumOf,
   concatenate,
@@ -35,6 +34,7 @@ const SEARCH_DOMAINS = 31;
 
 const CHECKSUM = 2;
 const ADDRESS_LENGTH = 16;
+const MAC_LENGTH = 6;
 /** Options are counted in these. */
 const UNIT = 8;
 const PREFIX_LENGTH = 32;
