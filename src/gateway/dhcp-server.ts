@@ -42,13 +42,11 @@ import { type AddressSet, bytesKey } from './address-set.ts';
 import type { GatewayConfig, GatewayIpv4 } from './gateway-config.ts';
 import { BROADCAST_MAC, emitDatagram, type GuestDatagram } from './guest-frames.ts';
 import type { HeardGuests } from './heard-guests.ts';
-import { LeaseTable } from './lease-table.ts';
+import { LeaseTable, OFFER_MS } from './lease-table.ts';
 import type { ServiceDoors } from './service-doors.ts';
 
 /** What clients are told, in seconds. */
 const LEASE_SECONDS = 86_400;
-/** How long an address is kept for a client that was offered it. */
-const OFFER_MS = 60_000;
 const USUAL_MTU = 1500;
 /** IPv4 and UDP headers. */
 const HEADERS_BYTES = 28;
@@ -313,9 +311,12 @@ export class DhcpServer {
   }
 
   #usableBy(message: DhcpMessage): (slot: number) => boolean {
+    const owner = ownerOf(message);
     return (slot) => {
       const address = this.#addressOf(slot);
-      return !this.#own.has(address) && !this.#heard.isHeldByOther(address, message.hardwareAddress);
+      if (this.#own.has(address)) return false;
+      // A client with an identifier may come back with another interface: it was heard itself.
+      return this.#leases.isTaken(owner, slot) || !this.#heard.isHeldByOther(address, message.hardwareAddress);
     };
   }
 

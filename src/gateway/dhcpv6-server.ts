@@ -36,7 +36,7 @@ import type { GatewayConfig, GatewayIpv6 } from './gateway-config.ts';
 import { ALL_DHCPV6_SERVERS, ROUTER_LINK_LOCAL, searchList } from './gateway-ipv6.ts';
 import { emitDatagram, type GuestDatagram } from './guest-frames.ts';
 import type { HeardGuests } from './heard-guests.ts';
-import { type Lease, LeaseTable } from './lease-table.ts';
+import { type Lease, LeaseTable, OFFER_MS } from './lease-table.ts';
 import type { ServiceDoors } from './service-doors.ts';
 
 /** Of addresses, in seconds; as in router advertisements. */
@@ -45,8 +45,6 @@ const PREFERRED_LIFETIME = 14_400;
 /** RFC 8415, 21.4: half, and four fifths of the preferred lifetime. */
 const RENEW_AFTER = PREFERRED_LIFETIME / 2;
 const REBIND_AFTER = (PREFERRED_LIFETIME * 4) / 5;
-/** How long an address is kept for a client that was offered it. */
-const OFFER_MS = 60_000;
 /** The part of an address behind the prefix where those that are given out begin: ::1000. */
 const FIRST_HOST = 0x1000;
 /** Addresses in the largest pool; a table of leases has fewer. */
@@ -155,7 +153,8 @@ export class Dhcpv6Server {
   /** An address for an association, for some time. */
   #offer(message: Dhcpv6Message, association: Dhcpv6Association, until: number, mac: Uint8Array): Dhcpv6Association {
     const [wanted] = association.addresses.flatMap(({ address }) => this.#slotOf(address) ?? []);
-    const lease = this.#leases.take(ownerOf(message, association), until, this.#usableBy(mac), wanted);
+    const owner = ownerOf(message, association);
+    const lease = this.#leases.take(owner, until, this.#usableBy(owner, mac), wanted);
     if (lease !== undefined) return this.#describe(association, lease);
     const status = { code: DHCPV6_STATUS.noAddresses, message: 'no address is free' };
     return { id: association.id, renewAfter: 0, rebindAfter: 0, addresses: [], status };
@@ -193,7 +192,7 @@ export class Dhcpv6Server {
   }
 
   #claim(owner: string, slot: number, mac: Uint8Array): Lease | undefined {
-    return this.#leases.claim(owner, slot, this.#validUntil(), this.#usableBy(mac));
+    return this.#leases.claim(owner, slot, this.#validUntil(), this.#usableBy(owner, mac));
   }
 
   /** Whether the client's addresses are of this network: it may have been carried elsewhere. */
@@ -259,10 +258,11 @@ export class Dhcpv6Server {
     return this.#doors.now() + VALID_LIFETIME * 1000;
   }
 
-  #usableBy(mac: Uint8Array): (slot: number) => boolean {
+  #usableBy(owner: string, mac: Uint8Array): (slot: number) => boolean {
     return (slot) => {
       const address = this.#addressOf(slot);
-      return !this.#own.has(address) && !this.#heard.isHeldByOther(address, mac);
+      if (this.#own.has(address)) return false;
+      return this.#leases.isTaken(owner, slot) || !this.#heard.isHeldByOther(address, mac);
     };
   }
 

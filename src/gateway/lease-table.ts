@@ -19,6 +19,9 @@ export interface Lease {
   readonly until: number;
 }
 
+/** How long a place is kept for a client that was offered it. */
+export const OFFER_MS = 60_000;
+
 /** Whether a place may be given out at all. */
 export type SlotCheck = (slot: number) => boolean;
 
@@ -43,6 +46,12 @@ export class LeaseTable {
   of(owner: string): Lease | undefined {
     const lease = this.#byOwner.get(owner);
     return lease !== undefined && lease.until > this.#now() ? lease : undefined;
+  }
+
+  /** Whether a place was not only offered to a client, but taken by it. */
+  isTaken(owner: string, slot: number): boolean {
+    const lease = this.of(owner);
+    return lease !== undefined && lease.slot === slot && lease.until > this.#now() + OFFER_MS;
   }
 
   /**

@@ -139,7 +139,7 @@ test('the client identifier counts, not the interface', () => {
   const id = [[clientId, Uint8Array.of(255, 1, 2, 3)]] as const;
   assert.equal(configure(bench, 1, id), '10.0.2.15');
   assert.equal(configure(bench, 1), '10.0.2.16');
-  assert.equal(configure(bench, 1, id), '10.0.2.15');
+  assert.equal(configure(bench, 2, id), '10.0.2.15');
 });
 
 test('the address that a client asks for is given when it is free', () => {
