@@ -2,7 +2,7 @@
  * The packet socket of an interface inside (native/launch/listen.c): IP packets out and in, whatever addresses the
  * interface has. The kernel adds and takes off the Ethernet header.
  */
-import { endianness } from 'node:os';
+import { constants, endianness } from 'node:os';
 import { MAC_LENGTH } from '../../net/mac.ts';
 import { native } from '../../system/native.ts';
 import { READABLE, Watch } from '../../system/reactor.ts';
@@ -42,6 +42,7 @@ const LINK_ADDRESS_BYTES = 20;
 const LINK_ADDRESS_LENGTH_AT = 11;
 const LINK_ADDRESS_AT = 12;
 const littleEndian = endianness() === 'LE';
+const NET_DOWN = -constants.errno.ENETDOWN;
 
 const EVERYBODY = Uint8Array.of(255, 255, 255, 255);
 const EVERYBODY_MAC = new Uint8Array(MAC_LENGTH).fill(0xff);
@@ -134,7 +135,8 @@ export class ClientSocket {
     view.setInt32(4, this.#interfaceIndex, littleEndian);
     address[LINK_ADDRESS_LENGTH_AT] = MAC_LENGTH;
     address.set(mac, LINK_ADDRESS_AT);
-    native.sendTo(this.#fd, packet, address);
+    // What is told first is that the interface was down a while ago, as when the socket was made.
+    if (native.sendTo(this.#fd, packet, address) === NET_DOWN) native.sendTo(this.#fd, packet, address);
   }
 
   #read(): void {
