@@ -31,6 +31,7 @@ export type { GatewayConfig, PortForward } from './gateway/gateway-config.ts';
 export { GatewayPlug } from './gateway/gateway-plug.ts';
 export { type Locator, parseLocator } from './locator/locator.ts';
 export { type OpenPlugOptions, openPlug } from './locator/open-plug.ts';
+export type { AutoOptions } from './namespace/auto/auto-configuration.ts';
 export {
   type InterfaceOptions,
   Namespace,

@@ -1,8 +1,12 @@
 /** `vdens --auto` with the servers that people use: udhcpd, dnsmasq, the original gateway; and with none. */
 import assert from 'node:assert/strict';
-import { symlinkSync, unlinkSync } from 'node:fs';
+import { readdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { cable, openNamespace, openPlug } from '../../src/index.ts';
+import { formatPrefix } from '../../src/net/prefix.ts';
 import { startDnsmasq, startUdhcpd } from '../fixtures/address-server.ts';
 import {
   type BackgroundCommand,
@@ -273,6 +277,55 @@ test('the original gateway on an original switch', async (t) => {
   assert.match(stdout, /^default via 10\.0\.2\.2 dev vde0/m);
   assert.match(stdout, /^nameserver 10\.0\.2\.3$/m);
   assert.match(stdout, / 0% packet loss/);
+});
+
+test('a way out with nothing configured: --auto slirp://', async (t) => {
+  if (!requireCommands(t, 'ip', 'curl')) return;
+  const server = createServer((_request, response) => response.end('from the host\n'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  t.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const { stdout, stderr } = await onHost('slirp://', `${LOOK}; curl -sS --max-time 10 http://10.0.2.2:${port}/`);
+  assert.equal(stderr, '');
+  assert.match(stdout, /^vde0 +UNKNOWN +10\.0\.2\.15\/24 *$/m);
+  assert.match(stdout, /^default via fe80::2 dev vde0 proto ra/m);
+  assert.match(stdout, /^nameserver 10\.0\.2\.3$/m);
+  assert.match(stdout, /^from the host$/m);
+});
+
+test('the library: an interface that learns is configured once it is plugged in', async (t) => {
+  if (!requireCommands(t, 'busybox')) return;
+  const lan = network(t);
+  await startUdhcpd(t, lan, { lines: ['opt dns 10.7.0.1'] });
+  await using namespace = await openNamespace({ interfaces: [{ name: 'eth0', auto: true }] });
+  await using plug = await openPlug(lan);
+  cable(namespace.interfaces[0]!.plug, plug);
+  await namespace.autoconfigure({ timeoutMs: START_MS });
+  const [address] = await namespace.rtnetlink.addresses('eth0');
+  assert.match(address === undefined ? '' : formatPrefix(address), /^10\.7\.0\.\d+\/24$/);
+  const command = namespace.run(['cat', '/etc/resolv.conf'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let text = '';
+  command.process.stdout?.on('data', (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  assert.equal(await command.exit, 0);
+  await waitFor(() => text !== '', START_MS, 'resolv.conf');
+  assert.equal(text, 'nameserver 10.7.0.1\n');
+});
+
+test('the library: one that is never configured leaves nothing open', async () => {
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  const close = async (): Promise<void> => {
+    const namespace = await openNamespace({ interfaces: [{ name: 'eth0', auto: true }] });
+    await namespace.close();
+  };
+  await close();
+  const before = open();
+  for (let i = 0; i < 3; i++) await close();
+  const namespace = await openNamespace({ interfaces: [{ name: 'eth0', auto: true }] });
+  await assert.rejects(namespace.autoconfigure({ timeoutMs: 100 }), { code: 'ERR_NETWORK_TIMEOUT' });
+  await namespace.close();
+  assert.equal(open(), before);
 });
 
 test('when nobody answers, one line says so after the time that was given, and the command is not run', async (t) => {
