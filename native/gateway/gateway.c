@@ -250,6 +250,12 @@ static void resume_seekers(struct gateway *gateway, const struct ip_address *add
 		if (flow->key.kind == FLOW_TCP && address_equals(&flow->key.guest, address))
 			tcp_resolved(flow, mac);
 	}
+	list = &gateway->flows.classes[CLASS_FORWARD];
+	for (struct list_link *link = list->next; link != list; link = link->next) {
+		struct flow *flow = (struct flow *)((char *)link - offsetof(struct flow, class_link));
+		if (address_equals(&flow->key.guest, address))
+			udp_resolved(flow);
+	}
 }
 
 HOT void gateway_learn(struct gateway *gateway, const struct ip_address *address, const uint8_t *mac)

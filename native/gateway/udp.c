@@ -27,11 +27,15 @@
  * @base: what it has in common with echo
  * @peers: of a forward: who sent something; NULL otherwise
  * @is_local: of a forward: its socket is bound to the host's loopback, and reaches nothing else
+ * @is_waiting: of a forward: until its guest is found what arrives stays in the socket
+ * @is_lost: of a forward: it was not found
  */
 struct udp_flow {
 	struct datagram_flow base;
 	struct forward_peers *peers;
 	bool is_local;
+	bool is_waiting;
+	bool is_lost;
 };
 
 /* A datagram of a guest, or several of @segment bytes each; ports in network order. */
@@ -465,6 +469,37 @@ static bool find_guest(struct udp_flow *flow)
 	return mac != NULL;
 }
 
+/* What arrived waits in the socket until the guest is found, for a while. */
+static void begin_waiting(struct udp_flow *flow)
+{
+	struct flow *common = &flow->base.flow;
+
+	if (flow->is_waiting)
+		return;
+	flow->is_waiting = true;
+	common->gateway->seekers++;
+	datapath_watch(&common->watch, 0);
+	gateway_set_timer(common, gateway_now_ms() + FORWARD_RESOLVE_MS);
+}
+
+static void end_waiting(struct udp_flow *flow)
+{
+	if (!flow->is_waiting)
+		return;
+	flow->is_waiting = false;
+	flow->base.flow.gateway->seekers--;
+}
+
+void udp_resolved(struct flow *common)
+{
+	struct udp_flow *flow = udp_flow_of(common);
+
+	if (!flow->is_waiting)
+		return;
+	end_waiting(flow);
+	datagram_flow_resume(&flow->base);
+}
+
 /* Whether a datagram is one more of those that are in @run already. */
 HOT static bool continues(const struct datagram *run, const struct datagram *datagram, uint32_t last, uint32_t mtu)
 {
@@ -505,16 +540,23 @@ HOT static void serve(struct watch *watch, uint32_t events, struct receive_room 
 		datagram_read_errors(&flow->base, report);
 	if ((events & EPOLLIN) == 0)
 		return;
-	const uint32_t count = datagram_receive(&flow->base, room, datagrams, report);
 	const uint32_t mtu = flow->base.flow.gateway->mtu - IPV6_HEADER - UDP_HEADER;
-	const bool is_known = count > 0 && find_guest(flow);
-	for (uint32_t i = 0; i < count && is_known;) {
+	const bool is_known = find_guest(flow);
+	if (!is_known && !flow->is_lost) {
+		begin_waiting(flow);
+		return;
+	}
+	flow->is_lost = false;
+	const uint32_t count = datagram_receive(&flow->base, room, datagrams, report);
+	if (!is_known) {
+		flow->base.flow.gateway->counters[GATEWAY_DROPPED] += count;
+		return;
+	}
+	for (uint32_t i = 0; i < count;) {
 		const uint32_t joined = join_run(&datagrams[i], count - i, mtu);
 		deliver(flow, &datagrams[i]);
 		i += joined;
 	}
-	if (!is_known)
-		flow->base.flow.gateway->counters[GATEWAY_DROPPED] += count;
 }
 
 /* Whom a guest sent the datagram to that an error is about, as it said. */
@@ -599,13 +641,20 @@ struct flow *udp_forward(struct gateway *gateway, int fd, const struct ip_addres
 
 void udp_task(struct flow *flow)
 {
-	datagram_flow_resume(&udp_flow_of(flow)->base);
+	if (!udp_flow_of(flow)->is_waiting)
+		datagram_flow_resume(&udp_flow_of(flow)->base);
 }
 
-void udp_timer(struct flow *flow, int64_t now_ms)
+void udp_timer(struct flow *common, int64_t now_ms)
 {
-	if (datagram_flow_is_over(&udp_flow_of(flow)->base, now_ms))
-		udp_end(flow);
+	struct udp_flow *flow = udp_flow_of(common);
+
+	if (flow->is_waiting) {
+		flow->is_lost = true;
+		udp_resolved(common);
+	} else if (flow->peers == NULL && datagram_flow_is_over(&flow->base, now_ms)) {
+		udp_end(common);
+	}
 }
 
 void udp_end(struct flow *common)
@@ -614,6 +663,7 @@ void udp_end(struct flow *common)
 
 	if (flow->peers != NULL)
 		forward_count--;
+	end_waiting(flow);
 	udp_run_forget(&flow->base);
 	datagram_flow_close(&flow->base);
 	free(flow->peers);

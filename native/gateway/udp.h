@@ -15,6 +15,8 @@
 #define UDP_DNS_IDLE_MS 10000
 /* Of how many hosts a forward knows that they sent something: their answers leave whatever the rules say. */
 #define MAX_FORWARD_PEERS 256
+/* How long datagrams of a forward wait for their guest to be found. */
+#define FORWARD_RESOLVE_MS 1000
 
 /* A whole UDP packet of a guest, or a super-frame of many (OFFLOAD_GSO_UDP_L4). */
 void udp_input(struct gateway *gateway, const struct guest_packet *packet);
@@ -27,6 +29,9 @@ void udp_input_end(void);
  * guest sends from that port leaves there. The socket becomes the gateway's. The flow, or NULL with errno set.
  */
 struct flow *udp_forward(struct gateway *gateway, int fd, const struct ip_address *guest, uint16_t port);
+
+/* The guest of a forward is there: what waits for it goes on. */
+void udp_resolved(struct flow *flow);
 
 /* For gateway.c: the flow's task, its timer, and its end (closes and frees). */
 void udp_task(struct flow *flow);
