@@ -22,7 +22,17 @@ export interface Row {
   /** What is measured, as the table says it. */
   readonly title: string;
   /** Unit of the samples. */
-  readonly unit: 'Gbit/s' | 'ms' | 's' | 'MiB' | 'µs' | 'frames/s';
+  readonly unit:
+    | 'Gbit/s'
+    | 'Mbit/s'
+    | 'ms'
+    | 's'
+    | 'MiB'
+    | 'µs'
+    | 'frames/s'
+    | 'packets/s'
+    | 'connections/s'
+    | 'queries/s';
   readonly goal: Goal;
   /** Commands without which the counterpart cannot run. */
   readonly peers: readonly string[];

@@ -11,6 +11,7 @@ import { checkout, original } from '../test/interop/harness.ts';
 import { type Bench, type BenchOptions, builtVdens, createBench } from './harness.ts';
 import type { Row } from './row.ts';
 import { bigTable } from './rows/big-table.ts';
+import { gatewayFlows, gatewayMemory, gatewayRows } from './rows/gateway.ts';
 import { manyMemory, manyPingEach, manySetUp, manySetUpEach } from './rows/many.ts';
 import { memory } from './rows/memory.ts';
 import { originalsOnPlug, originalsOnSwitch } from './rows/originals-on-ours.ts';
@@ -41,6 +42,9 @@ const rows: readonly Row[] = [
   overlaySmall,
   overlayRoundTrip,
   udpLine,
+  ...gatewayRows,
+  gatewayFlows,
+  gatewayMemory,
   ringTotal,
   ringFairness,
   bigTable,
