@@ -144,7 +144,12 @@ async function configuredBy(t: TestContext, guest: Guest, script: string): Promi
     return wanted.every((pattern) => pattern.test(state));
   };
   await waitFor(isReady, CLIENT_TIMEOUT_MS, 'addresses and routes');
-  await guest.must(`ping -c 1 -W 10 ${GATEWAY.v4}; ping -c 1 -W 10 ${GATEWAY.v6}`);
+  // These programs set addresses and routes anew when the second kind comes; in between, nothing can be sent.
+  const isAnswered = async (): Promise<boolean> => {
+    const pings = [GATEWAY.v4, GATEWAY.v6].map((address) => guest.run(['ping', '-c', '1', '-W', '10', address]));
+    return (await Promise.all(pings)).every(({ status }) => status === 0);
+  };
+  await waitFor(isAnswered, CLIENT_TIMEOUT_MS, 'answers of the gateway');
   run.kill('SIGTERM');
   await run.waitForExit();
 }
