@@ -65,6 +65,12 @@ export const VDENS_MANUAL: Manual = {
           ],
         },
         {
+          term: '`slirp://`',
+          text: [
+            'A way out: a router with DHCP, router advertisements and DNS, whose connections are sockets of the user. `vdens --auto slirp:// curl https://example.org` needs nothing else. Options follow behind slashes: see OPTIONS OF SLIRP.',
+          ],
+        },
+        {
           term: '`tap://NAME`',
           text: ['A TAP interface of the machine itself, which has to belong to the user.'],
         },
@@ -78,7 +84,7 @@ export const VDENS_MANUAL: Manual = {
         {
           term: 'Others',
           text: [
-            'The names of the other networks of VDE (`slirp://`, `multi://`, `bonding://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
+            'The names of the other networks of VDE (`multi://`, `bonding://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
           ],
         },
       ],
@@ -136,6 +142,61 @@ export const VDENS_MANUAL: Manual = {
           text: ['How many stations are remembered: 1024. With 0, everything goes to everybody.'],
         },
         { term: '`expiretime=SECONDS`', text: ['How long a silent station is remembered: 128.'] },
+      ],
+    },
+    {
+      title: 'OPTIONS OF SLIRP',
+      text: [
+        'They stand behind `slirp:///`, each behind a slash: `slirp:///v4/tcpfwd=8080:10.0.2.15:80`. A slash within a value is written `%2f`, or the value is quoted.',
+      ],
+      items: [
+        {
+          term: '`addr=IPV4[/LEN]`, `host=IPV4[/LEN]`',
+          text: [
+            'The gateway and the network of its guests, 10.0.2.2/24. The name server and the first lease keep their place in another network.',
+          ],
+        },
+        { term: '`addr6=IPV6[/LEN]`, `host6=IPV6[/LEN]`', text: ['The same for IPv6, fd00::2/64.'] },
+        { term: '`v4`, `v6`', text: ['One family alone.'] },
+        { term: '`dhcp=IPV4`', text: ['The first address that DHCP gives out, 10.0.2.15.'] },
+        {
+          term: '`vnameserver=IPV4`, `vnameserver6=IPV6`',
+          text: ['Where guests find DNS, 10.0.2.3 and fd00::3: the resolver of the host as it is now.'],
+        },
+        {
+          term: '`vdnssearch=NAME,...`, `vdomainname=NAME`',
+          text: ['The search list and the domain that guests are told.'],
+        },
+        { term: '`hostname=NAME`', text: ['What DHCP tells guests to be called: slirp.'] },
+        {
+          term: '`mtu=BYTES`, `mru=BYTES`',
+          text: ['The largest IP packet, 1500, told to guests too; the smaller of the two.'],
+        },
+        { term: '`restricted`', text: ['No way out but by forwards.'] },
+        {
+          term: '`disable_host_loopback`',
+          text: ['The address of the gateway does not lead to the loopback interface of the host.'],
+        },
+        {
+          term: '`tcpfwd=[HOST:]PORT:GUEST:PORT,...`, `udpfwd=`',
+          text: ['Ports of the host that lead to guests. IPv6 addresses stand in brackets.'],
+        },
+        {
+          term: '`unixfwd=[ADDR:]PORT:PATH,...`, `cmdfwd=[ADDR:]PORT:COMMAND,...`',
+          text: [
+            'Connections of guests to ADDR, 10.0.2.4 unless given, lead to a Unix socket, or to a command of their own.',
+          ],
+        },
+        { term: '`tftp_path=DIRECTORY`', text: ['Served by TFTP, read-only.'] },
+        {
+          term: '`tftp_server_name=NAME`, `bootfile=NAME`',
+          text: ['What DHCP tells machines that boot from the network.'],
+        },
+        {
+          term: '`control=PATH`',
+          text: ['A socket on which forwards are added, listed and removed; docs/gateway.md says how.'],
+        },
+        { term: '`verbose`', text: ['Prints what the gateway is set to, and what happens.'] },
       ],
     },
     {

@@ -56,16 +56,23 @@ test('the README says of every kind of network whether it can be opened', () => 
   }
 });
 
-test('a LAN across hosts has every option of networks over UDP, and no other; the manual page, too', () => {
-  const known = ['vxvde', 'vxlan'].flatMap((scheme) => SCHEMES.get(scheme)?.optionKeys ?? []);
-  const table = read('docs/lan-across-hosts.md').split('## Options\n')[1]!.split('\n## ')[0]!;
-  const rows = Array.from(table.matchAll(/^\| (`[^|]+) \|/gm), ([, first = '']) => first.matchAll(/`([a-z\d]+)[=`]/g));
-  const listed = rows.flatMap((row) => Array.from(row, ([, key = '']) => key));
-  assert.deepEqual(new Set(listed), new Set(known));
-  const { items = [] } = VDENS_MANUAL.sections?.find(({ title }) => title === 'OPTIONS OF NETWORKS OVER UDP') ?? {};
-  const terms = items.flatMap(({ term }) => Array.from(term.matchAll(/`([a-z\d]+)/g), ([, key = '']) => key));
-  assert.deepEqual(new Set(terms), new Set(known));
-});
+/** Pages with a table of options, and the sections of the manual that name the same. */
+const OPTION_PAGES = [
+  { page: 'docs/lan-across-hosts.md', section: 'OPTIONS OF NETWORKS OVER UDP', schemes: ['vxvde', 'vxlan'] },
+  { page: 'docs/gateway.md', section: 'OPTIONS OF SLIRP', schemes: ['slirp'] },
+];
+
+for (const { page, section, schemes } of OPTION_PAGES) {
+  test(`${page} has every option of ${schemes.join(' and ')}, and no other; the manual page, too`, () => {
+    const known = schemes.flatMap((scheme) => SCHEMES.get(scheme)?.optionKeys ?? []);
+    const table = read(page).split('## Options\n')[1]!.split('\n## ')[0]!;
+    const keys = (text: string): string[] => Array.from(text.matchAll(/`([a-z_\d]+)[=`]/g), ([, key = '']) => key);
+    const rows = Array.from(table.matchAll(/^\| (`[^|]+) \|/gm), ([, first = '']) => keys(first));
+    assert.deepEqual(new Set(rows.flat()), new Set(known));
+    const { items = [] } = VDENS_MANUAL.sections?.find(({ title }) => title === section) ?? {};
+    assert.deepEqual(new Set(items.flatMap(({ term }) => keys(term))), new Set(known));
+  });
+}
 
 test('the example of the package is that of the README, which is run', () => {
   const [, example = ''] = /```js\n(.*?) \* ```/s.exec(read('src/index.ts')) ?? [];
