@@ -192,7 +192,7 @@ async function startWeb(owner: Owner, lab: GatewayLab): Promise<void> {
   const file = join(folder, 'nginx.conf');
   writeFileSync(
     file,
-    `daemon off; master_process off; pid ${folder}/pid; error_log stderr crit; worker_rlimit_nofile 8192;
+    `user root root; daemon off; master_process off; pid ${folder}/pid; error_log stderr crit; worker_rlimit_nofile 8192;
     events { worker_connections 4096; }
     http { access_log off; keepalive_timeout 0; ${paths.join(' ')}
       server { listen 127.0.0.1:${WEB_PORT} backlog=4096; location / { return 200 "as short as they come\\n"; } } }\n`,

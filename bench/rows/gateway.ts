@@ -44,6 +44,7 @@ const DATAGRAM_BYTES = 64;
 const AT_ONCE = 50;
 const FLOWS = 1000;
 const FLOWS_PORT = 9000;
+const FLOW_BUFFERS = `cd /proc/sys/net/ipv4; echo 4096 16384 262144 > tcp_wmem; echo 4096 131072 524288 > tcp_rmem`;
 /** Until a sender has found its pace over a long way, in seconds. */
 const OMITTED_SECONDS = 3;
 
@@ -259,6 +260,8 @@ function sampler(bench: Bench, measurement: Measurement, kind: WayKind): Sampler
 /** Bytes per second of each of {@link FLOWS} connections, and the memory of the gateway after it. */
 async function manyFlows(bench: Bench, owner: Owner): Promise<{ rates: readonly number[]; peakMiB: number }> {
   const lab: GatewayLab = await openHost(owner, {});
+  // Else the buffers of so many sockets are more than the kernel has for all, and who gets none is left to chance.
+  await lab.host.must(FLOW_BUFFERS);
   const program = join(import.meta.dirname, '..', 'flows.js');
   const server = await lab.host.spawn([process.execPath, program, 'serve', `${FLOWS_PORT}`]);
   await server.waitForOutput(/^listening$/m);
