@@ -8,6 +8,7 @@ import { type TestContext, test } from 'node:test';
 import { cable, openNamespace, openPlug } from '../../src/index.ts';
 import { formatPrefix } from '../../src/net/prefix.ts';
 import { startDnsmasq, startUdhcpd } from '../fixtures/address-server.ts';
+import { openTerminal } from '../fixtures/terminal.ts';
 import {
   type BackgroundCommand,
   type CommandResult,
@@ -350,6 +351,36 @@ test('a signal ends the wait', async (t) => {
     assert.equal((await host.waitForExit()).status, status);
     assert.equal(host.output(), '');
   }
+});
+
+test('on a terminal a line says what is waited for, and ^C ends the wait', async (t) => {
+  if (!requireCommands(t, 'tmux', 'bash')) return;
+  const terminal = await openTerminal(t, { SHELL: '/bin/sh' });
+  await terminal.type(`${ours('vdens')} --auto --auto-timeout 60 null:// echo ran; echo "status $?"`);
+  await terminal.waitFor(/^vdens: waiting for addresses on vde0, 60 s at most$/m, START_MS);
+  await terminal.press('C-c');
+  await terminal.waitFor(/^status 130$/m, START_MS);
+  assert.doesNotMatch(await terminal.screen(), /^ran$/m);
+});
+
+test('where settings of the kernel may not be written, it works all the same', async (t) => {
+  if (!requireCommands(t, 'dnsmasq', 'ip', 'unshare')) return;
+  const lan = network(t);
+  await startDnsmasq(
+    t,
+    lan,
+    ['10.7.0.1/24', 'fd07::1/64'],
+    [...['--enable-ra', '--dhcp-range=fd07::,ra-only,64,120', '--dhcp-range=10.7.0.60,10.7.0.70,120']],
+  );
+  const readOnly = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"';
+  const argv = ['unshare', '--user', '--map-current-user', '--keep-caps', '--mount', 'sh', '-c', readOnly, 'sh'];
+  // An address of IPv6 takes longer then: others are asked whether they have it.
+  const script = 'for i in $(seq 100); do ip -6 address show dev vde0 | grep fd07:: && break; sleep 0.1; done';
+  const words = [ours('vdens'), '--auto', lan, 'sh', '-c', `${script}; ip -4 -brief address`];
+  const { status, stdout, stderr } = await runCommand([...argv, ...words], { timeoutMs: LONG_MS });
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /inet6 fd07::/);
+  assert.match(stdout, /10\.7\.0\.\d+\/24/);
 });
 
 test('without a network, --auto is refused', async () => {
