@@ -71,6 +71,8 @@ const tcpServer = createServer((socket) => {
   socket.on('error', () => undefined);
   socket.pipe(socket);
 });
+// Its connections are descriptors of this process, too.
+tcpServer.maxConnections = 200;
 await new Promise((resolve) => tcpServer.listen(7, '127.0.0.1', resolve));
 const udpServer = createSocket('udp4');
 udpServer.on('message', (payload, { address, port }) => udpServer.send(payload, port, address, () => undefined));
