@@ -23,6 +23,8 @@ export const packages = [
   { package: 'tmux', command: 'tmux', neededBy: 'terminal sessions: job control, signals, resizing' },
   { package: 'strace', command: 'strace', neededBy: 'system calls per frame, and failures injected into them' },
   { package: 'ethtool', command: 'ethtool', neededBy: 'offload features of an interface' },
+  { package: 'bind9-dnsutils', command: 'dig', neededBy: 'DNS through a gateway' },
+  { package: 'traceroute', command: 'traceroute', neededBy: 'the way through a gateway, hop by hop' },
   { package: 'tcpdump', command: 'tcpdump', neededBy: 'frames as an independent reader sees them' },
   {
     package: 'busybox',
