@@ -11,6 +11,7 @@
 #include "frame_io.h"
 #include "hot.h"
 #include "icmp_error.h"
+#include "listener.h"
 #include "reassembly.h"
 #include "tcp.h"
 #include "udp.h"
@@ -262,6 +263,10 @@ HOT void gateway_learn(struct gateway *gateway, const struct ip_address *address
 {
 	struct neighbour *neighbour = neighbour_place(gateway, address);
 
+	/* Who is known is not looked for. */
+	if (neighbour->is_known && address_equals(&neighbour->address, address) &&
+	    memcmp(neighbour->mac, mac, MAC_BYTES) == 0)
+		return;
 	neighbour->address = *address;
 	memcpy(neighbour->mac, mac, MAC_BYTES);
 	neighbour->is_known = true;
@@ -502,7 +507,9 @@ int64_t gateway_check(struct gateway *gateway, int64_t now_ms)
 		run_timer((struct flow *)((char *)timer - offsetof(struct flow, timer)), now_ms);
 	const int64_t flows_ms = timer_wheel_next_ms(&gateway->timers);
 	const int64_t fragments_ms = reassembly_check(gateway, now_ms);
-	return flows_ms < fragments_ms ? flows_ms : fragments_ms;
+	const int64_t listeners_ms = listener_check(gateway, now_ms);
+	const int64_t next_ms = flows_ms < fragments_ms ? flows_ms : fragments_ms;
+	return next_ms < listeners_ms ? next_ms : listeners_ms;
 }
 
 void gateway_pause(struct gateway *gateway, bool is_paused)
@@ -518,8 +525,7 @@ void gateway_pause(struct gateway *gateway, bool is_paused)
 			gateway_schedule((struct flow *)((char *)link - offsetof(struct flow, class_link)));
 	}
 	const int64_t next_ms = timer_wheel_next_ms(&gateway->timers);
-	if (next_ms != INT64_MAX)
-		datapath_look_at(next_ms);
+	datapath_look_at(next_ms < gateway->accept_ms || gateway->stalled == NULL ? next_ms : gateway->accept_ms);
 }
 
 /* --- Begin and end. --- */

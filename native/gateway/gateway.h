@@ -105,6 +105,7 @@ struct gateway_output {
 };
 
 struct reassembly; /* reassembly.h */
+struct listener; /* listener.h */
 
 /* A power of two. */
 #define NEIGHBOURS 1024
@@ -161,6 +162,8 @@ struct gateway {
 	uint32_t task_count;
 	uint32_t seekers; /* connections that wait for a guest to be found */
 	uint32_t tokens;
+	struct listener *stalled; /* those that could not accept */
+	int64_t accept_ms;	  /* when they try again */
 	uint32_t ahead_count; /* connections that keep what came before its turn */
 	struct gateway_output output;
 	struct reassembly *fragments;

@@ -9,6 +9,8 @@
 #include "tcp.h"
 
 #define AT_ONCE 16
+/* A listener that could not accept, for want of descriptors, tries again after that. */
+#define ACCEPT_PAUSE_MS 200
 
 static bool is_loopback(const struct ip_address *address)
 {
@@ -33,6 +35,20 @@ static void accept_one(struct listener *listener, int fd, const union udp_addres
 	tcp_forward(listener->gateway, fd, is_kept ? &client : own, udp_port(peer), &listener->guest, listener->port);
 }
 
+/* What waits is not told of again, and when the backlog is full nothing new is, either. */
+static void stall(struct listener *listener)
+{
+	struct gateway *gateway = listener->gateway;
+
+	if (listener->is_stalled)
+		return;
+	listener->is_stalled = true;
+	listener->next_stalled = gateway->stalled;
+	gateway->stalled = listener;
+	gateway->accept_ms = gateway_now_ms() + ACCEPT_PAUSE_MS;
+	datapath_look_at(gateway->accept_ms);
+}
+
 static void serve(struct watch *watch, uint32_t events, struct receive_room *room)
 {
 	struct listener *listener = (struct listener *)((char *)watch - offsetof(struct listener, watch));
@@ -47,10 +63,12 @@ static void serve(struct watch *watch, uint32_t events, struct receive_room *roo
 			accept_one(listener, fd, &peer);
 			continue;
 		}
-		/* Without a descriptor it would be told again at once; a new connection tells, too. */
-		if (errno == EMFILE || errno == ENFILE)
+		const int error = errno;
+		if (error == EMFILE || error == ENFILE)
 			gateway_tell_seldom(listener->gateway,
-					    &(struct gateway_event){ .kind = EVENT_EXHAUSTED, .error = errno });
+					    &(struct gateway_event){ .kind = EVENT_EXHAUSTED, .error = error });
+		if (error != EAGAIN)
+			stall(listener);
 		return;
 	}
 	/* There may be more, and what is watched for is a change. */
@@ -65,8 +83,34 @@ int listener_open(struct listener *listener, struct gateway *gateway, int fd, co
 	return datapath_watch(&listener->watch, EPOLLIN | EPOLLET);
 }
 
+int64_t listener_check(struct gateway *gateway, int64_t now_ms)
+{
+	if (gateway->stalled == NULL)
+		return INT64_MAX;
+	if (now_ms < gateway->accept_ms)
+		return gateway->accept_ms;
+	while (gateway->stalled != NULL) {
+		struct listener *listener = gateway->stalled;
+		gateway->stalled = listener->next_stalled;
+		listener->is_stalled = false;
+		datapath_watch(&listener->watch, EPOLLIN | EPOLLET);
+	}
+	return INT64_MAX;
+}
+
+static void forget_stall(struct listener *listener)
+{
+	struct listener **link = &listener->gateway->stalled;
+
+	while (*link != NULL && *link != listener)
+		link = &(*link)->next_stalled;
+	if (*link != NULL)
+		*link = listener->next_stalled;
+}
+
 void listener_close(struct listener *listener)
 {
+	forget_stall(listener);
 	datapath_unwatch(&listener->watch);
 	close(listener->watch.fd);
 }

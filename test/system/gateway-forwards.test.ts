@@ -1,8 +1,10 @@
 /** Forwards: ports of the host that lead to a guest, and addresses of the guests' network behind which programs are. */
 import assert from 'node:assert/strict';
-import { chmodSync, existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { controlGateway } from '../../src/gateway/control-gateway.ts';
 import { GatewayLab, GUEST, type Guest, gatewayCommands, HOST } from '../fixtures/gateway-lab.ts';
 import { makeTemporaryDirectory, requireCommands, waitFor } from '../interop/harness.ts';
@@ -12,6 +14,14 @@ const MEBIBYTE = 1024 * 1024;
 async function openLab(t: TestContext, ...commands: readonly string[]): Promise<GatewayLab | undefined> {
   if (!requireCommands(t, ...gatewayCommands, ...commands)) return undefined;
   return await GatewayLab.start(t);
+}
+
+/** What the next descriptor of a process is going to be. */
+function lowestFreeDescriptor(pid: number): number {
+  const used = new Set(readdirSync(`/proc/${pid}/fd`));
+  let lowest = 0;
+  while (used.has(`${lowest}`)) lowest++;
+  return lowest;
 }
 
 /** Connects from the host to a forwarded port, and has the guest answer. */
@@ -70,6 +80,25 @@ test('tcpfwd: a port of the guest that nobody listens on resets the connection',
   if (near === undefined) return; // Refused at once is as good.
   const { error, isEnded } = await near.receive({ timeoutMs: 20_000 });
   assert.ok(isEnded || error === 'ECONNRESET', `${error}`);
+});
+
+test('tcpfwd: who comes while there are no descriptors is served when there are', async (t) => {
+  const lab = await openLab(t, 'prlimit');
+  if (lab === undefined) return;
+  const guest = await lab.guest(`slirp:///tcpfwd=2201:${GUEST.v4}:22`);
+  const inside = await guest.tcp();
+  await inside.listen('0.0.0.0', 22);
+  const outside = await lab.host.tcp();
+  const limit = (files: number): Buffer =>
+    execFileSync('prlimit', ['--pid', `${guest.vdens.pid}`, `--nofile=${files}:`]);
+  limit(lowestFreeDescriptor(guest.vdens.pid));
+  // The kernel answers in the gateway's place, and nobody else comes.
+  const near = await outside.connect('127.0.0.1', 2201);
+  await sleep(500);
+  limit(1024);
+  const far = await inside.accept(22);
+  await near.say('hello');
+  assert.equal((await far.receive({ bytes: 5 })).bytes, 5);
 });
 
 test('udpfwd: datagrams to a port of the host come to the guest, and its answers go back', async (t) => {
@@ -172,4 +201,15 @@ test('forwards are added, listed and removed while the gateway runs', async (t) 
     (await controlGateway(path, { do: 'list' })).map(({ hostPort }) => hostPort),
     [2201],
   );
+});
+
+test('a port of the guest that has a forward of UDP cannot get a second one', async (t) => {
+  const lab = await openLab(t);
+  if (lab === undefined) return;
+  const path = join(makeTemporaryDirectory(t), 'control');
+  await lab.guest(`slirp:///control='${path}'`);
+  const request = { do: 'add', protocol: 'udp', guestAddress: GUEST.v4, guestPort: 53 } as const;
+  await controlGateway(path, { ...request, hostPort: 2253 });
+  await assert.rejects(controlGateway(path, { ...request, hostPort: 2254 }), /EADDRINUSE/);
+  assert.equal((await controlGateway(path, { do: 'list' })).length, 1);
 });
