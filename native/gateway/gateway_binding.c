@@ -278,6 +278,9 @@ static napi_value take(napi_env env, napi_callback_info info)
 		eventfd_read(gateway->notice, &ignored);
 		count = port_take(&gateway->script, batch.arena.data, batch.arena.length, batch.slots,
 				  (uint32_t)batch.capacity);
+		/* Those behind frames that wait are not told of. */
+		if (port_waiting(&gateway->script) > 0)
+			eventfd_write(gateway->notice, 1);
 	}
 	datapath_unlock();
 	return number(env, count);

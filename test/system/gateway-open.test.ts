@@ -283,3 +283,21 @@ test('a guest that is killed does not disturb another, nor the gateway', async (
   const { error, isEnded } = await keptFar.receive({ timeoutMs: 10_000 });
   assert.ok(isEnded || error === 'ECONNRESET', `${error}`);
 });
+
+test('a guest that floods the services with long packets does not silence them', async (t) => {
+  const lab = await openLab(t);
+  if (lab === undefined) return;
+  const guest = await lab.guest('slirp:///mtu=65520');
+  assert.ok(await isReachable(guest, GATEWAY.v4));
+  // To the port of DHCP, which JavaScript serves: more bytes at once than it takes at a time.
+  const flood = `
+    const socket = require('node:dgram').createSocket('udp4').bind(() => {
+      let left = 200;
+      for (let i = 0; i < 200; i++)
+        socket.send(Buffer.alloc(60000), 67, '${GATEWAY.v4}', () => --left === 0 && socket.close());
+    });`;
+  const { status, stderr } = await guest.run([process.execPath, '-e', flood]);
+  assert.equal(status, 0, stderr);
+  await guest.must('ip neigh flush all');
+  assert.ok(await isReachable(guest, GATEWAY.v4));
+});
