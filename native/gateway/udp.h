@@ -26,7 +26,8 @@ void udp_input_end(void);
 
 /*
  * Makes a bound UDP socket of the host the mapping of a guest's port (in network order): what arrives there goes to the guest, and what the
- * guest sends from that port leaves there. The socket becomes the gateway's. The flow, or NULL with errno set.
+ * guest sends from that port leaves there. The socket becomes the gateway's. The flow; or NULL with errno set, and then
+ * it is the caller's still.
  */
 struct flow *udp_forward(struct gateway *gateway, int fd, const struct ip_address *guest, uint16_t port);
 

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "udp.h"
 #include "udp_flow.h"
@@ -86,9 +85,8 @@ static bool read_binding(int fd, union udp_address *bound)
 	return getsockname(fd, (struct sockaddr *)bound, &length) == 0;
 }
 
-static struct flow *give_up(int fd, struct udp_flow *flow, int error)
+static struct flow *give_up(struct udp_flow *flow, int error)
 {
-	close(fd);
 	if (flow != NULL)
 		free(flow->peers);
 	free(flow);
@@ -102,23 +100,23 @@ struct flow *udp_forward(struct gateway *gateway, int fd, const struct ip_addres
 	union udp_address bound;
 
 	if (!read_binding(fd, &bound))
-		return give_up(fd, NULL, errno);
+		return give_up(NULL, errno);
 	if (flow_table_find(&gateway->flows, &key) != NULL)
-		return give_up(fd, NULL, EADDRINUSE);
+		return give_up(NULL, EADDRINUSE);
 	if (!gateway_make_room(gateway))
-		return give_up(fd, NULL, ENOSPC);
+		return give_up(NULL, ENOSPC);
 	struct udp_flow *flow = udp_flow_make(gateway, &key, fd, bound.family);
 	if (flow == NULL)
-		return give_up(fd, NULL, ENOMEM);
+		return give_up(NULL, ENOMEM);
 	flow->peers = forward_peers_open();
 	if (flow->peers == NULL)
-		return give_up(fd, flow, ENOMEM);
+		return give_up(flow, ENOMEM);
 	const struct ip_address address = address_of_socket(&bound);
 	flow->is_local = address_is_loopback(&address);
 	flow->base.flow.class = CLASS_FORWARD;
 	datagram_prepare_socket(fd, bound.family, true);
 	if (!datagram_flow_add(gateway, &flow->base))
-		return give_up(fd, flow, ENOSPC);
+		return give_up(flow, ENOSPC);
 	forward_count++;
 	return &flow->base.flow;
 }
