@@ -207,7 +207,8 @@ HOT static bool send_piece(struct tcp_flow *tcp, uint32_t *sent, int *error)
 		*error = count == -EAGAIN ? 0 : -count;
 		return false;
 	}
-	const bool is_short = (uint32_t)count < amount;
+	/* Urgent data ends a piece, too. */
+	const bool is_short = (uint32_t)count < amount && (count == 0 || !tcp->has_urgent);
 	if (count > 0) {
 		tcp_segment_send(tcp, tcp->next, is_short ? SEGMENT_ACK | SEGMENT_PSH : SEGMENT_ACK, (uint32_t)count);
 		note_sent(tcp, (uint32_t)count);
@@ -226,9 +227,9 @@ HOT static int send_data(struct tcp_flow *tcp)
 	uint32_t sent = 0;
 	int error = 0;
 
-	while (tcp->may_read && sent < TURN_BYTES && send_piece(tcp, &sent, &error))
+	while (tcp->may_read && sent < TURN_BYTES && !tcp->flow.gateway->is_paused && send_piece(tcp, &sent, &error))
 		;
-	if (tcp->may_read && amount_to_send(tcp) > 0)
+	if (tcp->may_read && amount_to_send(tcp) > 0 && !tcp->flow.gateway->is_paused)
 		gateway_schedule(&tcp->flow);
 	return error;
 }
@@ -239,6 +240,9 @@ static void send_fin(struct tcp_flow *tcp)
 
 	if (!(tcp->seen & SEEN_HOST_FIN) || tcp->may_read || (!is_first && tcp->next != tcp->furthest - 1) ||
 	    (is_first && tcp->next != tcp->furthest))
+		return;
+	/* It takes room as a byte does; who has none is probed, however long that takes. */
+	if (tcp_in_flight(tcp) >= tcp->window)
 		return;
 	tcp_segment_control(tcp, tcp->next, SEGMENT_FIN | SEGMENT_ACK);
 	tcp->seen |= SENT_FIN;
@@ -745,11 +749,17 @@ void tcp_resolved(struct flow *flow, const uint8_t *mac)
 
 /* --- Timers. --- */
 
+/* Whether the guest is there, and dropped what it was sent because it has no room any more. */
+static bool is_full(const struct tcp_flow *tcp)
+{
+	return tcp->window == 0 && gateway_now_ms() - tcp->heard_ms <= tcp_recovery_timeout_ms(tcp);
+}
+
 static void time_out(struct tcp_flow *tcp)
 {
 	const bool is_open_yet = (tcp->seen & SEEN_ESTABLISHED) != 0;
 
-	if (tcp->backoff >= (is_open_yet ? MAX_DATA_BACKOFF : MAX_SYN_BACKOFF)) {
+	if (tcp->backoff >= (is_open_yet ? MAX_DATA_BACKOFF : MAX_SYN_BACKOFF) && !(is_open_yet && is_full(tcp))) {
 		fail(tcp);
 		return;
 	}
@@ -801,7 +811,8 @@ void tcp_timer(struct flow *flow, int64_t now_ms)
 	} else if (!(tcp->seen & SEEN_CONNECTED)) {
 		refuse(tcp, ETIMEDOUT);
 	} else if (flow->gateway->is_paused) {
-		tcp->progress_ms = now_ms;
+		/* Nobody is asked, so silence says nothing. */
+		tcp->progress_ms = tcp->heard_ms = now_ms;
 		arm(tcp);
 	} else if (now_ms < due_ms(tcp) && (tcp_in_flight(tcp) > 0 || tcp->window > 0 || !has_pending(tcp))) {
 		arm(tcp);

@@ -95,9 +95,10 @@ struct tcp_ahead {
  * @held: what the socket did not take, from @held_first to @held_end
  * @may_read: the socket may have more
  * @host_ends: it has said that no more comes
+ * @has_urgent: there was urgent data: it may have more than one read brings
  * @is_tcp: it can throw away what was read before (MSG_TRUNC)
  * @peeks_on: it remembers how far it was read (SO_PEEK_OFF)
- * @sent_any: data to the guest left
+ * @is_seeking: waits for the guest to be found
  */
 struct tcp_flow {
 	struct flow flow;
@@ -140,9 +141,10 @@ struct tcp_flow {
 	uint32_t held_end;
 	bool may_read;
 	bool host_ends;
+	bool has_urgent;
 	bool is_tcp;
 	bool peeks_on;
-	bool is_seeking; /* waits for the guest to be found */
+	bool is_seeking;
 };
 
 static inline struct tcp_flow *tcp_flow_of(struct flow *flow)

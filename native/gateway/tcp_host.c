@@ -52,7 +52,7 @@ int tcp_host_attach(struct tcp_flow *tcp, int fd, bool is_connecting)
 	if (!is_connecting)
 		tcp_host_opened(tcp);
 	/* What stays in the socket would be told again and again: only what is new counts. */
-	return datapath_watch(&tcp->flow.watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET);
+	return datapath_watch(&tcp->flow.watch, EPOLLIN | EPOLLPRI | EPOLLOUT | EPOLLRDHUP | EPOLLET);
 }
 
 int tcp_host_connect(struct tcp_flow *tcp, const union udp_address *to)
@@ -236,8 +236,10 @@ HOT static void serve(struct watch *watch, uint32_t events, struct receive_room 
 	const bool is_connecting = !(tcp->seen & SEEN_CONNECTED);
 
 	(void)room;
-	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
+	if (events & (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP))
 		tcp->may_read = true;
+	if (events & EPOLLPRI)
+		tcp->has_urgent = true;
 	if (events & (EPOLLRDHUP | EPOLLHUP))
 		tcp->host_ends = true;
 	const bool may_fail = (events & EPOLLERR) || (is_connecting && events & (EPOLLOUT | EPOLLHUP));

@@ -75,6 +75,9 @@ HOT void tcp_recovery_acknowledged(struct tcp_flow *tcp, uint32_t bytes)
 	tcp->duplicates = 0;
 	tcp->backoff = 0;
 	if (!tcp->in_recovery) {
+		/* It goes along: 2 GiB further it would seem to lie ahead. */
+		if (sequence_compare(tcp->first, tcp->recover) > 0)
+			tcp->recover = tcp->first;
 		grow(tcp, bytes);
 		return;
 	}
