@@ -34,13 +34,14 @@ static void tell_script(struct gateway *gateway)
 	eventfd_write(gateway->notice, 1);
 }
 
-void gateway_tell(struct gateway *gateway, const struct gateway_event *event)
+bool gateway_tell(struct gateway *gateway, const struct gateway_event *event)
 {
 	if (gateway->event_count == MAX_EVENTS)
-		return;
+		return false;
 	if (gateway->event_count == 0)
 		tell_script(gateway);
 	gateway->events[gateway->event_count++] = *event;
+	return true;
 }
 
 void gateway_tell_seldom(struct gateway *gateway, const struct gateway_event *event)

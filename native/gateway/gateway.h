@@ -218,8 +218,8 @@ void gateway_schedule(struct flow *flow);
 /* Starts a flow's timer. */
 void gateway_set_timer(struct flow *flow, int64_t due_ms);
 
-/* Tells JavaScript; events beyond MAX_EVENTS are lost. */
-void gateway_tell(struct gateway *gateway, const struct gateway_event *event);
+/* Tells JavaScript; false when too many wait for it, and this one is lost. */
+bool gateway_tell(struct gateway *gateway, const struct gateway_event *event);
 
 /* The same, at most once a second for each kind. */
 void gateway_tell_seldom(struct gateway *gateway, const struct gateway_event *event);

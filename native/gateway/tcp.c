@@ -31,6 +31,8 @@
 #define GUEST_IDLE_MS 300000
 #define GUEST_PROBE_MS 15000
 #define MAX_GUEST_PROBES 8
+/* Segments that say nothing new, and are not what is expected, are answered no more often. */
+#define ODD_PAUSE_MS 50
 
 /* --- The end of connections. --- */
 
@@ -420,6 +422,17 @@ HOT static void advance(struct tcp_flow *tcp, uint32_t acknowledgement)
 	tcp_recovery_acknowledged(tcp, bytes);
 }
 
+/* Says where we are; seldom: two ends that both disagree would answer each other for ever (RFC 5961, section 7). */
+static void answer_odd(struct tcp_flow *tcp)
+{
+	const int64_t now_ms = gateway_now_ms();
+
+	if (now_ms - tcp->odd_ms < ODD_PAUSE_MS)
+		return;
+	tcp->odd_ms = now_ms;
+	tcp->owes |= OWES_ACK;
+}
+
 HOT static void read_acknowledgement(struct tcp_flow *tcp, const struct tcp_segment *segment)
 {
 	const uint32_t window = (uint32_t)segment->window << (segment->flags & SEGMENT_SYN ? 0 : tcp->window_scale);
@@ -428,7 +441,7 @@ HOT static void read_acknowledgement(struct tcp_flow *tcp, const struct tcp_segm
 	if (!(segment->flags & SEGMENT_ACK))
 		return;
 	if (sequence_compare(segment->acknowledgement, tcp->furthest) > 0) {
-		tcp->owes |= OWES_ACK;
+		answer_odd(tcp);
 		return;
 	}
 	if (sequence_compare(segment->acknowledgement, tcp->first) < 0)
@@ -450,9 +463,13 @@ HOT static int read_payload(struct tcp_flow *tcp, const struct tcp_segment *segm
 	const uint32_t fin = segment->flags & SEGMENT_FIN;
 	const int32_t skip = sequence_compare(tcp->expected, segment->sequence);
 
-	if (segment->length + fin == 0 && skip == 0)
+	if (segment->length + fin == 0) {
+		/* It asks whether we are there, or is of another connection. */
+		if (skip != 0)
+			answer_odd(tcp);
 		return 0;
-	if (skip < 0 && segment->length + fin > 0) {
+	}
+	if (skip < 0) {
 		/* Each says once more what is lacking, so that the guest notices. */
 		gateway_count(tcp->flow.gateway, GATEWAY_OUT_OF_ORDER);
 		tcp_ahead_keep(tcp, segment->sequence, segment->payload, segment->length);
@@ -460,7 +477,7 @@ HOT static int read_payload(struct tcp_flow *tcp, const struct tcp_segment *segm
 		return 0;
 	}
 	tcp->owes |= OWES_ACK;
-	if (skip < 0 || (uint32_t)skip >= segment->length + fin)
+	if ((uint32_t)skip >= segment->length + fin)
 		return 0;
 	const uint32_t length = segment->length - (uint32_t)skip;
 	const int32_t taken = length == 0 ? 0 : tcp_host_take(tcp, segment->payload + skip, length);
@@ -525,7 +542,7 @@ HOT static void read_segment(struct gateway *gateway, struct tcp_flow *tcp, cons
 		read_acknowledgement(tcp, segment);
 	} else if (segment->flags & SEGMENT_SYN) {
 		if (tcp->seen & SEEN_ESTABLISHED)
-			tcp->owes |= OWES_ACK;
+			answer_odd(tcp);
 		else
 			send_syn(tcp);
 	} else {
@@ -573,11 +590,14 @@ static void ask_script(struct tcp_flow *tcp)
 {
 	struct gateway *gateway = tcp->flow.gateway;
 
+	const struct gateway_event event = { .kind = EVENT_CONNECT, .token = ++gateway->tokens, .rule = tcp->flow.rule,
+					     .address = tcp->flow.key.remote,
+					     .port = ntohs(tcp->flow.key.remote_port) };
+
 	tcp->seen |= AWAITS_SCRIPT;
-	tcp->token = ++gateway->tokens;
-	gateway_tell(gateway, &(struct gateway_event){ .kind = EVENT_CONNECT, .token = tcp->token, .rule = tcp->flow.rule,
-						      .address = tcp->flow.key.remote,
-						      .port = ntohs(tcp->flow.key.remote_port) });
+	tcp->token = event.token;
+	if (!gateway_tell(gateway, &event))
+		refuse(tcp, ENOBUFS);
 }
 
 static void open_connection(struct gateway *gateway, const struct guest_packet *packet, const struct tcp_segment *segment,

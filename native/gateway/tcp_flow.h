@@ -88,6 +88,7 @@ struct tcp_ahead {
  * @backoff: how often a time-out ran out in a row
  * @progress_ms: when the guest acknowledged last, or something was sent while nothing was on the way
  * @heard_ms: when the guest was heard last
+ * @odd_ms: when a segment that made no sense was answered last
  * @to_discard: acknowledged, and still in the socket
  * @expected: the next sequence number of the guest
  * @acknowledged: what the guest was told of that
@@ -132,6 +133,7 @@ struct tcp_flow {
 	uint32_t backoff;
 	int64_t progress_ms;
 	int64_t heard_ms;
+	int64_t odd_ms;
 	uint32_t to_discard;
 	uint32_t expected;
 	uint32_t acknowledged;
