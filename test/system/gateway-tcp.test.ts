@@ -21,7 +21,7 @@ import {
   waitForDescriptors,
 } from '../fixtures/gateway-lab.ts';
 import type { Connection, TcpAgent } from '../fixtures/tcp-agent.ts';
-import { requireCommands } from '../interop/harness.ts';
+import { requireCommands, spawnBackground } from '../interop/harness.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const CHURN = join(import.meta.dirname, '..', 'fixtures', 'tcp-churn.js');
@@ -301,4 +301,22 @@ test('20,000 short connections leave no descriptor and no memory behind', async 
   const grown = peakKibibytes(guest.vdens.pid) - memory;
   assert.ok(grown < 24 * 1024, `the gateway grew by ${grown} KiB`);
   await churn(GATEWAY.v4, 200);
+});
+
+test('urgent data does not end what a server sends', async (t) => {
+  if (!requireCommands(t, 'perl')) return;
+  const scene = await openScene(t);
+  if (scene === undefined) return;
+  // A reader of the socket stops before urgent data, as if there were no more; behind it is the end of the stream.
+  const script = `use Socket; $| = 1;
+    socket(S, PF_INET, SOCK_STREAM, 0) && bind(S, sockaddr_in(4747, INADDR_LOOPBACK)) && listen(S, 1) or die $!;
+    print "ready\\n"; accept(C, S);
+    syswrite(C, "a" x 100000); send(C, "!", MSG_OOB); syswrite(C, "b" x 3000); shutdown(C, 1); sleep 30;`;
+  const server = await spawnBackground(t, scene.lab.host.command(['perl', '-e', script]));
+  await server.waitForOutput(/ready/, 10_000);
+  const near = await scene.inside.connect(GATEWAY.v4, 4747);
+  // More than the guest has room for waits in the socket, all of it.
+  await sleep(1000);
+  const { bytes, isEnded } = await near.receive();
+  assert.deepEqual([bytes, isEnded], [103_001, true]);
 });
