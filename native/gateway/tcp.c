@@ -455,6 +455,9 @@ HOT static void read_acknowledgement(struct tcp_flow *tcp, const struct tcp_segm
 	if (!is_new && (has_news || is_same) && tcp_in_flight(tcp) > 0 && tcp->seen & SEEN_ESTABLISHED)
 		tcp_recovery_duplicate(tcp);
 	tcp->window = window;
+	/* It is there: questions that it has answered are no time-outs of what is sent next. */
+	if (window > 0 && tcp_in_flight(tcp) == 0)
+		tcp->backoff = 0;
 }
 
 /* Takes what is new of a segment; an errno when the host's side failed. */
