@@ -18,6 +18,8 @@
 
 #define OUTPUT_BYTES (1024 * 1024)
 #define OUTPUT_FRAMES BURST_FRAMES
+/* How much leaves for the guests before they are read again: their answers to more would not fit the queue of a TAP. */
+#define TURN_BYTES (512 * 1024)
 /* How often an event of one kind is told at most, where it says so. */
 #define EVENT_PAUSE_MS 1000
 #define DHCP_SERVER_PORT 67
@@ -140,7 +142,8 @@ HOT void gateway_commit(struct gateway *gateway, uint32_t length, const struct o
 	if (offload != NULL)
 		slot->offload = *offload;
 	output->used += length;
-	datapath_before_unlock(&gateway->finish);
+	gateway->allowance -= length;
+	datapath_soon(&gateway->finish);
 }
 
 HOT void gateway_flush(struct gateway *gateway)
@@ -171,7 +174,7 @@ HOT void gateway_schedule(struct flow *flow)
 	*gateway->tasks_end = flow;
 	gateway->tasks_end = &flow->task_next;
 	gateway->task_count++;
-	datapath_before_unlock(&gateway->finish);
+	datapath_soon(&gateway->finish);
 }
 
 static void forget_task(struct flow *flow)
@@ -469,7 +472,8 @@ HOT static void finish(struct datapath_task *task)
 {
 	struct gateway *gateway = (struct gateway *)((char *)task - offsetof(struct gateway, finish));
 
-	for (uint32_t rest = gateway->task_count; rest > 0 && gateway->tasks != NULL; rest--)
+	gateway->allowance = TURN_BYTES;
+	for (uint32_t rest = gateway->task_count; rest > 0 && gateway->tasks != NULL && gateway->allowance > 0; rest--)
 		run_task(take_task(gateway));
 	gateway_flush(gateway);
 	/* What was asked for meanwhile is for later. */
@@ -482,7 +486,7 @@ static void go_on(struct datapath_task *task)
 {
 	struct gateway *gateway = (struct gateway *)((char *)task - offsetof(struct gateway, again));
 
-	datapath_before_unlock(&gateway->finish);
+	datapath_soon(&gateway->finish);
 }
 
 static void run_timer(struct flow *flow, int64_t now_ms)
@@ -520,9 +524,10 @@ void gateway_pause(struct gateway *gateway, bool is_paused)
 	gateway->is_paused = is_paused;
 	if (is_paused)
 		return;
+	/* Who was used least lately comes first. */
 	for (int class = 0; class < FLOW_CLASSES; class++) {
 		struct list_link *list = &gateway->flows.classes[class];
-		for (struct list_link *link = list->next; link != list; link = link->next)
+		for (struct list_link *link = list->previous; link != list; link = link->previous)
 			gateway_schedule((struct flow *)((char *)link - offsetof(struct flow, class_link)));
 	}
 	const int64_t next_ms = timer_wheel_next_ms(&gateway->timers);

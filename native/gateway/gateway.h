@@ -121,7 +121,7 @@ struct neighbour {
  * @member: the member behind whose port it is; NULL when it is behind none: then nothing leaves
  * @is_paused: whoever is at the other side of the fabric cannot take more at present
  * @is_reading: it is within gateway_input(), where nothing may be handed to the fabric
- * @finish: runs the tasks of flows before the lock is let go
+ * @finish: runs the tasks of flows when the descriptors that were ready have been served
  * @again: goes on with those that have more to do, in the next turn
  * @mac: its own
  * @mtu: the largest IP packet for a guest, in bytes
@@ -131,6 +131,7 @@ struct neighbour {
  * @flows: all
  * @timers: theirs
  * @tasks: flows that have work to do
+ * @allowance: how many bytes may leave for the guests until what they answer is read again
  * @output: frames for the guests
  * @fragments: of packets that are not whole yet
  * @neighbours: who was heard at which MAC address; places are shared
@@ -160,6 +161,7 @@ struct gateway {
 	struct flow *tasks;
 	struct flow **tasks_end;
 	uint32_t task_count;
+	int64_t allowance;
 	uint32_t seekers; /* connections that wait for a guest to be found */
 	uint32_t tokens;
 	struct listener *stalled; /* those that could not accept */

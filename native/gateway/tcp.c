@@ -223,13 +223,19 @@ HOT static bool send_piece(struct tcp_flow *tcp, uint32_t *sent, int *error)
 	return !is_short;
 }
 
+/* Whether data may leave for guests now. */
+static bool may_send(const struct gateway *gateway)
+{
+	return !gateway->is_paused && gateway->allowance > 0;
+}
+
 /* Sends what the host sent, as far as it may; an errno when the host's side failed. */
 HOT static int send_data(struct tcp_flow *tcp)
 {
 	uint32_t sent = 0;
 	int error = 0;
 
-	while (tcp->may_read && sent < TURN_BYTES && !tcp->flow.gateway->is_paused && send_piece(tcp, &sent, &error))
+	while (tcp->may_read && sent < TURN_BYTES && may_send(tcp->flow.gateway) && send_piece(tcp, &sent, &error))
 		;
 	if (tcp->may_read && amount_to_send(tcp) > 0 && !tcp->flow.gateway->is_paused)
 		gateway_schedule(&tcp->flow);

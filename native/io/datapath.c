@@ -38,7 +38,7 @@ static bool is_thread_awake;
 static struct task_list {
 	struct datapath_task *first;
 	struct datapath_task **end;
-} before_unlock = { NULL, &before_unlock.first }, next_turn = { NULL, &next_turn.first };
+} soon = { NULL, &soon.first }, next_turn = { NULL, &next_turn.first };
 
 HOT void datapath_lock(void)
 {
@@ -92,9 +92,9 @@ HOT static void run_tasks(struct task_list *list)
 		task->run(task);
 }
 
-void datapath_before_unlock(struct datapath_task *task)
+void datapath_soon(struct datapath_task *task)
 {
-	add_task(&before_unlock, task);
+	add_task(&soon, task);
 }
 
 void datapath_next_turn(struct datapath_task *task)
@@ -106,13 +106,19 @@ void datapath_next_turn(struct datapath_task *task)
 
 void datapath_cancel(struct datapath_task *task)
 {
-	remove_task(&before_unlock, task);
+	remove_task(&soon, task);
 	remove_task(&next_turn, task);
 }
 
 HOT void datapath_unlock(void)
 {
-	run_tasks(&before_unlock);
+	run_tasks(&soon);
+	pthread_mutex_unlock(&lock);
+}
+
+/* The thread lets others have the lock between two descriptors; what is to be done is done when all were served. */
+HOT static void yield_lock(void)
+{
 	pthread_mutex_unlock(&lock);
 }
 
@@ -269,13 +275,15 @@ HOT static void *serve(void *unused)
 			is_thread_awake = true;
 			if (i < count)
 				serve_event(&events[i]);
-			if (i + 1 >= count) {
-				if (next_turn.first != NULL)
-					run_turn();
-				run_tasks(&before_unlock);
-				timeout = timeout_ms();
-				is_thread_awake = false;
+			if (i + 1 < count) {
+				yield_lock();
+				continue;
 			}
+			if (next_turn.first != NULL)
+				run_turn();
+			run_tasks(&soon);
+			timeout = timeout_ms();
+			is_thread_awake = false;
 			datapath_unlock();
 		}
 	}

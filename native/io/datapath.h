@@ -46,8 +46,11 @@ struct datapath_task {
 	bool is_due;
 };
 
-/* Runs the task before the lock is let go; or in the thread's next turn, after others had theirs. */
-void datapath_before_unlock(struct datapath_task *task);
+/*
+ * Runs the task soon: before JavaScript lets the lock go, or when the thread has served all descriptors that were ready.
+ * Or in the thread's next turn, after others had theirs.
+ */
+void datapath_soon(struct datapath_task *task);
 void datapath_next_turn(struct datapath_task *task);
 void datapath_cancel(struct datapath_task *task);
 
