@@ -11,7 +11,7 @@ import { checkout, original } from '../test/interop/harness.ts';
 import { type Bench, type BenchOptions, builtVdens, createBench } from './harness.ts';
 import type { Row } from './row.ts';
 import { bigTable } from './rows/big-table.ts';
-import { gatewayFlows, gatewayMemory, gatewayRows } from './rows/gateway.ts';
+import { gatewayFlows, gatewayIntegrity, gatewayMemory, gatewayRows } from './rows/gateway.ts';
 import { manyMemory, manyPingEach, manySetUp, manySetUpEach } from './rows/many.ts';
 import { memory } from './rows/memory.ts';
 import { originalsOnPlug, originalsOnSwitch } from './rows/originals-on-ours.ts';
@@ -45,6 +45,7 @@ const rows: readonly Row[] = [
   ...gatewayRows,
   gatewayFlows,
   gatewayMemory,
+  gatewayIntegrity,
   ringTotal,
   ringFairness,
   bigTable,

@@ -5,6 +5,7 @@
  * The rows of one measurement share its samples: all ways that they compare take turns in it.
  */
 import { join } from 'node:path';
+import { BadLine } from '../../test/fixtures/bad-line-transfer.ts';
 import type { GatewayLab } from '../../test/fixtures/gateway-lab.ts';
 import { HOST } from '../../test/fixtures/gateway-lab.ts';
 import type { Owner } from '../../test/interop/harness.ts';
@@ -45,6 +46,9 @@ const AT_ONCE = 50;
 const FLOWS = 1000;
 const FLOWS_PORT = 9000;
 const FLOW_BUFFERS = `cd /proc/sys/net/ipv4; echo 4096 16384 262144 > tcp_wmem; echo 4096 131072 524288 > tcp_rmem`;
+/** What a row about correctness sends each way, and how much of a thousand frames a bad cable loses, delays and repeats. */
+const INTEGRITY_BYTES = 2 ** 30;
+const FAULTS_PER_MILLE = 5;
 /** Until a sender has found its pace over a long way, in seconds. */
 const OMITTED_SECONDS = 3;
 
@@ -314,5 +318,26 @@ export const gatewayMemory: Row = {
   measure: async (bench) => {
     flowsMeasured ??= measureFlows(bench);
     return { ours: (await flowsMeasured).map(({ peakMiB }) => peakMiB), original: [] };
+  },
+};
+
+/** Once, whatever the number of runs: it takes minutes, and it is the sums that count. */
+export const gatewayIntegrity: Row = {
+  name: 'gateway-integrity',
+  title: `TCP through slirp://, 1 GiB each way, ${FAULTS_PER_MILLE} of 1000 frames lost, as many late, as many twice`,
+  unit: 'Mbit/s',
+  goal: { text: 'sums agree', isMet: (ours) => ours !== undefined },
+  peers: [],
+  measure: async (bench) => {
+    await using scope = openScope(bench);
+    const send = async (): Promise<number> => {
+      const line = await BadLine.open(scope, FAULTS_PER_MILLE);
+      bench.progress('to the host');
+      const out = await line.transfer('host', INTEGRITY_BYTES);
+      bench.progress('to the guest');
+      return (2 * INTEGRITY_BYTES * 8) / 1e6 / (out + (await line.transfer('guest', INTEGRITY_BYTES)));
+    };
+    const rate = await openSide(bench, 'ours', send);
+    return { ours: rate === undefined ? [] : [rate], original: [] };
   },
 };
