@@ -73,13 +73,12 @@ static void tell_exhausted(struct gateway *gateway, int error)
 
 int datagram_socket(struct gateway *gateway, sa_family_t family, int protocol)
 {
-	const int fd = socket(family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+	const int fd = gateway_socket(gateway, family, SOCK_DGRAM, protocol, NULL);
 
 	if (fd < 0) {
-		const int error = errno;
-		if (is_exhausted(error))
-			tell_exhausted(gateway, error);
-		return -error;
+		if (is_exhausted(-fd))
+			tell_exhausted(gateway, -fd);
+		return fd;
 	}
 	if (family == AF_INET6)
 		set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);

@@ -98,7 +98,7 @@ void flow_table_remove(struct flow_table *table, struct flow *flow);
 /* It was used now, and is of that class from now on. */
 void flow_table_use(struct flow_table *table, struct flow *flow, enum flow_class class);
 
-/* The flow that has to go when there are too many; NULL when none may. */
-struct flow *flow_table_oldest(const struct flow_table *table);
+/* The flow that has to go when there are too many, but not @spared; NULL when none may. */
+struct flow *flow_table_oldest(const struct flow_table *table, const struct flow *spared);
 
 #endif

@@ -117,12 +117,15 @@ void flow_table_use(struct flow_table *table, struct flow *flow, enum flow_class
 	link_first(&table->classes[class], &flow->class_link);
 }
 
-struct flow *flow_table_oldest(const struct flow_table *table)
+struct flow *flow_table_oldest(const struct flow_table *table, const struct flow *spared)
 {
 	for (int class = 0; class <= CLASS_DATAGRAMS; class++) {
 		const struct list_link *list = &table->classes[class];
-		if (list->previous != list)
-			return (struct flow *)((char *)list->previous - offsetof(struct flow, class_link));
+		for (const struct list_link *link = list->previous; link != list; link = link->previous) {
+			struct flow *flow = (struct flow *)((char *)link - offsetof(struct flow, class_link));
+			if (flow != spared)
+				return flow;
+		}
 	}
 	return NULL;
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "echo.h"
@@ -100,16 +101,34 @@ static void end_flow(struct flow *flow)
 	}
 }
 
+/* Ends the flow that has to go first; false when none may. */
+static bool evict(struct gateway *gateway, const struct flow *spared)
+{
+	struct flow *oldest = flow_table_oldest(&gateway->flows, spared);
+
+	if (oldest == NULL)
+		return false;
+	gateway_count(gateway, GATEWAY_EVICTED);
+	end_flow(oldest);
+	return true;
+}
+
+int gateway_socket(struct gateway *gateway, int family, int type, int protocol, const struct flow *spared)
+{
+	const int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
+	int fd = socket(family, type | flags, protocol);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE) && evict(gateway, spared))
+		fd = socket(family, type | flags, protocol);
+	return fd < 0 ? -errno : fd;
+}
+
 bool gateway_make_room(struct gateway *gateway)
 {
 	if (gateway->flows.count < gateway->flows.most)
 		return true;
-	struct flow *oldest = flow_table_oldest(&gateway->flows);
-	if (oldest != NULL) {
-		gateway_count(gateway, GATEWAY_EVICTED);
-		end_flow(oldest);
+	if (evict(gateway, NULL))
 		return true;
-	}
 	gateway_count(gateway, GATEWAY_EXHAUSTED);
 	gateway_tell_seldom(gateway, &(struct gateway_event){ .kind = EVENT_EXHAUSTED });
 	return false;
@@ -319,6 +338,21 @@ bool gateway_is_local(const struct gateway *gateway, const struct ip_address *ad
 	return false;
 }
 
+/* Whether an address of the guests' network stands for all of it, or for everybody in it (RFC 1122, 3.2.1.3). */
+static bool is_whole(const struct gateway *gateway, const struct ip_address *address)
+{
+	const uint32_t number = load_be32(address->bytes + MAPPED_BYTES);
+
+	for (uint32_t i = 0; address_is_v4(address) && i < gateway->guest_network_count; i++) {
+		const uint32_t prefix = gateway->guest_networks[i].prefix;
+		const uint32_t hosts = prefix > 96 && prefix < 127 ? UINT32_MAX >> (prefix - 96) : 0;
+		if (hosts != 0 && has_prefix(address, &gateway->guest_networks[i].address, prefix) &&
+		    ((number & hosts) == 0 || (number & hosts) == hosts))
+			return true;
+	}
+	return false;
+}
+
 static bool is_icmp(const struct guest_packet *packet)
 {
 	return packet->protocol == (packet->is_v6 ? PROTOCOL_ICMPV6 : PROTOCOL_ICMP) && packet->end > packet->transport;
@@ -405,7 +439,8 @@ HOT static void read_packet(struct gateway *gateway, const struct guest_packet *
 	}
 	/* Neighbours ask each other by link-local addresses, and may do so of us; nothing of that leads further. */
 	const bool is_link_local = packet->is_v6 && packet->source.bytes[0] == 0xfe;
-	const bool is_guest = !gateway_is_own(gateway, &packet->source) && gateway_is_local(gateway, &packet->source);
+	const bool is_guest = gateway_is_local(gateway, &packet->source) && !gateway_is_own(gateway, &packet->source) &&
+			      !is_whole(gateway, &packet->source);
 	if (!is_guest && !(is_link_local && gateway_is_own(gateway, &packet->destination))) {
 		gateway_count(gateway, GATEWAY_BAD_SOURCE);
 		return;

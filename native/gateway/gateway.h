@@ -59,6 +59,7 @@ enum gateway_event_kind {
 	EVENT_PING_DENIED, /* the host does not let this user send echo requests */
 	EVENT_EXHAUSTED,   /* a flow was refused because there are too many, or no descriptors */
 	EVENT_RULE_FAILED, /* what a rule leads to answered with an error */
+	EVENT_DISCONNECT,  /* a connection for which JavaScript made the descriptor is over */
 	EVENT_KINDS,
 };
 
@@ -204,6 +205,12 @@ struct gateway_rule *gateway_find_rule(struct gateway *gateway, uint32_t protoco
  * Whether there is room for one more flow, if need be after another one has gone. Counts and tells when not.
  */
 bool gateway_make_room(struct gateway *gateway);
+
+/*
+ * A socket for a flow, non-blocking; or -errno. When the process has no descriptors left, another flow goes for it, but
+ * not @spared.
+ */
+int gateway_socket(struct gateway *gateway, int family, int type, int protocol, const struct flow *spared);
 
 /* Room for a frame to a guest of up to @size bytes; NULL, and counted, when there is none. */
 uint8_t *gateway_reserve(struct gateway *gateway, uint32_t size);

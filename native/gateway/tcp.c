@@ -107,7 +107,10 @@ static void refuse(struct tcp_flow *tcp, int error)
 		gateway_count(gateway, GATEWAY_EXHAUSTED);
 		gateway_tell_seldom(gateway, &(struct gateway_event){ .kind = EVENT_EXHAUSTED, .error = error });
 	}
-	if (error == ETIMEDOUT)
+	/* Behind what JavaScript serves is no host that could be out of reach. */
+	if (tcp->token != 0)
+		tcp_segment_control(tcp, 0, SEGMENT_RST | SEGMENT_ACK);
+	else if (error == ETIMEDOUT)
 		answer_unreachable(tcp, ICMP_HOST_UNREACHABLE);
 	else if (error != ECONNREFUSED && error != ECONNRESET &&
 		 (problem == ICMP_NO_ROUTE || problem == ICMP_HOST_UNREACHABLE || problem == ICMP_PROHIBITED))
@@ -830,6 +833,8 @@ void tcp_timer(struct flow *flow, int64_t now_ms)
 {
 	struct tcp_flow *tcp = tcp_flow_of(flow);
 
+	if (tcp->seen & SEEN_CONNECTED && !(tcp->seen & IS_LINGERING))
+		tcp_host_keep_alive(tcp);
 	if (tcp->seen & IS_LINGERING) {
 		release(tcp, false);
 	} else if (tcp->is_seeking) {

@@ -98,6 +98,7 @@ struct tcp_ahead {
  * @host_ends: it has said that no more comes
  * @has_urgent: there was urgent data: it may have more than one read brings
  * @is_tcp: it can throw away what was read before (MSG_TRUNC)
+ * @is_kept_alive: the socket asks whether its other end is there
  * @peeks_on: it remembers how far it was read (SO_PEEK_OFF)
  * @is_seeking: waits for the guest to be found
  */
@@ -146,6 +147,7 @@ struct tcp_flow {
 	bool has_urgent;
 	bool is_tcp;
 	bool peeks_on;
+	bool is_kept_alive;
 	bool is_seeking;
 };
 
@@ -218,6 +220,9 @@ int tcp_host_attach(struct tcp_flow *tcp, int fd, bool is_connecting);
 
 /* Sets what an open connection needs. */
 void tcp_host_opened(struct tcp_flow *tcp);
+
+/* From now on a host that vanished is found out. Not for connections that are over before that matters. */
+void tcp_host_keep_alive(struct tcp_flow *tcp);
 
 /* Gives the host bytes of the guest; how many were taken (and perhaps held), or -errno. */
 int32_t tcp_host_take(struct tcp_flow *tcp, const uint8_t *bytes, uint32_t length);

@@ -57,10 +57,10 @@ int tcp_host_attach(struct tcp_flow *tcp, int fd, bool is_connecting)
 
 int tcp_host_connect(struct tcp_flow *tcp, const union udp_address *to)
 {
-	const int fd = socket(to->family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	const int fd = gateway_socket(tcp->flow.gateway, to->family, SOCK_STREAM, 0, &tcp->flow);
 
 	if (fd < 0)
-		return errno;
+		return -fd;
 	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 	if (connect(fd, (const struct sockaddr *)to, socket_address_length(to)) != 0 && errno != EINPROGRESS) {
 		const int error = errno;
@@ -86,6 +86,15 @@ void tcp_host_opened(struct tcp_flow *tcp)
 	if (!tcp->is_tcp)
 		return;
 	set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
+}
+
+void tcp_host_keep_alive(struct tcp_flow *tcp)
+{
+	const int fd = tcp->flow.watch.fd;
+
+	if (tcp->is_kept_alive || !tcp->is_tcp)
+		return;
+	tcp->is_kept_alive = true;
 	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
 	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_PAUSE_S);
@@ -214,6 +223,8 @@ void tcp_host_close(struct tcp_flow *tcp, bool is_abrupt)
 	tcp->held = NULL;
 	if (tcp->flow.watch.fd < 0)
 		return;
+	if (tcp->token != 0)
+		gateway_tell(tcp->flow.gateway, &(struct gateway_event){ .kind = EVENT_DISCONNECT, .token = tcp->token });
 	datapath_unwatch(&tcp->flow.watch);
 	if (is_abrupt)
 		setsockopt(tcp->flow.watch.fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
@@ -242,7 +253,8 @@ HOT static void serve(struct watch *watch, uint32_t events, struct receive_room 
 		tcp->has_urgent = true;
 	if (events & (EPOLLRDHUP | EPOLLHUP))
 		tcp->host_ends = true;
-	const bool may_fail = (events & EPOLLERR) || (is_connecting && events & (EPOLLOUT | EPOLLHUP));
+	/* A connection that stands may have an error that was overcome: it is not asked for then. */
+	const bool may_fail = (events & EPOLLERR) || (is_connecting && events & EPOLLHUP);
 	const int error = may_fail ? fetch_error(watch->fd) : 0;
 	if (is_connecting && error == 0 && events & EPOLLOUT)
 		tcp_host_opened(tcp);

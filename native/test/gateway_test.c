@@ -519,7 +519,7 @@ static void use_flow(struct flow_table *table, struct flow **flows, uint32_t num
 /* Whom it says to be the oldest is: of the first class that has any. */
 static void expect_oldest(const struct flow_table *table, struct flow **flows, const uint64_t *used)
 {
-	const struct flow *oldest = flow_table_oldest(table);
+	const struct flow *oldest = flow_table_oldest(table, NULL);
 	uint32_t best = FLOWS;
 
 	for (uint32_t i = 0; i < FLOWS; i++) {

@@ -52,6 +52,7 @@ const RESOLVE = 2;
 const PING_DENIED = 3;
 const EXHAUSTED = 4;
 const RULE_FAILED = 5;
+const DISCONNECT = 6;
 
 const EVENT_WORDS = 9;
 const EVENTS_AT_ONCE = 64;
@@ -77,6 +78,8 @@ export interface GatewayEvents {
   frame(frame: Uint8Array): void;
   /** A guest's connection that a program or a socket of the host is to answer; {@link Gateway.adopt} does. */
   connect(token: number, address: Uint8Array, port: number): void;
+  /** A connection that {@link Gateway.adopt} answered is over; its descriptor is closed. */
+  disconnect(token: number): void;
   /** Whose MAC address is that? {@link Gateway.learn} says it. */
   resolve(address: Uint8Array): void;
   /** The host does not let this user send echo requests. */
@@ -233,6 +236,7 @@ export class Gateway {
     if (kind === RESOLVE) this.#events.resolve(address);
     if (kind === PING_DENIED) this.#events.pingDenied();
     if (kind === EXHAUSTED) this.#events.exhausted(error === 0 ? undefined : errnoName(-error));
+    if (kind === DISCONNECT) this.#events.disconnect(token);
     if (kind === RULE_FAILED) this.#events.ruleFailed(rule, errnoName(-error));
   }
 }

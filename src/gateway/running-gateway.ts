@@ -65,6 +65,7 @@ export class RunningGateway {
     this.gateway = new Gateway(label, options, {
       frame: (frame) => this.#services.receive(frame),
       connect: (token, address, port) => this.#connect(token, address, port),
+      disconnect: (token) => this.#connections.end(token),
       resolve: (address) => this.#services.resolve(address),
       pingDenied: () => this.#tellPingDenied(),
       exhausted: (errno) => this.#tellExhausted(errno),
@@ -147,7 +148,7 @@ export class RunningGateway {
     const service = this.#config.serviceForwards.find(
       (forward) => forward.port === port && sameBytes(forward.address, address),
     );
-    const fd = service === undefined ? -constants.errno.ECONNREFUSED : this.#connections.open(service);
+    const fd = service === undefined ? -constants.errno.ECONNREFUSED : this.#connections.open(service, token);
     const isWanted = this.gateway.adopt(token, fd);
     if (!isWanted && fd >= 0) native.closeDescriptor(fd);
   }

@@ -22,6 +22,8 @@ const { EAGAIN, ECONNREFUSED, EMFILE, ENAMETOOLONG } = constants.errno;
 /** Makes the connections, and ends the commands. */
 export class ServiceConnections {
   readonly #commands = new Map<ChildProcess, Promise<void>>();
+  /** Those whose connections are there, by what the gateway calls them. */
+  readonly #connected = new Map<number, ChildProcess>();
   #closed = false;
 
   /** How many commands run. */
@@ -32,10 +34,22 @@ export class ServiceConnections {
   /**
    * The host's end of one connection: a non-blocking stream socket, closed when a program is executed, which is the
    * caller's; or `-errno`. -EAGAIN: there are too many at present.
+   *
+   * @param token by which {@link end} says that the connection is over
    */
-  open({ to }: ServiceForward): number {
+  open({ to }: ServiceForward, token?: number): number {
     if (this.#closed) return -ECONNREFUSED;
-    return to.kind === 'unix' ? connectUnix(to.path) : this.#run(to.words);
+    return to.kind === 'unix' ? connectUnix(to.path) : this.#run(to.words, token);
+  }
+
+  /** A connection is over: its command is told by SIGHUP, as by a terminal that is closed, and killed if it stays. */
+  end(token: number): void {
+    const child = this.#connected.get(token);
+    this.#connected.delete(token);
+    if (child === undefined || !this.#commands.has(child)) return;
+    child.kill('SIGHUP');
+    const timer = setTimeout(() => child.kill('SIGKILL'), TERMINATE_MS);
+    child.once('exit', () => clearTimeout(timer));
   }
 
   /** Ends all commands, and resolves when they have. Connections stay whoever's they are. Idempotent. */
@@ -51,14 +65,14 @@ export class ServiceConnections {
     clearTimeout(timer);
   }
 
-  #run(words: readonly string[]): number {
+  #run(words: readonly string[], token?: number): number {
     if (this.#commands.size >= MAX_SERVICE_COMMANDS) return -EAGAIN;
     const ends = new Int32Array(2);
     const result = native.openSocketPair(SOCK_STREAM, ends);
     if (result < 0) return result;
     const [ours = -1, its = -1] = ends;
     try {
-      this.#keep(runSupervised(words, { stdio: [its, its, 'inherit'] }));
+      this.#keep(runSupervised(words, { stdio: [its, its, 'inherit'] }), token);
       return ours;
     } catch {
       native.closeDescriptor(ours);
@@ -68,13 +82,17 @@ export class ServiceConnections {
     }
   }
 
-  #keep(child: ChildProcess): void {
+  #keep(child: ChildProcess, token?: number): void {
+    if (token !== undefined) this.#connected.set(token, child);
     const ended = new Promise<void>((resolve) => {
       // One that was never started has no status: the guest sees the end of the connection.
       child.once('error', () => resolve());
       child.once('exit', () => resolve());
     });
-    const kept = ended.then(() => void this.#commands.delete(child));
+    const kept = ended.then(() => {
+      this.#commands.delete(child);
+      if (token !== undefined) this.#connected.delete(token);
+    });
     this.#commands.set(child, kept);
   }
 }

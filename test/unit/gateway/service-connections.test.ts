@@ -6,6 +6,7 @@ import { createServer, Socket } from 'node:net';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ServiceForward } from '../../../src/gateway/gateway-config.ts';
 import { MAX_SERVICE_COMMANDS, ServiceConnections } from '../../../src/gateway/service-connections.ts';
 import { native } from '../../../src/system/native.ts';
@@ -138,4 +139,17 @@ test('so many commands at a time, and no more', { timeout: 120_000 }, async (t) 
   for (const fd of fds) native.closeDescriptor(fd);
   await waitFor(() => connections.commandCount === 0, ENDED_MS, 'the end of the commands');
   assert.equal(await exchange(connections.open(command('cat')), 'again'), 'again');
+});
+
+test('a command whose connection is over is ended, whether it listens to that or not', async (t) => {
+  const connections = new ServiceConnections();
+  t.after(() => connections.close());
+  const scripts = ['exec sleep 100', 'trap "" HUP; while :; do sleep 1; done'];
+  const fds = scripts.map((script, token) => connections.open(command('sh', '-c', script), token));
+  for (const fd of fds) native.closeDescriptor(fd);
+  await sleep(100);
+  assert.equal(connections.commandCount, 2);
+  for (const token of scripts.keys()) connections.end(token);
+  connections.end(7);
+  await waitFor(() => connections.commandCount === 0, 5000, 'the end of the commands');
 });
