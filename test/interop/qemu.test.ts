@@ -16,16 +16,14 @@ import { createSwitch } from '../../src/switch/switch.ts';
 import { ETHERTYPE_IPV4, emitEthernet, parseEthernet } from '../../src/wire/ethernet.ts';
 import { emitIpv4, IP_PROTOCOL_UDP, parseIpv4 } from '../../src/wire/ipv4.ts';
 import { emitUdp, isUdpIntact, parseUdp } from '../../src/wire/udp.ts';
+import { BOOT_MS, knowsVde, QEMU, startQemu } from '../fixtures/qemu.ts';
 import { serveDirectory } from '../fixtures/served-directory.ts';
-import { original, requireCommands, runCommand, spawnBackground, waitFor } from './harness.ts';
+import { requireCommands, waitFor } from './harness.ts';
 import { startSwitch } from './original-switch.ts';
 
-const QEMU = 'qemu-system-x86_64';
 const OUR_MAC = parseMac('02:00:00:00:00:01');
 const OUR_ADDRESS = parseIpv4Address('10.79.0.1');
 const OFFERED = parseIpv4Address('10.79.0.2');
-/** iPXE starts within 3 s, asks again after 1, 2, ... s, and requests some seconds after the first offer. */
-const BOOT_MS = 45_000;
 
 /** RFC 2131, figure 1, and RFC 2132. */
 const DHCP = { client: 68, server: 67, discover: 1, offer: 2, request: 3 } as const;
@@ -89,21 +87,6 @@ for (const server of servers) {
       assert.deepEqual(station.requests[0], { mac, address: OFFERED });
     });
   }
-}
-
-/** Whether this QEMU was built with VDE; the test is skipped when it was not. */
-async function knowsVde(t: TestContext): Promise<boolean> {
-  const { stdout } = await runCommand([original(QEMU)!, '-netdev', 'help']);
-  if (/^vde$/m.test(stdout)) return true;
-  t.skip('this QEMU knows no -netdev vde');
-  return false;
-}
-
-/** Starts a machine that has nothing but a network card to boot from. */
-async function startQemu(t: TestContext, path: string, device: string, mac: string): Promise<void> {
-  const machine = ['-no-user-config', '-nodefaults', '-machine', 'pc,accel=tcg', '-m', '64', '-boot', 'n'];
-  const network = ['-netdev', `vde,id=net,sock=${path}`, '-device', `${device},netdev=net,mac=${mac}`];
-  await spawnBackground(t, [original(QEMU)!, ...machine, '-display', 'none', ...network]);
 }
 
 /** What came from machines that look for an address. */
