@@ -191,7 +191,7 @@ for (const family of families) {
 
   for (const [who, seconds] of [
     ['server', 5],
-    ['guest', 5],
+    ['guest', 10],
   ] as const) {
     test(`${family.name}: a ${who} that does not read for ${seconds} s stops the sender, and loses nothing`, async (t) => {
       const scene = await openScene(t);
