@@ -130,7 +130,11 @@ HOT void datagram_flow_use(struct datagram_flow *flow)
 
 void datagram_flow_resume(struct datagram_flow *flow)
 {
-	if ((flow->flow.watch.events & EPOLLIN) == 0 && !flow->flow.gateway->is_paused)
+	if (flow->flow.watch.events & EPOLLIN)
+		return;
+	if (flow->flow.gateway->is_paused)
+		gateway_hold_back(&flow->flow);
+	else
 		datapath_watch(&flow->flow.watch, EPOLLIN);
 }
 
@@ -508,6 +512,7 @@ HOT uint32_t datagram_receive(struct datagram_flow *flow, struct receive_room *r
 {
 	if (flow->flow.gateway->is_paused) {
 		datapath_watch(&flow->flow.watch, 0);
+		gateway_hold_back(&flow->flow);
 		return 0;
 	}
 	const int count = receive_messages(flow->flow.watch.fd, room, datagrams, flow->burst.size);

@@ -9,6 +9,7 @@
 
 #include "address.h"
 #include "guest_packet.h"
+#include "list.h"
 #include "timer_wheel.h"
 #include "watch.h"
 
@@ -41,11 +42,6 @@ struct flow_key {
 	uint32_t kind;
 };
 
-struct list_link {
-	struct list_link *next;
-	struct list_link *previous;
-};
-
 /**
  * struct flow - one.
  * @watch: of its socket; the file of its protocol fills in fd and serve
@@ -59,6 +55,7 @@ struct list_link {
  * @timer: its one timer
  * @task_next: the next flow that has work to do
  * @has_task: it is among those
+ * @resume_link: among those that go on when the other side takes frames again
  * @rule: the rule that translates it, or -1
  */
 struct flow {
@@ -73,6 +70,7 @@ struct flow {
 	struct flow *next_in_bucket;
 	struct timer timer;
 	struct flow *task_next;
+	struct list_link resume_link;
 	int32_t rule;
 };
 

@@ -13,7 +13,7 @@ int flow_table_prepare(struct flow_table *table, uint32_t most, uint32_t seed)
 	table->bucket_count = FIRST_BUCKETS;
 	table->buckets = calloc(table->bucket_count, sizeof *table->buckets);
 	for (int i = 0; i < FLOW_CLASSES; i++)
-		table->classes[i].next = table->classes[i].previous = &table->classes[i];
+		list_prepare(&table->classes[i]);
 	return table->buckets == NULL ? ENOMEM : 0;
 }
 
@@ -74,20 +74,6 @@ static void grow(struct flow_table *table)
 	table->bucket_count = larger.bucket_count;
 }
 
-static void link_first(struct list_link *list, struct list_link *link)
-{
-	link->next = list->next;
-	link->previous = list;
-	list->next->previous = link;
-	list->next = link;
-}
-
-static void unlink(struct list_link *link)
-{
-	link->previous->next = link->next;
-	link->next->previous = link->previous;
-}
-
 void flow_table_add(struct flow_table *table, struct flow *flow)
 {
 	if (table->count >= table->bucket_count)
@@ -95,7 +81,7 @@ void flow_table_add(struct flow_table *table, struct flow *flow)
 	struct flow **bucket = bucket_of(table, &flow->key);
 	flow->next_in_bucket = *bucket;
 	*bucket = flow;
-	link_first(&table->classes[flow->class], &flow->class_link);
+	list_add_first(&table->classes[flow->class], &flow->class_link);
 	table->count++;
 }
 
@@ -106,15 +92,15 @@ void flow_table_remove(struct flow_table *table, struct flow *flow)
 	while (*link != flow)
 		link = &(*link)->next_in_bucket;
 	*link = flow->next_in_bucket;
-	unlink(&flow->class_link);
+	list_remove(&flow->class_link);
 	table->count--;
 }
 
 void flow_table_use(struct flow_table *table, struct flow *flow, enum flow_class class)
 {
-	unlink(&flow->class_link);
+	list_remove(&flow->class_link);
 	flow->class = class;
-	link_first(&table->classes[class], &flow->class_link);
+	list_add_first(&table->classes[class], &flow->class_link);
 }
 
 struct flow *flow_table_oldest(const struct flow_table *table, const struct flow *spared)
@@ -122,7 +108,7 @@ struct flow *flow_table_oldest(const struct flow_table *table, const struct flow
 	for (int class = 0; class <= CLASS_DATAGRAMS; class++) {
 		const struct list_link *list = &table->classes[class];
 		for (const struct list_link *link = list->previous; link != list; link = link->previous) {
-			struct flow *flow = (struct flow *)((char *)link - offsetof(struct flow, class_link));
+			struct flow *flow = list_entry(link, struct flow, class_link);
 			if (flow != spared)
 				return flow;
 		}

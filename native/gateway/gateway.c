@@ -224,6 +224,12 @@ static struct flow *take_task(struct gateway *gateway)
 	return flow;
 }
 
+void gateway_hold_back(struct flow *flow)
+{
+	if (!list_has(&flow->resume_link))
+		list_add_last(&flow->gateway->held_back, &flow->resume_link);
+}
+
 void gateway_set_timer(struct flow *flow, int64_t due_ms)
 {
 	timer_set(&flow->gateway->timers, &flow->timer, due_ms);
@@ -234,6 +240,7 @@ void gateway_forget(struct flow *flow)
 {
 	timer_stop(&flow->timer);
 	forget_task(flow);
+	list_remove(&flow->resume_link);
 	datapath_unwatch(&flow->watch);
 	flow_table_remove(&flow->gateway->flows, flow);
 }
@@ -559,11 +566,10 @@ void gateway_pause(struct gateway *gateway, bool is_paused)
 	gateway->is_paused = is_paused;
 	if (is_paused)
 		return;
-	/* Who was used least lately comes first. */
-	for (int class = 0; class < FLOW_CLASSES; class++) {
-		struct list_link *list = &gateway->flows.classes[class];
-		for (struct list_link *link = list->previous; link != list; link = link->previous)
-			gateway_schedule((struct flow *)((char *)link - offsetof(struct flow, class_link)));
+	while (!list_is_empty(&gateway->held_back)) {
+		struct list_link *first = gateway->held_back.next;
+		list_remove(first);
+		gateway_schedule(list_entry(first, struct flow, resume_link));
 	}
 	const int64_t next_ms = timer_wheel_next_ms(&gateway->timers);
 	datapath_look_at(next_ms < gateway->accept_ms || gateway->stalled == NULL ? next_ms : gateway->accept_ms);
@@ -577,6 +583,7 @@ int gateway_prepare(struct gateway *gateway, uint32_t most_flows, uint32_t seed)
 	gateway->finish.run = finish;
 	gateway->again.run = go_on;
 	gateway->tasks_end = &gateway->tasks;
+	list_prepare(&gateway->held_back);
 	gateway->script = (struct port){ .kind = PORT_SCRIPT, .fd = -1, .max_frame = MAX_FRAME_BYTES,
 					 .sent = gateway->script_counters,
 					 .received = gateway->script_counters + COUNTERS_PER_DIRECTION };

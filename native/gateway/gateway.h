@@ -132,6 +132,7 @@ struct neighbour {
  * @flows: all
  * @timers: theirs
  * @tasks: flows that have work to do
+ * @held_back: flows that found that they may not deliver; the first comes first
  * @allowance: how many bytes may leave for the guests until what they answer is read again
  * @output: frames for the guests
  * @fragments: of packets that are not whole yet
@@ -162,6 +163,7 @@ struct gateway {
 	struct flow *tasks;
 	struct flow **tasks_end;
 	uint32_t task_count;
+	struct list_link held_back;
 	int64_t allowance;
 	uint32_t seekers; /* connections that wait for a guest to be found */
 	uint32_t tokens;
@@ -223,6 +225,9 @@ void gateway_flush(struct gateway *gateway);
 
 /* The flow's task is to run before the lock is let go; in the order in which this was called. */
 void gateway_schedule(struct flow *flow);
+
+/* The flow has something for its guest, and the other side takes nothing: its task runs when that has changed. */
+void gateway_hold_back(struct flow *flow);
 
 /* Starts a flow's timer. */
 void gateway_set_timer(struct flow *flow, int64_t due_ms);

@@ -355,6 +355,11 @@ static bool is_over(const struct tcp_flow *tcp)
 	return (tcp->seen & all) == all && !(tcp->owes & OWES_ACK);
 }
 
+static bool has_work_for_guest(const struct tcp_flow *tcp)
+{
+	return tcp->seen & SEEN_ESTABLISHED && (tcp->owes & OWES_RETRANSMISSION || has_pending(tcp));
+}
+
 HOT void tcp_task(struct flow *flow)
 {
 	struct tcp_flow *tcp = tcp_flow_of(flow);
@@ -377,6 +382,8 @@ HOT void tcp_task(struct flow *flow)
 		fail(tcp);
 		return;
 	}
+	if (flow->gateway->is_paused && has_work_for_guest(tcp))
+		gateway_hold_back(flow);
 	pay(tcp);
 	if (is_over(tcp))
 		linger(tcp);
