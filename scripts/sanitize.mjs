@@ -39,6 +39,7 @@ const pureGatewayParts = [
   'reassembly.c',
   'forward_peers.c',
   'timer_wheel.c',
+  'siphash.c',
   'flow_table.c',
 ];
 /** A folder all of whose tests run with the sanitized parts. */

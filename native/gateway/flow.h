@@ -10,6 +10,7 @@
 #include "address.h"
 #include "guest_packet.h"
 #include "list.h"
+#include "siphash.h"
 #include "timer_wheel.h"
 #include "watch.h"
 
@@ -79,12 +80,12 @@ struct flow_table {
 	uint32_t bucket_count; /* a power of two */
 	uint32_t count;
 	uint32_t most;
-	uint32_t seed;
+	struct siphash_key key;
 	struct list_link classes[FLOW_CLASSES]; /* the one that was used last comes first */
 };
 
-/* 0 or an errno. */
-int flow_table_prepare(struct flow_table *table, uint32_t most, uint32_t seed);
+/* @key: secret, so that guests cannot choose buckets; 0 or an errno. */
+int flow_table_prepare(struct flow_table *table, uint32_t most, const struct siphash_key *key);
 void flow_table_release(struct flow_table *table);
 
 struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key);

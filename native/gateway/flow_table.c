@@ -6,10 +6,10 @@
 
 #define FIRST_BUCKETS 256
 
-int flow_table_prepare(struct flow_table *table, uint32_t most, uint32_t seed)
+int flow_table_prepare(struct flow_table *table, uint32_t most, const struct siphash_key *key)
 {
 	table->most = most;
-	table->seed = seed;
+	table->key = *key;
 	table->bucket_count = FIRST_BUCKETS;
 	table->buckets = calloc(table->bucket_count, sizeof *table->buckets);
 	for (int i = 0; i < FLOW_CLASSES; i++)
@@ -23,23 +23,11 @@ void flow_table_release(struct flow_table *table)
 	table->buckets = NULL;
 }
 
-/* Guests choose addresses and ports: without the seed they cannot choose the bucket. */
-static uint32_t hash(const struct flow_table *table, const struct flow_key *key)
-{
-	uint64_t sum = table->seed | (uint64_t)1 << 32;
-
-	for (size_t at = 0; at < sizeof *key; at += sizeof(uint64_t)) {
-		sum = (sum ^ load_u64((const uint8_t *)key + at)) * 0x9e3779b97f4a7c15;
-		sum ^= sum >> 29;
-	}
-	return (uint32_t)(sum >> 16);
-}
-
 _Static_assert(sizeof(struct flow_key) == 40, "a key has no padding");
 
 static struct flow **bucket_of(const struct flow_table *table, const struct flow_key *key)
 {
-	return &table->buckets[hash(table, key) & (table->bucket_count - 1)];
+	return &table->buckets[siphash(&table->key, key, sizeof *key) & (table->bucket_count - 1)];
 }
 
 struct flow *flow_table_find(const struct flow_table *table, const struct flow_key *key)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -577,8 +578,22 @@ void gateway_pause(struct gateway *gateway, bool is_paused)
 
 /* --- Begin and end. --- */
 
-int gateway_prepare(struct gateway *gateway, uint32_t most_flows, uint32_t seed)
+/* The keys of the table and of sequence numbers, which must not be told from each other's values; 0 or an errno. */
+static int make_keys(struct siphash_key keys[2])
 {
+	const size_t length = 2 * sizeof *keys;
+	ssize_t count;
+
+	do
+		count = getrandom(keys, length, 0);
+	while (count < 0 && errno == EINTR);
+	return count < 0 ? errno : (size_t)count < length ? EIO : 0;
+}
+
+int gateway_prepare(struct gateway *gateway, uint32_t most_flows)
+{
+	struct siphash_key keys[2];
+
 	gateway->is_paused = true;
 	gateway->finish.run = finish;
 	gateway->again.run = go_on;
@@ -599,7 +614,12 @@ int gateway_prepare(struct gateway *gateway, uint32_t most_flows, uint32_t seed)
 	output->slots = malloc(output->capacity * sizeof *output->slots);
 	if (gateway->fragments == NULL || output->arena == NULL || output->slots == NULL)
 		return ENOMEM;
-	return flow_table_prepare(&gateway->flows, most_flows < MAX_FLOW_WATCHES ? most_flows : MAX_FLOW_WATCHES, seed);
+	const int error = make_keys(keys);
+	if (error != 0)
+		return error;
+	gateway->sequence_key = keys[1];
+	return flow_table_prepare(&gateway->flows, most_flows < MAX_FLOW_WATCHES ? most_flows : MAX_FLOW_WATCHES,
+				  &keys[0]);
 }
 
 void gateway_release(struct gateway *gateway)

@@ -130,6 +130,7 @@ struct neighbour {
  * @guest_networks: only guests of these networks get through; see gateway_is_guest()
  * @rules: where destinations lead
  * @flows: all
+ * @sequence_key: what the first sequence number of a connection is made with
  * @timers: theirs
  * @tasks: flows that have work to do
  * @held_back: flows that found that they may not deliver; the first comes first
@@ -159,6 +160,7 @@ struct gateway {
 	struct gateway_rule rules[MAX_RULES];
 	uint32_t rule_count;
 	struct flow_table flows;
+	struct siphash_key sequence_key;
 	struct timer_wheel timers;
 	struct flow *tasks;
 	struct flow **tasks_end;
@@ -259,7 +261,8 @@ void gateway_forget(struct flow *flow);
 
 /* --- What the fabric and JavaScript use. --- */
 
-int gateway_prepare(struct gateway *gateway, uint32_t most_flows, uint32_t seed);
+/* 0 or an errno. */
+int gateway_prepare(struct gateway *gateway, uint32_t most_flows);
 void gateway_release(struct gateway *gateway);
 
 /* Frames of guests. All are taken. */

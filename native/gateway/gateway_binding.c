@@ -96,18 +96,18 @@ static int enter(struct gateway_handle *handle, int32_t *id)
 	return ENOSPC;
 }
 
-/* gatewayOpen(mostFlows, seed, mac, mtu, counters): a number for a gateway, or -errno. */
+/* gatewayOpen(mostFlows, mac, mtu, counters): a number for a gateway, or -errno. */
 static napi_value gateway_open(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	struct bytes mac;
-	int32_t most, seed, mtu, id = 0;
+	int32_t most, mtu, id = 0;
 	double *counters;
 	napi_ref reference;
 
-	if (!get_arguments(env, info, 5, &arguments) || !get_int(&arguments, 0, &most) || !get_int(&arguments, 1, &seed) ||
-	    !get_exactly(&arguments, 2, MAC_BYTES, &mac) || !get_int(&arguments, 3, &mtu) ||
-	    !get_counters(&arguments, 4, &counters, &reference))
+	if (!get_arguments(env, info, 4, &arguments) || !get_int(&arguments, 0, &most) ||
+	    !get_exactly(&arguments, 1, MAC_BYTES, &mac) || !get_int(&arguments, 2, &mtu) ||
+	    !get_counters(&arguments, 3, &counters, &reference))
 		return NULL;
 	struct gateway_handle *handle = calloc(1, sizeof *handle);
 	int error = handle == NULL ? ENOMEM : 0;
@@ -122,7 +122,7 @@ static napi_value gateway_open(napi_env env, napi_callback_info info)
 	if (error == 0)
 		error = datapath_start();
 	if (error == 0) {
-		error = gateway_prepare(&handle->gateway, most < 1 ? 1 : (uint32_t)most, (uint32_t)seed);
+		error = gateway_prepare(&handle->gateway, most < 1 ? 1 : (uint32_t)most);
 		if (error == 0)
 			error = enter(handle, &id);
 		if (error != 0)

@@ -579,11 +579,7 @@ HOT static void read_segment(struct gateway *gateway, struct tcp_flow *tcp, cons
 /* Where sequence numbers begin: not to be guessed by others (RFC 6528). */
 static uint32_t first_sequence(const struct gateway *gateway, const struct flow_key *key)
 {
-	uint64_t sum = gateway->flows.seed;
-
-	for (size_t at = 0; at < sizeof *key; at += sizeof(uint64_t))
-		sum = (sum ^ load_u64((const uint8_t *)key + at)) * 0xd6e8feb86659fd93;
-	return (uint32_t)(sum >> 32) + (uint32_t)gateway_now_ms() * 250;
+	return (uint32_t)siphash(&gateway->sequence_key, key, sizeof *key) + (uint32_t)gateway_now_ms() * 250;
 }
 
 static struct tcp_flow *make_flow(struct gateway *gateway, const struct flow_key *key)

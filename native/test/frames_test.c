@@ -168,6 +168,8 @@ static void try_gateway(long round)
 	if (round % 300 == 0)
 		try_fragments();
 	if (round % 3000 == 0)
+		try_siphash();
+	if (round % 3000 == 0)
 		try_flow_table();
 	if (round % 3000 == 0)
 		try_forward_peers();

@@ -5,6 +5,7 @@
 void try_guest_packets(void);
 void try_fragments(void);
 void try_timers(void);
+void try_siphash(void);
 void try_flow_table(void);
 void try_forward_peers(void);
 

@@ -1,7 +1,6 @@
 /**
  * A gateway of the datapath: where its packets go, and what only JavaScript can do for it (native/gateway/gateway.h).
  */
-import { randomInt } from 'node:crypto';
 import { VdensError } from '../errors.ts';
 import { FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
 import { IPV4_LENGTH, IPV6_LENGTH } from '../net/ip.ts';
@@ -110,7 +109,7 @@ export class Gateway {
 
   /** @throws VdensError `ERR_NATIVE` when there is no memory, or no descriptor */
   constructor(label: string, { mac, mtu, maxFlows }: GatewayOptions, events: GatewayEvents) {
-    const result = native.gatewayOpen(maxFlows, randomInt(2 ** 31), mac, mtu, this.#counters);
+    const result = native.gatewayOpen(maxFlows, mac, mtu, this.#counters);
     if (result < 0) {
       const errno = errnoName(result);
       throw new VdensError('ERR_NATIVE', `${label}: cannot make a gateway (${errno}). See: ulimit -n`, { errno });

@@ -84,7 +84,7 @@ export interface Native {
   tunnelAnnounce(tunnel: number): void;
   tunnelClose(tunnel: number): number;
 
-  gatewayOpen(mostFlows: number, seed: number, mac: Uint8Array, mtu: number, counters: Float64Array): number;
+  gatewayOpen(mostFlows: number, mac: Uint8Array, mtu: number, counters: Float64Array): number;
   gatewayConfigure(gateway: number, own: Uint8Array, networks: Uint8Array): void;
   gatewaySetRules(gateway: number, rules: Uint8Array): number;
   gatewayRuleCounts(gateway: number, words: Int32Array): number;
