@@ -57,6 +57,7 @@ struct flow_key {
  * @task_next: the next flow that has work to do
  * @has_task: it is among those
  * @resume_link: among those that go on when the other side takes frames again
+ * @wait_link: among those that wait for JavaScript, or for their guest to be found
  * @rule: the rule that translates it, or -1
  */
 struct flow {
@@ -72,6 +73,7 @@ struct flow {
 	struct timer timer;
 	struct flow *task_next;
 	struct list_link resume_link;
+	struct list_link wait_link;
 	int32_t rule;
 };
 

@@ -242,6 +242,7 @@ void gateway_forget(struct flow *flow)
 	timer_stop(&flow->timer);
 	forget_task(flow);
 	list_remove(&flow->resume_link);
+	list_remove(&flow->wait_link);
 	datapath_unwatch(&flow->watch);
 	flow_table_remove(&flow->gateway->flows, flow);
 }
@@ -275,17 +276,16 @@ static struct neighbour *neighbour_place(struct gateway *gateway, const struct i
 /* Those that wait for this guest go on. */
 static void resume_seekers(struct gateway *gateway, const struct ip_address *address, const uint8_t *mac)
 {
-	struct list_link *list = &gateway->flows.classes[CLASS_EMBRYO];
+	struct list_link *list = &gateway->seekers;
 
-	for (struct list_link *link = list->next; link != list; link = link->next) {
-		struct flow *flow = (struct flow *)((char *)link - offsetof(struct flow, class_link));
-		if (flow->key.kind == FLOW_TCP && address_equals(&flow->key.guest, address))
+	for (struct list_link *link = list->next, *next; link != list; link = next) {
+		struct flow *flow = list_entry(link, struct flow, wait_link);
+		next = link->next;
+		if (!address_equals(&flow->key.guest, address))
+			continue;
+		if (flow->key.kind == FLOW_TCP)
 			tcp_resolved(flow, mac);
-	}
-	list = &gateway->flows.classes[CLASS_FORWARD];
-	for (struct list_link *link = list->next; link != list; link = link->next) {
-		struct flow *flow = (struct flow *)((char *)link - offsetof(struct flow, class_link));
-		if (address_equals(&flow->key.guest, address))
+		else
 			udp_resolved(flow);
 	}
 }
@@ -301,8 +301,7 @@ HOT void gateway_learn(struct gateway *gateway, const struct ip_address *address
 	neighbour->address = *address;
 	memcpy(neighbour->mac, mac, MAC_BYTES);
 	neighbour->is_known = true;
-	if (gateway->seekers > 0)
-		resume_seekers(gateway, address, mac);
+	resume_seekers(gateway, address, mac);
 }
 
 const uint8_t *gateway_find_guest(struct gateway *gateway, const struct ip_address *address)
@@ -599,6 +598,8 @@ int gateway_prepare(struct gateway *gateway, uint32_t most_flows)
 	gateway->again.run = go_on;
 	gateway->tasks_end = &gateway->tasks;
 	list_prepare(&gateway->held_back);
+	list_prepare(&gateway->askers);
+	list_prepare(&gateway->seekers);
 	gateway->script = (struct port){ .kind = PORT_SCRIPT, .fd = -1, .max_frame = MAX_FRAME_BYTES,
 					 .sent = gateway->script_counters,
 					 .received = gateway->script_counters + COUNTERS_PER_DIRECTION };
@@ -627,7 +628,7 @@ void gateway_release(struct gateway *gateway)
 	for (int class = 0; gateway->flows.buckets != NULL && class < FLOW_CLASSES; class++) {
 		struct list_link *list = &gateway->flows.classes[class];
 		while (list->next != list)
-			end_flow((struct flow *)((char *)list->next - offsetof(struct flow, class_link)));
+			end_flow(list_entry(list->next, struct flow, class_link));
 	}
 	datapath_cancel(&gateway->finish);
 	datapath_cancel(&gateway->again);

@@ -134,6 +134,8 @@ struct neighbour {
  * @timers: theirs
  * @tasks: flows that have work to do
  * @held_back: flows that found that they may not deliver; the first comes first
+ * @askers: connections that wait for JavaScript to make their descriptor
+ * @seekers: flows that wait for their guest to be found
  * @allowance: how many bytes may leave for the guests until what they answer is read again
  * @output: frames for the guests
  * @fragments: of packets that are not whole yet
@@ -166,8 +168,9 @@ struct gateway {
 	struct flow **tasks_end;
 	uint32_t task_count;
 	struct list_link held_back;
+	struct list_link askers;
+	struct list_link seekers;
 	int64_t allowance;
-	uint32_t seekers; /* connections that wait for a guest to be found */
 	uint32_t tokens;
 	struct listener *stalled; /* those that could not accept */
 	int64_t accept_ms;	  /* when they try again */

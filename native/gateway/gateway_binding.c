@@ -189,7 +189,7 @@ static void forget_rules(struct gateway *gateway)
 	for (int class = 0; class < FLOW_CLASSES; class++) {
 		struct list_link *list = &gateway->flows.classes[class];
 		for (struct list_link *link = list->next, *next; link != list; link = next) {
-			struct flow *flow = (struct flow *)((char *)link - offsetof(struct flow, class_link));
+			struct flow *flow = list_entry(link, struct flow, class_link);
 			next = link->next;
 			if (flow->rule >= 0 && class == CLASS_DATAGRAMS && flow->key.kind == FLOW_UDP)
 				udp_end(flow);
@@ -364,13 +364,12 @@ static napi_value learn(napi_env env, napi_callback_info info)
 
 static struct tcp_flow *find_waiting(struct gateway *gateway, uint32_t token)
 {
-	struct list_link *list = &gateway->flows.classes[CLASS_EMBRYO];
+	struct list_link *list = &gateway->askers;
 
 	for (struct list_link *link = list->next; link != list; link = link->next) {
-		struct flow *flow = (struct flow *)((char *)link - offsetof(struct flow, class_link));
-		if (flow->key.kind == FLOW_TCP && tcp_flow_of(flow)->seen & AWAITS_SCRIPT &&
-		    tcp_flow_of(flow)->token == token)
-			return tcp_flow_of(flow);
+		struct tcp_flow *tcp = tcp_flow_of(list_entry(link, struct flow, wait_link));
+		if (tcp->token == token)
+			return tcp;
 	}
 	return NULL;
 }

@@ -38,8 +38,6 @@
 
 static void release(struct tcp_flow *tcp, bool is_abrupt)
 {
-	if (tcp->is_seeking)
-		tcp->flow.gateway->seekers--;
 	tcp_ahead_forget(tcp);
 	tcp_host_close(tcp, is_abrupt);
 	gateway_forget(&tcp->flow);
@@ -609,7 +607,7 @@ static void ask_script(struct tcp_flow *tcp)
 					     .address = tcp->flow.key.remote,
 					     .port = ntohs(tcp->flow.key.remote_port) };
 
-	tcp->seen |= AWAITS_SCRIPT;
+	list_add_last(&gateway->askers, &tcp->flow.wait_link);
 	tcp->token = event.token;
 	if (!gateway_tell(gateway, &event))
 		refuse(tcp, ENOBUFS);
@@ -710,7 +708,7 @@ void tcp_adopt(struct flow *flow, int fd)
 {
 	struct tcp_flow *tcp = tcp_flow_of(flow);
 
-	tcp->seen &= ~(uint32_t)AWAITS_SCRIPT;
+	list_remove(&flow->wait_link);
 	const int error = fd < 0 ? -fd : tcp_host_attach(tcp, fd, false);
 	if (error != 0) {
 		refuse(tcp, error);
@@ -760,7 +758,7 @@ struct flow *tcp_forward(struct gateway *gateway, int fd, const struct ip_addres
 	tcp->seen |= IS_FORWARD;
 	tcp->segment = DEFAULT_MOST_V4;
 	tcp->is_seeking = true;
-	gateway->seekers++;
+	list_add_last(&gateway->seekers, &tcp->flow.wait_link);
 	if (tcp_host_attach(tcp, fd, false) != 0) {
 		release(tcp, true);
 		return NULL;
@@ -777,7 +775,7 @@ void tcp_resolved(struct flow *flow, const uint8_t *mac)
 		return;
 	tcp->is_seeking = false;
 	tcp->backoff = 0;
-	flow->gateway->seekers--;
+	list_remove(&flow->wait_link);
 	memcpy(flow->guest_mac, mac, MAC_BYTES);
 	gateway_schedule(flow);
 }

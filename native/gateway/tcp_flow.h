@@ -20,9 +20,8 @@
 #define SENT_SYN 0x040
 #define SENT_FIN 0x080
 #define SEEN_FIN_ACKNOWLEDGED 0x100 /* the guest has heard all */
-#define AWAITS_SCRIPT 0x200	    /* JavaScript makes the descriptor */
-#define IS_FORWARD 0x400	    /* opened from the host's side */
-#define IS_LINGERING 0x800	    /* over; answers what comes late (RFC 9293, TIME-WAIT) */
+#define IS_FORWARD 0x200	    /* opened from the host's side */
+#define IS_LINGERING 0x400	    /* over; answers what comes late (RFC 9293, TIME-WAIT) */
 
 /* What the guest is owed. */
 #define OWES_ACK 1

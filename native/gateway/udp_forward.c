@@ -47,7 +47,7 @@ void udp_forward_wait(struct udp_flow *flow)
 	if (flow->is_waiting)
 		return;
 	flow->is_waiting = true;
-	common->gateway->seekers++;
+	list_add_last(&common->gateway->seekers, &common->wait_link);
 	datapath_watch(&common->watch, 0);
 	gateway_set_timer(common, gateway_now_ms() + FORWARD_RESOLVE_MS);
 }
@@ -57,7 +57,7 @@ static void end_waiting(struct udp_flow *flow)
 	if (!flow->is_waiting)
 		return;
 	flow->is_waiting = false;
-	flow->base.flow.gateway->seekers--;
+	list_remove(&flow->base.flow.wait_link);
 }
 
 void udp_resolved(struct flow *common)
