@@ -307,10 +307,13 @@ HOT void gateway_learn(struct gateway *gateway, const struct ip_address *address
 const uint8_t *gateway_find_guest(struct gateway *gateway, const struct ip_address *address)
 {
 	struct neighbour *neighbour = neighbour_place(gateway, address);
+	const int64_t now_ms = gateway_now_ms();
 
 	if (neighbour->is_known && address_equals(&neighbour->address, address))
 		return neighbour->mac;
-	gateway_tell(gateway, &(struct gateway_event){ .kind = EVENT_RESOLVE, .address = *address });
+	if (now_ms >= neighbour->ask_ms &&
+	    gateway_tell(gateway, &(struct gateway_event){ .kind = EVENT_RESOLVE, .address = *address }))
+		neighbour->ask_ms = now_ms + ASK_PAUSE_MS;
 	return NULL;
 }
 

@@ -111,10 +111,14 @@ struct listener; /* listener.h */
 /* A power of two. */
 #define NEIGHBOURS 1024
 
+/* JavaScript is asked for those of one place no more often. */
+#define ASK_PAUSE_MS 200
+
 struct neighbour {
 	struct ip_address address;
 	uint8_t mac[MAC_BYTES];
 	bool is_known;
+	int64_t ask_ms; /* when JavaScript may be asked for one of this place again */
 };
 
 /**
@@ -243,7 +247,7 @@ bool gateway_tell(struct gateway *gateway, const struct gateway_event *event);
 /* The same, at most once a second for each kind. */
 void gateway_tell_seldom(struct gateway *gateway, const struct gateway_event *event);
 
-/* Where a guest was heard; NULL when it was not, and then JavaScript is asked to find it (EVENT_RESOLVE). */
+/* Where a guest was heard; NULL when it was not: JavaScript is asked to find it (EVENT_RESOLVE), or was just now. */
 const uint8_t *gateway_find_guest(struct gateway *gateway, const struct ip_address *address);
 
 /* Notes where a guest was heard. Connections that wait for it go on. */
