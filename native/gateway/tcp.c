@@ -405,6 +405,7 @@ static void take_options(struct tcp_flow *tcp, const struct tcp_segment *segment
 	tcp->guest_sacks = segment->sacks;
 	tcp->window_scale = tcp->guest_scales ? (uint8_t)segment->scale : 0;
 	tcp->window = segment->window;
+	tcp->window_sequence = segment->sequence;
 	tcp->expected = segment->sequence + 1;
 	tcp->acknowledged = tcp->expected;
 	tcp->edge = tcp->expected;
@@ -447,6 +448,16 @@ static void answer_odd(struct tcp_flow *tcp)
 	tcp->owes |= OWES_ACK;
 }
 
+/*
+ * Whether a segment, which acknowledges nothing new, was sent after the one that the window is from (RFC 9293, 3.10.7.4);
+ * not when its sequence number is beyond all that the guest may send: those after it would seem older.
+ */
+HOT static bool is_latest(const struct tcp_flow *tcp, const struct tcp_segment *segment)
+{
+	return sequence_compare(segment->sequence, tcp->window_sequence) >= 0 &&
+	       sequence_compare(segment->sequence, tcp->edge) <= 0;
+}
+
 HOT static void read_acknowledgement(struct tcp_flow *tcp, const struct tcp_segment *segment)
 {
 	const uint32_t window = (uint32_t)segment->window << (segment->flags & SEGMENT_SYN ? 0 : tcp->window_scale);
@@ -468,7 +479,10 @@ HOT static void read_acknowledgement(struct tcp_flow *tcp, const struct tcp_segm
 	const bool is_same = is_bare && window == tcp->window && !tcp->guest_sacks;
 	if (!is_new && (has_news || is_same) && tcp_in_flight(tcp) > 0 && tcp->seen & SEEN_ESTABLISHED)
 		tcp_recovery_duplicate(tcp);
-	tcp->window = window;
+	if (is_new || is_latest(tcp, segment)) {
+		tcp->window = window;
+		tcp->window_sequence = segment->sequence;
+	}
 	/* It is there: questions that it has answered are no time-outs of what is sent next. */
 	if (window > 0 && tcp_in_flight(tcp) == 0)
 		tcp->backoff = 0;

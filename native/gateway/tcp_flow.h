@@ -66,6 +66,7 @@ struct tcp_ahead {
  * @next: the next to send
  * @furthest: the next that was never sent
  * @window: how much the guest can take from @first on, in bytes
+ * @window_sequence: the guest's sequence number where it said so
  * @window_scale: shift of the guest's window
  * @guest_scales: the guest scales windows
  * @segment: the most payload of one segment to the guest
@@ -110,6 +111,7 @@ struct tcp_flow {
 	uint32_t next;
 	uint32_t furthest;
 	uint32_t window;
+	uint32_t window_sequence;
 	uint8_t window_scale;
 	bool guest_scales;
 	uint16_t segment;
