@@ -601,6 +601,7 @@ int gateway_prepare(struct gateway *gateway, uint32_t most_flows)
 	gateway->again.run = go_on;
 	gateway->tasks_end = &gateway->tasks;
 	list_prepare(&gateway->held_back);
+	list_prepare(&gateway->ahead);
 	list_prepare(&gateway->askers);
 	list_prepare(&gateway->seekers);
 	gateway->script = (struct port){ .kind = PORT_SCRIPT, .fd = -1, .max_frame = MAX_FRAME_BYTES,

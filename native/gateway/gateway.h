@@ -178,7 +178,8 @@ struct gateway {
 	uint32_t tokens;
 	struct listener *stalled; /* those that could not accept */
 	int64_t accept_ms;	  /* when they try again */
-	uint32_t ahead_count; /* connections that keep what came before its turn */
+	struct list_link ahead; /* what connections keep that came before its turn: struct tcp_ahead */
+	uint32_t ahead_count;
 	struct gateway_output output;
 	struct reassembly *fragments;
 	struct neighbour neighbours[NEIGHBOURS];

@@ -21,6 +21,7 @@ static void copy_in(struct tcp_ahead *ahead, uint32_t sequence, const uint8_t *b
 static void release(struct tcp_flow *tcp)
 {
 	tcp->flow.gateway->ahead_count--;
+	list_remove(&tcp->ahead->link);
 	free(tcp->ahead);
 	tcp->ahead = NULL;
 }
@@ -31,17 +32,42 @@ void tcp_ahead_forget(struct tcp_flow *tcp)
 		release(tcp);
 }
 
+/* Whether there is a place for one more, if need be that of a connection whose guest leaves holes for good. */
+static bool make_place(struct gateway *gateway)
+{
+	if (gateway->ahead_count < MAX_AHEAD)
+		return true;
+	const struct tcp_ahead *first = list_entry(gateway->ahead.next, struct tcp_ahead, link);
+	if (gateway_now_ms() - first->progress_ms < AHEAD_STUCK_MS)
+		return false;
+	release(first->tcp);
+	return true;
+}
+
+/* Notes that what was lacking came, or that the first piece did. */
+static void note_progress(struct tcp_flow *tcp)
+{
+	struct tcp_ahead *ahead = tcp->ahead;
+
+	ahead->expected = tcp->expected;
+	ahead->progress_ms = gateway_now_ms();
+	list_remove(&ahead->link);
+	list_add_last(&tcp->flow.gateway->ahead, &ahead->link);
+}
+
 static bool prepare(struct tcp_flow *tcp)
 {
 	if (tcp->ahead != NULL)
 		return true;
-	if (tcp->flow.gateway->ahead_count >= MAX_AHEAD)
+	struct tcp_ahead *ahead = make_place(tcp->flow.gateway) ? malloc(sizeof *ahead) : NULL;
+	if (ahead == NULL)
 		return false;
-	tcp->ahead = malloc(sizeof *tcp->ahead);
-	if (tcp->ahead == NULL)
-		return false;
-	tcp->ahead->count = 0;
+	ahead->tcp = tcp;
+	ahead->link = (struct list_link){ 0 };
+	ahead->count = 0;
+	tcp->ahead = ahead;
 	tcp->flow.gateway->ahead_count++;
+	note_progress(tcp);
 	return true;
 }
 
@@ -98,6 +124,8 @@ int tcp_ahead_pass(struct tcp_flow *tcp)
 
 	if (ahead == NULL)
 		return 0;
+	if (ahead->expected != tcp->expected)
+		note_progress(tcp);
 	tcp_ranges_drop(ahead->ranges, &ahead->count, tcp->expected);
 	while (ahead->count > 0 && ahead->ranges[0].begin == tcp->expected) {
 		const uint32_t at = tcp->expected & AHEAD_MASK;

@@ -37,6 +37,8 @@
 #define AHEAD_BYTES (1024 * 1024)
 /* How many connections of a gateway may have that at a time. */
 #define MAX_AHEAD 64
+/* One whose guest does not send what is lacking for so long loses it to another. */
+#define AHEAD_STUCK_MS 10000
 #define MAX_RANGES 16
 /* What fits the options of a segment, and the most that a guest's can have. */
 #define MAX_SACK_BLOCKS 3
@@ -48,8 +50,19 @@ struct tcp_range {
 	uint32_t end;
 };
 
-/* Segments that came before their turn: a ring of bytes by sequence number, and which of them are there, in order. */
+/**
+ * struct tcp_ahead - segments that came before their turn: a ring of bytes by sequence number.
+ * @tcp: of which connection
+ * @link: among all of the gateway; the one that made no progress for longest comes first
+ * @expected: what was lacking then
+ * @progress_ms: when that was
+ * @ranges: which of the bytes are there, in order
+ */
 struct tcp_ahead {
+	struct tcp_flow *tcp;
+	struct list_link link;
+	uint32_t expected;
+	int64_t progress_ms;
 	struct tcp_range ranges[MAX_RANGES];
 	uint32_t count;
 	uint32_t latest; /* a sequence number in the one that grew last */
