@@ -12,6 +12,7 @@ void timer_wheel_prepare(struct timer_wheel *wheel, int64_t now_ms)
 {
 	memset(wheel, 0, sizeof *wheel);
 	wheel->now = now_ms / WHEEL_TICK_MS;
+	wheel->ran = wheel->now - 1;
 }
 
 static uint32_t slot_of(int64_t tick, int level)
@@ -19,13 +20,14 @@ static uint32_t slot_of(int64_t tick, int level)
 	return (uint32_t)(tick >> (SLOT_BITS * level)) & SLOT_MASK;
 }
 
-static void insert(struct timer_wheel *wheel, struct timer *timer)
+/* Not before the tick @least. */
+static void insert(struct timer_wheel *wheel, struct timer *timer, int64_t least)
 {
 	int64_t tick = (timer->due_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
 	int level = 0;
 
-	if (tick < wheel->now)
-		tick = wheel->now;
+	if (tick < least)
+		tick = least;
 	if (tick - wheel->now >= HORIZON)
 		tick = wheel->now + HORIZON - 1;
 	while (level + 1 < WHEELS && (tick - wheel->now) >> (SLOT_BITS * (level + 1)) != 0)
@@ -54,7 +56,7 @@ void timer_set(struct timer_wheel *wheel, struct timer *timer, int64_t due_ms)
 {
 	timer_stop(timer);
 	timer->due_ms = due_ms;
-	insert(wheel, timer);
+	insert(wheel, timer, wheel->now > wheel->ran ? wheel->now : wheel->ran + 1);
 }
 
 static void clear_slot(struct timer_wheel *wheel, int level, uint32_t slot)
@@ -89,7 +91,7 @@ static void cascade(struct timer_wheel *wheel, int level)
 	while (list != NULL) {
 		struct timer *timer = list;
 		list = timer->next;
-		insert(wheel, timer);
+		insert(wheel, timer, wheel->now);
 	}
 }
 
@@ -112,6 +114,8 @@ struct timer *timer_wheel_expire(struct timer_wheel *wheel, int64_t now_ms)
 {
 	const int64_t target = now_ms / WHEEL_TICK_MS;
 
+	if (target > wheel->ran)
+		wheel->ran = target;
 	while (wheel->now <= target) {
 		const uint32_t slot = slot_of(wheel->now, 0);
 		struct timer *timer = wheel->slots[0][slot];

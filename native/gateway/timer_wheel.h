@@ -23,13 +23,14 @@ struct timer {
 
 struct timer_wheel {
 	int64_t now; /* in ticks: all before this one have run */
+	int64_t ran; /* the last tick up to which timers were to run: those that are set meanwhile are for later */
 	uint64_t busy[WHEELS][WHEEL_SLOTS / 64];
 	struct timer *slots[WHEELS][WHEEL_SLOTS];
 };
 
 void timer_wheel_prepare(struct timer_wheel *wheel, int64_t now_ms);
 
-/* (Re)starts a timer. */
+/* (Re)starts a timer; one whose time is over runs at the next tick. */
 void timer_set(struct timer_wheel *wheel, struct timer *timer, int64_t due_ms);
 void timer_stop(struct timer *timer);
 static inline bool timer_runs(const struct timer *timer)

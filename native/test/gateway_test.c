@@ -452,6 +452,24 @@ static void expire(struct timer_wheel *wheel, struct timer *timers, bool *runs, 
 		expect(!runs[i] || timers[i].due_ms > now_ms - WHEEL_TICK_MS, "none is forgotten");
 }
 
+/* One that is set to a time that is over, again and again. */
+static void try_late_timer(int64_t now_ms)
+{
+	struct timer_wheel *wheel = exactly(sizeof *wheel);
+	struct timer timer = { 0 };
+
+	timer_wheel_prepare(wheel, now_ms);
+	timer_set(wheel, &timer, now_ms);
+	for (uint32_t i = 0; i < 20; i++) {
+		now_ms += WHEEL_TICK_MS + below(5000);
+		expect(timer_wheel_expire(wheel, now_ms) == &timer, "it runs");
+		timer_set(wheel, &timer, now_ms - below(6000));
+		expect(timer_wheel_expire(wheel, now_ms) == NULL, "but not twice at a time");
+		expect(timer_wheel_next_ms(wheel) <= now_ms + WHEEL_TICK_MS, "it is not forgotten");
+	}
+	free(wheel);
+}
+
 void try_timers(void)
 {
 	struct timer_wheel *wheel = exactly(sizeof *wheel);
@@ -459,6 +477,7 @@ void try_timers(void)
 	bool runs[TIMERS] = { 0 };
 	int64_t now_ms = 1000000 + below(1000000);
 
+	try_late_timer(now_ms);
 	memset(wheel, 0, sizeof *wheel);
 	timer_wheel_prepare(wheel, now_ms);
 	for (uint32_t step = 0; step < 200; step++) {
