@@ -33,6 +33,8 @@
 #define MAX_GUEST_PROBES 8
 /* Segments that say nothing new, and are not what is expected, are answered no more often. */
 #define ODD_PAUSE_MS 50
+/* What the kernel had no memory for is tried again after that. */
+#define MEMORY_PAUSE_MS 200
 
 /* --- The end of connections. --- */
 
@@ -153,7 +155,9 @@ static int64_t due_ms(const struct tcp_flow *tcp)
 /* The timer may run earlier than it has to, and is then set again. */
 HOT static void arm(struct tcp_flow *tcp)
 {
-	const int64_t at_ms = due_ms(tcp);
+	const int64_t memory_ms = tcp->lacks_memory ? gateway_now_ms() + MEMORY_PAUSE_MS : INT64_MAX;
+	const int64_t proper_ms = due_ms(tcp);
+	const int64_t at_ms = proper_ms < memory_ms ? proper_ms : memory_ms;
 
 	if (!timer_runs(&tcp->flow.timer) || tcp->flow.timer.due_ms > at_ms)
 		gateway_set_timer(&tcp->flow, at_ms);
@@ -850,6 +854,8 @@ void tcp_timer(struct flow *flow, int64_t now_ms)
 
 	if (tcp->seen & SEEN_CONNECTED && !(tcp->seen & IS_LINGERING))
 		tcp_host_keep_alive(tcp);
+	if (tcp->lacks_memory && tcp->held_end > 0)
+		gateway_schedule(flow);
 	if (tcp->seen & IS_LINGERING) {
 		release(tcp, false);
 	} else if (tcp->is_seeking) {

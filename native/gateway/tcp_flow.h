@@ -107,6 +107,7 @@ struct tcp_ahead {
  * @acknowledged: what the guest was told of that
  * @edge: the sequence number up to which it was given room
  * @held: what the socket did not take, from @held_first to @held_end
+ * @lacks_memory: the kernel had no memory for what is held, and will not say when it has
  * @may_read: the socket may have more
  * @host_ends: it has said that no more comes
  * @has_urgent: there was urgent data: it may have more than one read brings
@@ -156,6 +157,7 @@ struct tcp_flow {
 	uint8_t *held;
 	uint32_t held_first;
 	uint32_t held_end;
+	bool lacks_memory;
 	bool may_read;
 	bool host_ends;
 	bool has_urgent;

@@ -115,14 +115,20 @@ static uint32_t hold(struct tcp_flow *tcp, const uint8_t *bytes, uint32_t length
 	return count;
 }
 
+static bool is_no_memory(int error)
+{
+	return error == ENOBUFS || error == ENOMEM;
+}
+
 HOT int32_t tcp_host_take(struct tcp_flow *tcp, const uint8_t *bytes, uint32_t length)
 {
 	ssize_t taken = 0;
 
 	if (tcp->held_end == 0 && tcp->seen & SEEN_CONNECTED) {
 		taken = send(tcp->flow.watch.fd, bytes, length, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (taken < 0 && errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM)
+		if (taken < 0 && errno != EAGAIN && !is_no_memory(errno))
 			return -errno;
+		tcp->lacks_memory = taken < 0 && is_no_memory(errno);
 		taken = taken < 0 ? 0 : taken;
 	}
 	if (taken < length)
@@ -136,8 +142,9 @@ int tcp_host_flush(struct tcp_flow *tcp)
 		return 0;
 	const ssize_t taken = send(tcp->flow.watch.fd, tcp->held + tcp->held_first, tcp->held_end - tcp->held_first,
 				   MSG_DONTWAIT | MSG_NOSIGNAL);
+	tcp->lacks_memory = taken < 0 && is_no_memory(errno);
 	if (taken < 0)
-		return errno == EAGAIN || errno == ENOBUFS || errno == ENOMEM ? 0 : errno;
+		return errno == EAGAIN || tcp->lacks_memory ? 0 : errno;
 	tcp->held_first += (uint32_t)taken;
 	if (tcp->held_first < tcp->held_end)
 		return 0;
