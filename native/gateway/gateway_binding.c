@@ -183,6 +183,18 @@ static struct gateway_rule parse_rule(const uint8_t *bytes)
 	return rule;
 }
 
+/* What was to be told of rules would seem to be about those that come. */
+static void forget_failures(struct gateway *gateway)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < gateway->event_count; i++) {
+		if (gateway->events[i].kind != EVENT_RULE_FAILED)
+			gateway->events[kept++] = gateway->events[i];
+	}
+	gateway->event_count = kept;
+}
+
 /* Flows that a rule made lead where it led: datagrams go their new way, connections stay. */
 static void forget_rules(struct gateway *gateway)
 {
@@ -215,6 +227,7 @@ static napi_value set_rules(napi_env env, napi_callback_info info)
 	struct gateway *gateway = find_gateway(id);
 	if (gateway != NULL) {
 		forget_rules(gateway);
+		forget_failures(gateway);
 		gateway->rule_count = (uint32_t)count;
 		for (size_t i = 0; i < count; i++)
 			gateway->rules[i] = parse_rule(rules.data + i * RULE_BYTES);
