@@ -25,7 +25,7 @@ export { VdensError, type VdensErrorCode, type VdensErrorDetails } from './error
 export { batchOf, FrameBatch, MAX_FRAME_BYTES, type OffloadHeader } from './frames/batch.ts';
 export { type ControlGatewayOptions, controlGateway } from './gateway/control-gateway.ts';
 export type { ControlForward, ControlRequest } from './gateway/control-message.ts';
-export type { ForwardInfo } from './gateway/forwards.ts';
+export type { ForwardInfo, ForwardRequest } from './gateway/forwards.ts';
 export type { GatewayCounter } from './gateway/gateway.ts';
 export type { GatewayConfig, PortForward } from './gateway/gateway-config.ts';
 export { GatewayPlug } from './gateway/gateway-plug.ts';

@@ -1,8 +1,8 @@
 /**
  * Ports of the host that lead to guests: their sockets are opened here, and belong to the datapath from then on.
  */
-import { VdensError } from '../errors.ts';
-import { formatIp, IPV4_LENGTH, isMulticastIp } from '../net/ip.ts';
+import { quote, VdensError } from '../errors.ts';
+import { formatIp, IPV4_LENGTH, IPV6_LENGTH, isMulticastIp, parseIp } from '../net/ip.ts';
 import { formatSocketAddress, type SocketAddress } from '../net/socket-address.ts';
 import { native } from '../system/native.ts';
 import { listenTcp } from '../system/tcp-listener.ts';
@@ -25,6 +25,17 @@ export interface ForwardDoors {
   listen(fd: number, forward: PortForward): number;
   /** Closes the socket; connections that were accepted stay. */
   unlisten(id: number): void;
+}
+
+/** A forward that is wanted; its addresses are text, or bytes. */
+export interface ForwardRequest {
+  readonly protocol: 'tcp' | 'udp';
+  /** An address of the host. @defaultValue every one of the guest's family */
+  readonly hostAddress?: string | Uint8Array;
+  /** 0 for one that the kernel chooses. */
+  readonly hostPort: number;
+  readonly guestAddress: string | Uint8Array;
+  readonly guestPort: number;
 }
 
 /** A forward that is there. */
@@ -55,10 +66,12 @@ export class Forwards {
    *
    * @returns what it is, with the port that the kernel chose when it was to
    * @throws VdensError `ERR_NETWORK_OPEN` when the port is taken or for root, the address not this host's, or there are
-   * too many; `ERR_ADDRESS` when the guest is none; `ERR_CLOSED` when the gateway is
+   * too many; `ERR_ADDRESS` when the guest is none, or something is no address or port; `ERR_USAGE` when the protocol
+   * is neither TCP nor UDP; `ERR_CLOSED` when the gateway is
    */
-  add(forward: PortForward): ForwardInfo {
+  add(request: ForwardRequest): ForwardInfo {
     if (this.#closed) throw new VdensError('ERR_CLOSED', `${this.#label}: the gateway is closed`);
+    const forward = this.#read(request);
     this.#check(forward);
     const { fd, port } = openSocket(this.#label, forward);
     const info = { ...forward, hostPort: port, id: this.#lastId + 1 };
@@ -94,13 +107,40 @@ export class Forwards {
     for (const id of [...this.#all.keys()]) this.remove(id);
   }
 
+  /** Callers may be JavaScript, which says anything. */
+  #read(request: ForwardRequest): PortForward {
+    const { protocol, hostAddress, hostPort, guestAddress, guestPort } = request ?? {};
+    if (protocol !== 'tcp' && protocol !== 'udp') {
+      const message = `${this.#label}: cannot forward: the protocol is 'tcp' or 'udp', not ${shown(protocol)}`;
+      throw new VdensError('ERR_USAGE', message, { value: shown(protocol) });
+    }
+    const guest = this.#addressOf('guestAddress', guestAddress);
+    const any = new Uint8Array(guest.length);
+    return {
+      protocol,
+      hostAddress: hostAddress === undefined ? any : this.#addressOf('hostAddress', hostAddress),
+      hostPort,
+      guestAddress: guest,
+      guestPort,
+    };
+  }
+
+  #addressOf(name: string, value: unknown): Uint8Array {
+    if (value instanceof Uint8Array && (value.length === IPV4_LENGTH || value.length === IPV6_LENGTH)) {
+      return Uint8Array.from(value);
+    }
+    const address = typeof value === 'string' ? tryIp(value) : undefined;
+    if (address !== undefined) return address;
+    throw this.#wrong(shown(value), `${name} is an IP address, as text or as 4 or 16 bytes, not ${shown(value)}`);
+  }
+
   #check({ hostAddress, hostPort, guestAddress, guestPort }: PortForward): void {
     const problem = problemOfGuest(this.#networks, guestAddress);
     if (problem !== undefined) throw this.#wrong(formatIp(guestAddress), problem);
     if (!isPort(guestPort, 1))
-      throw this.#wrong(String(guestPort), `${guestPort} is not a port from 1 to ${LARGEST_PORT}`);
+      throw this.#wrong(shown(guestPort), `${shown(guestPort)} is not a port from 1 to ${LARGEST_PORT}`);
     if (!isPort(hostPort, 0))
-      throw this.#wrong(String(hostPort), `${hostPort} is not a port from 0 to ${LARGEST_PORT}`);
+      throw this.#wrong(shown(hostPort), `${shown(hostPort)} is not a port from 0 to ${LARGEST_PORT}`);
     const host = formatIp(hostAddress);
     if (isMulticastIp(hostAddress)) throw this.#wrong(host, `${host} is not the address of one host`);
     if (this.#all.size < MAX_PORT_FORWARDS) return;
@@ -111,6 +151,21 @@ export class Forwards {
   #wrong(value: string, problem: string): VdensError {
     return new VdensError('ERR_ADDRESS', `${this.#label}: cannot forward: ${problem}`, { value });
   }
+}
+
+function tryIp(text: string): Uint8Array | undefined {
+  try {
+    return parseIp(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function shown(value: unknown): string {
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
+  if (typeof value === 'number') return String(value);
+  if (typeof value === 'string') return quote(value);
+  return value === null ? 'null' : typeof value;
 }
 
 function isPort(port: number, smallest: number): boolean {

@@ -6,11 +6,17 @@ import { readdirSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { VdensError } from '../../../src/errors.ts';
-import { describeForward, type ForwardDoors, type ForwardInfo, Forwards } from '../../../src/gateway/forwards.ts';
+import {
+  describeForward,
+  type ForwardDoors,
+  type ForwardInfo,
+  type ForwardRequest,
+  Forwards,
+} from '../../../src/gateway/forwards.ts';
 import type { GatewayConfig, PortForward } from '../../../src/gateway/gateway-config.ts';
 import { parseLocator } from '../../../src/locator/locator.ts';
 import { gatewayConfig } from '../../../src/locator/slirp-locator.ts';
-import { parseIp } from '../../../src/net/ip.ts';
+import { formatIp, parseIp } from '../../../src/net/ip.ts';
 import { unprivilegedStart } from '../../../src/system/bind-hint.ts';
 import { AGAIN, native } from '../../../src/system/native.ts';
 import { waitFor } from '../../interop/harness.ts';
@@ -160,6 +166,58 @@ test('what cannot be is said in one line, and leaves no descriptor', async (t) =
   }
   assert.equal(descriptorCount(), before);
   assert.deepEqual(forwards.list(), []);
+});
+
+test('addresses are text or bytes', (t) => {
+  const { forwards } = open(t);
+  const bytes = Uint8Array.of(127, 0, 0, 1);
+  const request = {
+    protocol: 'tcp',
+    hostAddress: bytes,
+    hostPort: 0,
+    guestAddress: '10.0.2.15',
+    guestPort: 80,
+  } as const;
+  const { hostAddress: _, ...anyHost } = request;
+  const info = forwards.add(request);
+  bytes.fill(0);
+  assert.deepEqual([info.hostAddress, info.guestAddress].map(formatIp), ['127.0.0.1', '10.0.2.15']);
+  const [a, b] = [forwards.add({ ...request, hostAddress: '::1' }), forwards.add(anyHost)];
+  assert.deepEqual([a.hostAddress, b.hostAddress].map(formatIp), ['::1', '0.0.0.0']);
+});
+
+test('what JavaScript can say is refused with a code, and opens nothing', (t) => {
+  const { forwards, sockets } = open(t);
+  const right = { protocol: 'tcp', hostAddress: '127.0.0.1', hostPort: 0, guestAddress: '10.0.2.15', guestPort: 80 };
+  const count = descriptorCount();
+  const table: readonly (readonly [unknown, string, string])[] = [
+    [undefined, 'ERR_USAGE', "the protocol is 'tcp' or 'udp', not undefined"],
+    [null, 'ERR_USAGE', "the protocol is 'tcp' or 'udp'"],
+    [{}, 'ERR_USAGE', "the protocol is 'tcp' or 'udp'"],
+    [{ ...right, protocol: 'xx' }, 'ERR_USAGE', 'not "xx"'],
+    [
+      { ...right, guestAddress: undefined },
+      'ERR_ADDRESS',
+      'guestAddress is an IP address, as text or as 4 or 16 bytes',
+    ],
+    [{ ...right, guestAddress: 'guest' }, 'ERR_ADDRESS', 'not "guest"'],
+    [{ ...right, guestAddress: Uint8Array.of(10, 0, 2) }, 'ERR_ADDRESS', 'not 3 bytes'],
+    [{ ...right, hostAddress: null }, 'ERR_ADDRESS', 'hostAddress is an IP address'],
+    [{ ...right, hostAddress: [127, 0, 0, 1] }, 'ERR_ADDRESS', 'not object'],
+    [{ ...right, guestPort: '80' }, 'ERR_ADDRESS', '"80" is not a port from 1'],
+    [{ ...right, guestPort: Symbol('80') }, 'ERR_ADDRESS', 'symbol is not a port from 1'],
+    [{ ...right, hostPort: undefined }, 'ERR_ADDRESS', 'undefined is not a port from 0'],
+    [{ ...right, hostPort: 1.5 }, 'ERR_ADDRESS', '1.5 is not a port from 0'],
+  ];
+  for (const [request, code, text] of table) {
+    assert.throws(
+      () => forwards.add(request as ForwardRequest),
+      (error: unknown) => error instanceof VdensError && error.code === code && error.message.includes(text),
+      text,
+    );
+  }
+  assert.equal(sockets.size, 0);
+  assert.equal(descriptorCount(), count);
 });
 
 test('a datapath that refuses leaves the descriptor to us, which is closed', (t) => {
