@@ -14,6 +14,7 @@ import { type GuestNetworks, problemOfGuest, problemOfHost } from '../gateway/gu
 import { formatIp, IPV6_LENGTH, isMulticastIp, parseIp, parseIpv4 } from '../net/ip.ts';
 import { combine } from '../net/subnet.ts';
 import { LARGEST_PORT } from '../overlay/peer-name.ts';
+import { LONGEST_UNIX_PATH } from '../system/unix-address.ts';
 import { splitCommandLine } from './command-line.ts';
 import type { Locator } from './locator.ts';
 import { wrongOption } from './option-values.ts';
@@ -124,13 +125,20 @@ function readServiceForward(item: Item, ipv4: GatewayIpv4 | undefined): ServiceF
 }
 
 function targetOf(item: Item, target: string): ServiceForward['to'] {
-  if (item.key === 'unixfwd') return { kind: 'unix', path: target };
+  if (item.key === 'unixfwd') return { kind: 'unix', path: socketPathOf(item, target) };
   try {
     return { kind: 'command', words: splitCommandLine(target) };
   } catch (error) {
     if (error instanceof VdensError) throw wrong(item, error.message);
     throw error;
   }
+}
+
+function socketPathOf(item: Item, path: string): string {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= LONGEST_UNIX_PATH) return path;
+  const problem = `unixfwd: the path of a socket has ${LONGEST_UNIX_PATH} bytes at most, this one has ${bytes}`;
+  throw wrong(item, problem);
 }
 
 function refuse(item: Item, problem: string | undefined): void {

@@ -81,10 +81,10 @@ const FIRST_LEASE = '10.0.2.15';
  * @throws VdensError `ERR_LOCATOR` when a value makes no sense
  */
 export function gatewayConfig(locator: Locator): GatewayConfig {
-  if (locator.address !== '') throw addressIsAnOption(locator);
   const [v4, v6] = [flagOption(locator, 'v4'), flagOption(locator, 'v6')];
   const ipv4 = readIpv4(locator, v4 || !v6);
   const ipv6 = readIpv6(locator, v6 || !v4);
+  checkAddress(locator, [ipv4, ipv6]);
   const networks = { ...(ipv4 && { ipv4 }), ...(ipv6 && { ipv6 }) };
   const optional = {
     domainName: readDomains(locator, 'vdomainname')[0],
@@ -107,7 +107,21 @@ export function gatewayConfig(locator: Locator): GatewayConfig {
   };
 }
 
-/** The originals pass over it in silence, and take the defaults. */
+/**
+ * The originals pass over an address there in silence. So scripts have some, which do no harm when it is the gateway's
+ * own; another one would be misunderstood.
+ */
+function checkAddress(locator: Locator, sides: readonly (GatewayIpv4 | GatewayIpv6 | undefined)[]): void {
+  if (locator.address === '') return;
+  const address = tryAddress(locator.address.replace(/^\[(.*)\]$/, '$1'));
+  const isOwn = address !== undefined && sides.some((side) => side && sameBytes(side.router.address, address));
+  if (!isOwn) throw addressIsAnOption(locator);
+}
+
+function tryAddress(text: string): Uint8Array | undefined {
+  return text.includes('/') ? undefined : tryPrefix(text, 0)?.address;
+}
+
 function addressIsAnOption(locator: Locator): VdensError {
   const { address, scheme } = locator;
   const key = address.includes(':') ? 'addr6' : 'addr';

@@ -3,6 +3,8 @@ import { VdensError } from '../errors.ts';
 
 const FAMILY_BYTES = 2;
 const PATH_BYTES = 108;
+/** The longest path of a socket, which a NUL follows, in bytes. */
+export const LONGEST_UNIX_PATH: number = PATH_BYTES - 1;
 /** The size of a whole `struct sockaddr_un`. */
 export const UNIX_ADDRESS_BYTES: number = FAMILY_BYTES + PATH_BYTES;
 export const AF_UNIX = 1;

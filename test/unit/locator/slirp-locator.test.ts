@@ -146,12 +146,32 @@ test('services in the network of the guests', () => {
   for (const [options, expected] of table) assert.deepEqual(servicesOf(options), expected, options);
 });
 
+test('the address of the gateway itself may stand where the originals pass over addresses', () => {
+  const table = [
+    ['10.0.2.2/verbose', '/verbose'],
+    ['10.0.2.2', ''],
+    ['10.1.0.2/addr=10.1.0.2%2f16', '/addr=10.1.0.2%2f16'],
+    ['[fd00::2]/v6', '/v6'],
+  ] as const;
+  for (const [text, same] of table) {
+    assert.deepEqual(gatewayConfig(parseLocator(`slirp://${text}`)), gatewayConfig(parseLocator(`slirp://${same}`)));
+  }
+});
+
+test('the longest path of a Unix socket', () => {
+  const path = 'x'.repeat(107);
+  assert.deepEqual(servicesOf(`/unixfwd=80:${path}`), [`10.0.2.4 80 socket ${path}`]);
+});
+
 test('what makes no sense is refused with one line, which says what does', () => {
   const notIn = "is not in the guests' network 10.0.2.0/24";
   const fwd = 'is not [HOST-ADDRESS:]HOST-PORT:GUEST-ADDRESS:GUEST-PORT';
   const table = [
-    ['10.0.2.2/verbose', 'the address of the gateway is an option. Write slirp:///addr=10.0.2.2'],
-    ['[fd00::2]/verbose', 'the address of the gateway is an option. Write slirp:///addr6=fd00::2'],
+    ['10.0.2.9/verbose', 'the address of the gateway is an option. Write slirp:///addr=10.0.2.9'],
+    ['10.0.2.2/addr=10.0.2.9', 'the address of the gateway is an option. Write slirp:///addr=10.0.2.2'],
+    ['10.0.2.2/v6', 'the address of the gateway is an option'],
+    ['host', 'the address of the gateway is an option. Write slirp:///addr=host'],
+    ['[fd00::9]/verbose', 'the address of the gateway is an option. Write slirp:///addr6=fd00::9'],
     ['/v4=0', '"v4" takes no value'],
     ['/restricted=y', '"restricted" takes no value'],
     ['/addr=', 'addr "" is not an address of IPv4'],
@@ -226,6 +246,8 @@ test('what makes no sense is refused with one line, which says what does', () =>
     ['/unixfwd=80', 'unixfwd "80" is not [ADDRESS:]PORT:PATH'],
     ['/unixfwd=80:', 'unixfwd "80:" is not [ADDRESS:]PORT:PATH'],
     ['/unixfwd=80:/run/web', 'a slash ends the value of "unixfwd"'],
+    [`/unixfwd=80:${'x'.repeat(108)}`, 'the path of a socket has 107 bytes at most, this one has 108'],
+    [`/unixfwd=80:${'ü'.repeat(54)}`, 'this one has 108. Write, for example'],
     ['/unixfwd=0:x', '"0" is not a port from 1 to 65535'],
     ['/unixfwd=10.0.3.4:80:x', `10.0.3.4 ${notIn}`],
     ['/unixfwd=80:x,80:y', 'two services are at 10.0.2.4:80'],
