@@ -64,7 +64,7 @@ export class GatewayPlug extends DatapathPlug {
   report(): readonly string[] {
     const counts = Object.entries(this.statistics).map(([name, count]) => `${name} ${count}`);
     return [
-      `${this.flows} flows; DNS by ${formatSocketAddress(this.#running.resolvers.current)}`,
+      `${this.flows} ${this.flows === 1 ? 'flow' : 'flows'}; DNS by ${formatSocketAddress(this.#running.resolvers.current)}`,
       ...(counts.length === 0 ? [] : [counts.join(', ')]),
       ...this.#running.forwards.list().map((forward) => `forward ${describeForward(forward)}`),
     ];

@@ -3,8 +3,10 @@
  * systemd-resolved replace while we run.
  *
  * Guests' queries are not read here or anywhere: the datapath passes their packets on, as they are, to the *current*
- * resolver. What it counts is reported to {@link Resolvers}, which goes on to the next one when the current one refuses,
- * or does not answer; a client that got no answer asks again, and reaches the next one then.
+ * resolver. What it counts is reported to {@link Resolvers}, which leaves the current one for the next when it refuses;
+ * a client that got no answer asks again, and reaches the next one then. One that is silent about guests' queries is
+ * sent a query of our own, together with the others (resolver-probe.ts): it may be that names are slow. So are all of
+ * a new file, and the first of the file before it is returned to.
  *
  * The file is often a link to one in /run that is replaced whole. So the directories of both are watched (inotify(7)),
  * and since there may be links between them, or no watches left, it is also looked at from time to time.
@@ -12,9 +14,11 @@
 import { type FSWatcher, constants as fs, watch } from 'node:fs';
 import { open, realpath } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { setTimeout as setTimeoutPromise } from 'node:timers/promises';
 import { IPV4_LENGTH, isLinkLocalIp, isMulticastIp, isUnspecifiedIp, parseIp } from '../net/ip.ts';
 import { compareSocketAddresses, formatSocketAddress, type SocketAddress } from '../net/socket-address.ts';
 import { findLink } from '../system/route-query.ts';
+import { firstToAnswer, probeResolver, type ResolverProbe } from './resolver-probe.ts';
 
 /** Where the system's own resolver looks. */
 export const RESOLV_CONF = '/etc/resolv.conf';
@@ -29,15 +33,21 @@ const MAX_FILE_BYTES = 65_536;
 const LOOK_INTERVAL_MS = 3000;
 /** From the last change seen until the file is read. */
 const GATHER_MS = 50;
-/** So many queries without an answer, the first of them so long ago, and the resolver is left. */
-const MAX_UNANSWERED = 3;
-const ANSWER_TIMEOUT_MS = 2000;
+/** A query that is unanswered for so long makes us ask the resolvers ourselves. */
+const SILENCE_MS = 400;
+/** How long until that is done again. */
+const CHECK_PAUSE_MS = 2000;
+/** Where nobody answers us: a guest that asks again after so long did not get an answer. */
+const ANSWER_TIMEOUT_MS = 1000;
 /** What was so long ago says nothing of now. */
 const FORGET_MS = 30_000;
-/** The shortest time with one resolver: guests that ask for errors do not make us turn faster. */
+/** How long one that was left is left alone: guests that ask for errors do not make us turn faster. */
 const TURN_PAUSE_MS = 2000;
-/** How long until the first of the file is asked again. */
+/** How long until the first of the file is asked whether it answers again, at first and at last. */
 const RETURN_MS = 60_000;
+const MAX_RETURN_MS = 600_000;
+/** How long the opening of a gateway waits for the first to answer. */
+const START_WAIT_MS = 50;
 
 /** The host itself: what the system's own resolver asks when no other is named. */
 const OWN_RESOLVER: SocketAddress = { address: Uint8Array.of(127, 0, 0, 1), port: DNS_PORT };
@@ -62,6 +72,8 @@ export interface ResolversOptions {
   readonly path?: string;
   /** A clock that only goes on, in milliseconds. @defaultValue `performance.now` */
   readonly now?: () => number;
+  /** @defaultValue a query over UDP */
+  readonly probe?: ResolverProbe;
 }
 
 /** Which resolver is asked. */
@@ -69,6 +81,7 @@ export class Resolvers {
   readonly path: string;
   readonly #events: ResolverEvents;
   readonly #now: () => number;
+  readonly #probe: ResolverProbe;
   readonly #watchers = new Map<string, FSWatcher>();
   #all: readonly SocketAddress[] = [OWN_RESOLVER];
   #searchDomains: readonly string[] = [];
@@ -77,22 +90,35 @@ export class Resolvers {
   #unanswered = 0;
   #askedMs = 0;
   #reportedMs = 0;
-  #failures = 0;
+  /** When each was left last. */
+  #leftMs: (number | undefined)[] = [];
+  #returnMs = 0;
+  #returnPauseMs = RETURN_MS;
+  /** The queries of our own that are under way. */
+  #check: AbortController | undefined;
+  #checkedMs = Number.NEGATIVE_INFINITY;
+  #nobodyAnswered = false;
+  /** What is found out of the resolvers of a new file. */
+  #choice: Promise<void> = Promise.resolve();
   #gather: NodeJS.Timeout | undefined;
   #interval: NodeJS.Timeout | undefined;
   #reading: Promise<void> | undefined;
   #closed = false;
 
-  constructor(events: ResolverEvents, { path = RESOLV_CONF, now = () => performance.now() }: ResolversOptions = {}) {
+  constructor(events: ResolverEvents, options: ResolversOptions = {}) {
+    const { path = RESOLV_CONF, now = () => performance.now(), probe = probeResolver } = options;
     this.path = path;
     this.#events = events;
     this.#now = now;
+    this.#probe = probe;
   }
 
   /** Reads the file; from here on changes are told. A file that is not there is one that says nothing. */
   async start(): Promise<void> {
     await this.#look();
-    if (!this.#closed) this.#interval = setInterval(() => void this.#look(), LOOK_INTERVAL_MS);
+    if (this.#closed) return;
+    this.#interval = setInterval(() => void this.#look(), LOOK_INTERVAL_MS);
+    await this.#choiceOrPause();
   }
 
   /** The one that is asked. */
@@ -113,29 +139,37 @@ export class Resolvers {
   asked(count: number = 1): void {
     if (count <= 0) return;
     this.#forgetOld();
+    const isRepeated = this.#unanswered > 0 && this.#now() - this.#askedMs >= ANSWER_TIMEOUT_MS;
     if (this.#unanswered === 0) this.#askedMs = this.#now();
     this.#unanswered += count;
-    const isSilent = this.#unanswered > MAX_UNANSWERED && this.#now() - this.#askedMs >= ANSWER_TIMEOUT_MS;
-    if (isSilent) this.#turn();
+    if (isRepeated && this.#nobodyAnswered) this.#turn();
   }
 
   /** The current resolver answered. */
   answered(): void {
     this.#unanswered = 0;
-    this.#failures = 0;
+    this.#nobodyAnswered = false;
   }
 
-  /** So many times the current resolver could not be reached; `errno` is the kernel's name of the last reason. */
-  failed(_errno: string, count: number = 1): void {
-    if (count <= 0) return;
-    this.#forgetOld();
-    this.#failures += count;
-    if (this.#failures >= MAX_UNANSWERED) this.#turn();
+  /** The current resolver could not be reached, or refused. */
+  failed(): void {
+    this.#turn();
+  }
+
+  /** Looks at the clock: to be called about twice a second. */
+  tick(): void {
+    const now = this.#now();
+    if (this.#closed || this.#all.length < 2 || this.#check !== undefined) return;
+    if (this.#isSilent(now)) {
+      this.#checkedMs = now;
+      void this.#choose(this.#index);
+    } else if (this.#index !== 0 && now >= this.#returnMs) void this.#tryFirst(now);
   }
 
   /** Idempotent. */
   close(): void {
     this.#closed = true;
+    this.#check?.abort();
     clearInterval(this.#interval);
     clearTimeout(this.#gather);
     this.#watchOnly([]);
@@ -147,16 +181,84 @@ export class Resolvers {
     this.#reportedMs = now;
   }
 
+  #isSilent(now: number): boolean {
+    const isRecent = now - this.#reportedMs < FORGET_MS && now - this.#askedMs >= SILENCE_MS;
+    return this.#unanswered > 0 && isRecent && now - this.#checkedMs >= CHECK_PAUSE_MS;
+  }
+
+  /** Goes on to the next one that was not just left, if there is one. */
   #turn(): void {
-    if (this.#all.length < 2 || this.#now() - this.#turnedMs < TURN_PAUSE_MS) return;
-    this.#use((this.#index + 1) % this.#all.length);
+    const now = this.#now();
+    const others = this.#all.slice(1).map((_, i) => (this.#index + 1 + i) % this.#all.length);
+    const next = others.find((index) => now - (this.#leftMs[index] ?? Number.NEGATIVE_INFINITY) >= TURN_PAUSE_MS);
+    if (next !== undefined) this.#turnTo(next);
+  }
+
+  #turnTo(index: number): void {
+    if (index === this.#index) return;
+    const now = this.#now();
+    this.#leftMs[this.#index] = now;
+    if (this.#index === 0) this.#leaveFirst(now);
+    this.#use(index);
     this.#events.changed();
   }
 
+  /** A first one that is left again soon after it was returned to is given longer. */
+  #leaveFirst(now: number): void {
+    if (now - this.#turnedMs >= RETURN_MS) this.#returnPauseMs = RETURN_MS;
+    this.#planReturn(now);
+  }
+
+  #planReturn(now: number): void {
+    this.#returnMs = now + this.#returnPauseMs;
+    this.#returnPauseMs = Math.min(2 * this.#returnPauseMs, MAX_RETURN_MS);
+  }
+
   #use(index: number): void {
+    this.#check?.abort();
+    this.#check = undefined;
     this.#index = index;
     this.#turnedMs = this.#now();
     this.answered();
+  }
+
+  /** Asks all, and takes one that answers: the one that is preferred, unless it is late. */
+  async #choose(preferred: number): Promise<void> {
+    await this.#probing(async (signal) => {
+      const found = await firstToAnswer(this.#all, preferred, this.#probe, signal);
+      if (signal.aborted) return;
+      // Names that are slow are not the resolver's silence.
+      if (found === preferred) this.answered();
+      this.#nobodyAnswered = found === undefined;
+      if (found !== undefined) this.#turnTo(found);
+    });
+  }
+
+  async #tryFirst(now: number): Promise<void> {
+    this.#planReturn(now);
+    const [first] = this.#all;
+    await this.#probing(async (signal) => {
+      if (first !== undefined && (await this.#probe(first, signal)) && !signal.aborted) this.#turnTo(0);
+    });
+  }
+
+  /** One check at a time: what was under way before does not count any more. */
+  async #probing(check: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    this.#check?.abort();
+    const current = new AbortController();
+    this.#check = current;
+    await check(current.signal);
+    // Those that did not answer yet are not waited for.
+    current.abort();
+    if (this.#check === current) this.#check = undefined;
+  }
+
+  /** Resolves when it is known who of a new file answers, or after a moment. */
+  async #choiceOrPause(): Promise<void> {
+    const pause = new AbortController();
+    const { signal } = pause;
+    await Promise.race([this.#choice, setTimeoutPromise(START_WAIT_MS, undefined, { signal }).catch(() => undefined)]);
+    pause.abort();
   }
 
   #noticed(): void {
@@ -193,14 +295,21 @@ export class Resolvers {
     const all = known.length === 0 ? [OWN_RESOLVER] : known;
     const isNewSearch = searchDomains.join(' ') !== this.#searchDomains.join(' ');
     const isNewList = textOf(all) !== textOf(this.#all);
-    const isTimeToReturn = this.#index !== 0 && this.#now() - this.#turnedMs >= RETURN_MS;
     const before = this.current;
     this.#all = all;
     this.#searchDomains = searchDomains;
-    if (isNewList || isTimeToReturn) this.#use(0);
-    // A new file is a new chance for all that it names.
-    if (isNewList) this.#turnedMs = Number.NEGATIVE_INFINITY;
+    if (isNewList) this.#begin();
     if (isNewSearch || compareSocketAddresses(before, this.current) !== 0) this.#events.changed();
+  }
+
+  /** A new file is a new chance for all that it names. */
+  #begin(): void {
+    this.#use(0);
+    this.#turnedMs = Number.NEGATIVE_INFINITY;
+    this.#checkedMs = Number.NEGATIVE_INFINITY;
+    this.#leftMs = [];
+    this.#returnPauseMs = RETURN_MS;
+    if (this.#all.length > 1) this.#choice = this.#choose(0);
   }
 
   /** Watches the directory of the file, and of what it leads to. */

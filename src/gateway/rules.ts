@@ -3,17 +3,18 @@
  * a destination counts. What no rule is about leaves as it is.
  *
  * 1. What the gateway itself serves: sockets and commands, TFTP, DHCP.
- * 2. The address of the name server is the host's current resolver, on every port.
+ * 2. The address of the name server is the host's current resolver: port 53, and its other ports as well unless they
+ *    are those of the host's loopback interface, and that is out of reach.
  * 3. The address of the router is the host's loopback interface, on every port.
  * 4. Nothing else of the guests' own network leads anywhere, nor do addresses that no router forwards: guests do not
  *    get to the host by 127.0.0.1, 0.0.0.0 and the like. Addresses of one link are refused as well, with them
  *    169.254.169.254, where clouds hand out credentials of the host.
  */
 import { networkInterfaces } from 'node:os';
-import { formatIp, IPV4_LENGTH, isLinkLocalIp, isLoopbackIp, parseIp } from '../net/ip.ts';
+import { formatIp, IPV4_LENGTH, isLinkLocalIp, isLoopbackIp, isUnspecifiedIp, parseIp } from '../net/ip.ts';
 import { type IpPrefix, parsePrefix, prefixContains } from '../net/prefix.ts';
 import { emitSocketAddress, type SocketAddress } from '../net/socket-address.ts';
-import { firstAddress, lastAddress } from '../net/subnet.ts';
+import { firstAddress, lastAddress, sameBytes } from '../net/subnet.ts';
 import type { GatewayConfig, GatewayIpv4, GatewayIpv6, ServiceForward } from './gateway-config.ts';
 
 /** Bits of the protocols that a rule is about, as in native/gateway/gateway.h. */
@@ -47,6 +48,7 @@ export type RulePurpose =
   | 'tftp'
   | 'dhcp'
   | 'name-server'
+  | 'name-server-ports'
   | 'host-loopback'
   | 'guests'
   | 'not-forwarded'
@@ -58,6 +60,7 @@ export type RulePurpose =
 export const RULE_BYTES = 72;
 
 const ALL_PORTS = [0, 65_535] as const;
+const DNS_PORT = 53;
 const TFTP_PORT = 69;
 /** Of servers, which clients ask. */
 const DHCP_PORT = 67;
@@ -65,6 +68,8 @@ const DHCPV6_PORT = 547;
 const LOOPBACK_IPV4 = parseIp('127.0.0.1');
 const LOOPBACK_IPV6 = parseIp('::1');
 const BITS = 128;
+/** The index of the loopback interface, which is the first of every network namespace. */
+const LOOPBACK_INTERFACE = 1;
 
 const BROADCAST = parsePrefix('255.255.255.255/32');
 /** All DHCP servers and relays of the link (RFC 8415, section 7.1). */
@@ -75,6 +80,7 @@ const LINK_LOCAL = [parsePrefix('169.254.0.0/16'), LINK_LOCAL_IPV6];
 const MAX_LOOPBACK_ADDRESSES = 32;
 /** What a router throws away without a word (RFC 1812, 5.3.7; RFC 4291, 2.5.2, 2.5.3, 2.5.5.1; groups: nobody is asked). */
 const NOT_FORWARDED = ['0.0.0.0/8', '127.0.0.0/8', '224.0.0.0/4', '240.0.0.0/4', '::/96', 'ff00::/8'].map(parsePrefix);
+const IPV4_MAPPED = parsePrefix('::ffff:0:0/96');
 const ALL_IPV4 = parsePrefix('0.0.0.0/0');
 const ALL_IPV6 = parsePrefix('::/0');
 
@@ -82,7 +88,8 @@ const ALL_IPV6 = parsePrefix('::/0');
  * The rules of a gateway, in their order.
  *
  * @param resolver the current one of the host
- * @param loopbackAddresses more addresses of the host's loopback interface, which are out of reach when that is
+ * @param loopbackAddresses more addresses of the host's loopback interface, which are out of reach when that is; what
+ *   they are decides about the ports of a resolver, too
  */
 export function gatewayRules(
   config: GatewayConfig,
@@ -93,7 +100,7 @@ export function gatewayRules(
   return [
     ...config.serviceForwards.map(serviceRule),
     ...sides.flatMap((side) => serverRules(config, side)),
-    ...sides.map((side) => nameServerRule(config, side, resolver)),
+    ...sides.flatMap((side) => nameServerRules(config, side, resolver, loopbackAddresses)),
     ...sides.map((side) => routerRule(config, side)),
     ...NOT_FORWARDED.map((destination) => rule('not-forwarded', 'drop', destination)),
     ...sides.flatMap(guestRules),
@@ -172,13 +179,30 @@ function udpServer(purpose: RulePurpose, destination: IpPrefix, port: number): R
   return { ...rule(purpose, 'script', destination, RULE_UDP), ports: [port, port] };
 }
 
-function nameServerRule(
-  { isRestricted }: GatewayConfig,
+function nameServerRules(
+  { isRestricted, isHostLoopbackDisabled }: GatewayConfig,
   { nameServer }: GatewayIpv4 | GatewayIpv6,
   resolver: SocketAddress,
-): Rule {
-  const both = rule('name-server', 'refuse', host(nameServer), RULE_TCP | RULE_UDP);
-  return isRestricted ? both : { ...both, action: 'translate', to: { ...resolver, port: 0 } };
+  loopbackAddresses: readonly Uint8Array[],
+): Rule[] {
+  const others = rule('name-server-ports', 'refuse', host(nameServer), RULE_TCP | RULE_UDP);
+  const dns: Rule = { ...others, purpose: 'name-server', ports: [DNS_PORT, DNS_PORT] };
+  const translation = { action: 'translate', to: { ...resolver, port: 0 } } as const;
+  if (isRestricted) return [dns, others];
+  const isOutOfReach = isHostLoopbackDisabled && isOfLoopback(resolver, loopbackAddresses);
+  return [{ ...dns, ...translation }, isOutOfReach ? others : { ...others, ...translation }];
+}
+
+function isOfLoopback({ address, scope }: SocketAddress, loopbackAddresses: readonly Uint8Array[]): boolean {
+  // A socket of IPv6 that is connected to ::ffff:127.0.0.1 is connected to 127.0.0.1.
+  const plain = isIpv4Mapped(address) ? address.subarray(-IPV4_LENGTH) : address;
+  if (isLoopbackIp(plain) || isUnspecifiedIp(plain)) return true;
+  if (isLinkLocalIp(plain)) return scope === LOOPBACK_INTERFACE;
+  return loopbackAddresses.some((other) => sameBytes(other, plain));
+}
+
+function isIpv4Mapped(address: Uint8Array): boolean {
+  return address.length !== IPV4_LENGTH && prefixContains(IPV4_MAPPED, address);
 }
 
 function routerRule(config: GatewayConfig, { router: { address } }: GatewayIpv4 | GatewayIpv6): Rule {

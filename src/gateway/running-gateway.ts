@@ -25,6 +25,8 @@ export const MAX_FLOWS = 100_000;
 const KEPT_DESCRIPTORS = 128;
 /** How often services look at their clocks, and resolvers at what was counted. */
 const TICK_MS = 500;
+/** What lines for `verbose` begin with; the whole locator may be long. */
+const LOG_PREFIX = 'slirp';
 
 /** What else there is to know when a gateway is opened. */
 export interface RunningGatewayOptions {
@@ -51,6 +53,8 @@ export class RunningGateway {
   #rules: readonly Rule[] = [];
   /** What was counted when it was looked at last, by the places of the rules. */
   #counts: RuleCounts[] = [];
+  /** The resolver that was told last. */
+  #shownResolver = '';
   #tick: NodeJS.Timeout | undefined;
   #control: GatewayControl | undefined;
 
@@ -58,7 +62,7 @@ export class RunningGateway {
   constructor(label: string, config: GatewayConfig, { resolvConf, log }: RunningGatewayOptions) {
     this.#label = label;
     this.#config = config;
-    const print = log ?? ((line: string) => void process.stderr.write(`${label}: ${line}\n`));
+    const print = log ?? ((line: string) => void process.stderr.write(`${LOG_PREFIX}: ${line}\n`));
     this.#log = config.isVerbose ? print : () => undefined;
     const mac = gatewayMac(config);
     const options = { mac, mtu: config.mtu, maxFlows: mostFlows() };
@@ -69,7 +73,7 @@ export class RunningGateway {
       resolve: (address) => this.#services.resolve(address),
       pingDenied: () => this.#tellPingDenied(),
       exhausted: (errno) => this.#tellExhausted(errno),
-      ruleFailed: (rule, errno) => this.#noteFailure(rule, errno),
+      ruleFailed: (rule) => this.#noteFailure(rule),
     });
     this.#services = new GatewayServices(config, mac, {
       send: (frame) => this.gateway.send(frame),
@@ -122,26 +126,39 @@ export class RunningGateway {
     this.#rules = gatewayRules(this.#config, this.resolvers.current, loopback);
     this.#counts = [];
     this.gateway.setRules(emitRules(this.#rules));
-    this.#log(`DNS by ${formatSocketAddress(this.resolvers.current)}`);
+    const resolver = formatSocketAddress(this.resolvers.current);
+    if (resolver !== this.#shownResolver) this.#log(`DNS by ${resolver}`);
+    this.#shownResolver = resolver;
   }
 
   #onTick(): void {
     this.#services.tick();
+    this.#readCounts();
+    this.resolvers.tick();
+  }
+
+  /** Tells what happened to guests' queries since it was looked at last. */
+  #readCounts(): void {
     const before = this.#counts;
     const counts = this.gateway.ruleCounts(this.#rules.length);
     this.#counts = counts;
-    const since = (index: number, what: keyof RuleCounts): number =>
-      (counts[index]?.[what] ?? 0) - (before[index]?.[what] ?? 0);
-    for (const [index, { purpose, action }] of this.#rules.entries()) {
-      if (purpose !== 'name-server' || action !== 'translate') continue;
-      if (since(index, 'answers') > 0) this.resolvers.answered();
-      else this.resolvers.asked(since(index, 'asked'));
-    }
+    const since = (what: keyof RuleCounts): number =>
+      this.#rules.reduce((sum, { purpose, action }, index) => {
+        if (purpose !== 'name-server' || action !== 'translate') return sum;
+        return sum + (counts[index]?.[what] ?? 0) - (before[index]?.[what] ?? 0);
+      }, 0);
+    const [asked, answers, failures] = [since('asked'), since('answers'), since('failures')];
+    if (answers > 0) this.resolvers.answered();
+    else this.resolvers.asked(asked);
+    if (failures > 0) this.resolvers.failed();
   }
 
-  /** A resolver that refuses is left at once; others are what guests hear about themselves. */
-  #noteFailure(index: number, errno: string): void {
-    if (this.#rules[index]?.purpose === 'name-server') this.resolvers.failed(errno);
+  /**
+   * A resolver that refuses is left at once; others are what guests hear about themselves. What was counted is looked
+   * at because the failure may be of rules before: those of now begin with zero.
+   */
+  #noteFailure(index: number): void {
+    if (this.#rules[index]?.purpose === 'name-server') this.#readCounts();
   }
 
   #connect(token: number, address: Uint8Array, port: number): void {

@@ -1,14 +1,21 @@
 /** The host's resolvers: what resolv.conf says, its changes, and which resolver is asked. */
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdirSync, renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { probeResolver, type ResolverProbe } from '../../../src/gateway/resolver-probe.ts';
 import { parseResolvConf, Resolvers } from '../../../src/gateway/resolvers.ts';
+import { parseIp } from '../../../src/net/ip.ts';
 import { formatSocketAddress } from '../../../src/net/socket-address.ts';
 import { makeTemporaryDirectory, waitFor } from '../../interop/harness.ts';
 
 /** Changes are seen at once, or at the next look. */
 const SEEN_MS = 15_000;
+/** How long the resolvers of the test keep us waiting that do not answer. */
+const SILENT_MS = 500;
 
 interface Started {
   readonly resolvers: Resolvers;
@@ -17,20 +24,40 @@ interface Started {
   readonly changes: () => number;
   /** The clock of its decisions. */
   readonly clock: { ms: number };
+  /** What answers a query of our own: a host, or nobody. */
+  readonly alive: Set<string>;
+  /** Whom we asked. */
+  readonly probed: string[];
 }
 
 async function start(
   t: TestContext,
   text: string,
   path = join(makeTemporaryDirectory(t), 'resolv.conf'),
+  answering: readonly string[] = ['10.0.0.1:53', '10.0.0.7:53'],
 ): Promise<Started> {
   if (text !== '') writeFileSync(path, text);
   let changes = 0;
   const clock = { ms: 0 };
-  const resolvers = new Resolvers({ changed: () => changes++ }, { path, now: () => clock.ms });
+  const alive = new Set(answering);
+  const probed: string[] = [];
+  const probe: ResolverProbe = (resolver, signal) => {
+    const name = formatSocketAddress(resolver);
+    probed.push(name);
+    if (alive.has(name)) return Promise.resolve(true);
+    // Silence.
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, SILENT_MS, false);
+      signal.addEventListener('abort', () => {
+        clearTimeout(timer);
+        resolve(false);
+      });
+    });
+  };
+  const resolvers = new Resolvers({ changed: () => changes++ }, { path, now: () => clock.ms, probe });
   t.after(() => resolvers.close());
   await resolvers.start();
-  return { resolvers, path, changes: () => changes, clock };
+  return { resolvers, path, changes: () => changes, clock, alive, probed };
 }
 
 function current({ resolvers }: Started): string {
@@ -149,91 +176,190 @@ test('a directory in its place, or one that is not there, says nothing', async (
 
 const THREE = 'nameserver 10.0.0.1\nnameserver 10.0.0.2\nnameserver 10.0.0.3';
 
-test('a resolver that refuses three times is left for the next one, and after the last comes the first', async (t) => {
+test('a resolver that refuses is left at once, and all that refuse are tried once', async (t) => {
   const started = await start(t, THREE);
   const { resolvers, clock, changes } = started;
   const before = changes();
-  for (const expected of ['10.0.0.2:53', '10.0.0.3:53', '10.0.0.1:53']) {
-    clock.ms += 2000;
-    resolvers.failed('ECONNREFUSED');
-    resolvers.failed('ECONNREFUSED');
-    const last = current(started);
-    resolvers.failed('ECONNREFUSED');
-    assert.notEqual(current(started), last);
-    assert.equal(current(started), expected);
-  }
-  assert.equal(changes(), before + 3);
-});
-
-test('an answer in between makes up for failures', async (t) => {
-  const started = await start(t, THREE);
-  for (let i = 0; i < 10; i++) {
-    started.resolvers.failed('ECONNREFUSED', 2);
-    started.resolvers.answered();
-    started.clock.ms += 2000;
-  }
-  assert.equal(current(started), '10.0.0.1:53');
-});
-
-test('a resolver that does not answer three queries in two seconds is left', async (t) => {
-  const started = await start(t, THREE);
-  const { resolvers, clock } = started;
-  resolvers.asked(100);
-  clock.ms += 1999;
-  resolvers.asked();
-  assert.equal(current(started), '10.0.0.1:53');
-  clock.ms += 1;
-  resolvers.asked();
+  resolvers.failed();
   assert.equal(current(started), '10.0.0.2:53');
-  // Few queries are no proof.
-  resolvers.asked(2);
-  clock.ms += 10_000;
-  resolvers.asked();
-  assert.equal(current(started), '10.0.0.2:53');
-  resolvers.asked();
+  resolvers.failed();
   assert.equal(current(started), '10.0.0.3:53');
-});
-
-test('what was long ago is no proof of anything', async (t) => {
-  const started = await start(t, THREE);
-  const { resolvers, clock } = started;
-  for (let i = 0; i < 10; i++) {
-    resolvers.failed('ECONNREFUSED', 2);
-    resolvers.asked(3);
-    clock.ms += 30_000;
-  }
+  // The others were just left.
+  clock.ms += 1999;
+  resolvers.failed();
+  assert.equal(current(started), '10.0.0.3:53');
+  clock.ms += 1;
+  resolvers.failed();
   assert.equal(current(started), '10.0.0.1:53');
+  assert.equal(changes(), before + 3);
 });
 
 test('guests that ask for errors do not make us turn faster', async (t) => {
   const started = await start(t, THREE);
   const { resolvers, clock, changes } = started;
-  clock.ms = 10_000;
   const before = changes();
   for (let i = 0; i < 1000; i++) {
-    resolvers.failed('ECONNREFUSED', 3);
+    resolvers.failed();
     clock.ms += 10;
   }
-  assert.ok(changes() - before <= 6, String(changes() - before));
+  // Each of the three once in 2 s.
+  assert.ok(changes() - before <= 15, String(changes() - before));
+  assert.ok(changes() - before >= 5, String(changes() - before));
 });
 
-test('the only resolver stays, whatever it does', async (t) => {
-  const started = await start(t, 'nameserver 10.0.0.1');
-  started.resolvers.failed('ECONNREFUSED', 100);
+test('a resolver that is silent about a query and ours is left for one that answers', async (t) => {
+  const started = await start(t, THREE);
+  const { resolvers, clock, alive, probed } = started;
+  await waitFor(() => probed.length === 3, SEEN_MS, 'those of the new file are asked');
+  alive.delete('10.0.0.1:53');
+  alive.add('10.0.0.3:53');
+  resolvers.asked();
+  clock.ms += 399;
+  resolvers.tick();
+  assert.equal(probed.length, 3);
+  clock.ms += 1;
+  resolvers.tick();
+  assert.equal(probed.length, 6);
+  await isNow(started, '10.0.0.3:53');
+});
+
+test('a resolver that answers us stays, although names are slow, and is not asked all the time', async (t) => {
+  const started = await start(t, THREE);
+  const { resolvers, clock, alive, probed, changes } = started;
+  alive.add('10.0.0.2:53');
+  const before = changes();
+  for (let i = 0; i < 100; i++) {
+    resolvers.asked(5);
+    clock.ms += 100;
+    resolvers.tick();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.equal(changes(), before);
+  assert.ok(probed.length > 3 && probed.length <= 3 + 5 * 3, String(probed.length));
+});
+
+test('where nobody answers us, a guest that asks again reaches the next one', async (t) => {
+  const started = await start(t, THREE, undefined, []);
+  const { resolvers, clock } = started;
+  resolvers.asked();
+  clock.ms += 1000;
+  resolvers.tick();
+  await waitFor(
+    () => {
+      clock.ms += 1000;
+      resolvers.asked();
+      return current(started) !== '10.0.0.1:53';
+    },
+    SEEN_MS,
+    'the next one is asked',
+  );
+});
+
+test('what was answered, or is long ago, is no silence', async (t) => {
+  const started = await start(t, THREE);
+  const { resolvers, clock, probed } = started;
+  for (let i = 0; i < 5; i++) {
+    resolvers.asked(3);
+    resolvers.answered();
+    clock.ms += 5000;
+    resolvers.tick();
+    resolvers.asked(3);
+    clock.ms += 30_000;
+    resolvers.tick();
+  }
+  assert.equal(probed.length, 3);
   assert.equal(current(started), '10.0.0.1:53');
 });
 
-test('a new file begins with its first, and the first is tried again after a minute', async (t) => {
+test('the only resolver stays, whatever it does, and is not asked', async (t) => {
+  const started = await start(t, 'nameserver 10.0.0.1');
+  started.resolvers.failed();
+  started.resolvers.asked(10);
+  started.clock.ms += 1000;
+  started.resolvers.tick();
+  assert.equal(current(started), '10.0.0.1:53');
+  assert.deepEqual(started.probed, []);
+});
+
+test('of a new file the first one that answers is taken, and the first of all when it does', async (t) => {
+  const started = await start(t, THREE, undefined, ['10.0.0.2:53', '10.0.0.9:53']);
+  assert.equal(current(started), '10.0.0.1:53');
+  await isNow(started, '10.0.0.2:53');
+  writeFileSync(started.path, 'nameserver 10.0.0.8\nnameserver 10.0.0.9');
+  await isNow(started, '10.0.0.9:53');
+  writeFileSync(started.path, 'nameserver 10.0.0.2\nnameserver 10.0.0.9');
+  await isNow(started, '10.0.0.2:53');
+  assert.equal((await start(t, THREE, undefined, ['10.0.0.1:53', '10.0.0.2:53'])).changes(), 1);
+});
+
+test('the first is returned to only when it answers us, after pauses that grow', async (t) => {
   const started = await start(t, THREE);
-  const { resolvers, clock, path } = started;
-  resolvers.failed('ECONNREFUSED', 3);
-  assert.equal(current(started), '10.0.0.2:53');
-  clock.ms += 60_000;
+  const { resolvers, clock, alive, probed } = started;
+  alive.delete('10.0.0.1:53');
+  resolvers.failed();
+  probed.length = 0;
+  for (const pauseMs of [60_000, 120_000, 240_000, 480_000, 600_000, 600_000]) {
+    clock.ms += pauseMs - 1;
+    resolvers.tick();
+    assert.deepEqual(probed, [], String(pauseMs));
+    clock.ms += 1;
+    resolvers.tick();
+    assert.deepEqual(probed.splice(0), ['10.0.0.1:53'], String(pauseMs));
+    // The answer is waited for.
+    await sleep(2 * SILENT_MS);
+    assert.equal(current(started), '10.0.0.2:53');
+  }
+  alive.add('10.0.0.1:53');
+  clock.ms += 600_000;
+  resolvers.tick();
   await isNow(started, '10.0.0.1:53');
-  resolvers.failed('ECONNREFUSED', 3);
-  clock.ms += 2000;
-  resolvers.failed('ECONNREFUSED', 3);
+  // Left soon after, it is left alone for as long as before.
+  probed.length = 0;
+  clock.ms += 3000;
+  resolvers.failed();
+  clock.ms += 599_999;
+  resolvers.tick();
+  assert.deepEqual(probed, []);
+});
+
+test('a new file begins with its first', async (t) => {
+  const started = await start(t, THREE);
+  started.resolvers.failed();
   assert.equal(current(started), '10.0.0.2:53');
-  writeFileSync(path, 'nameserver 10.0.0.7\nnameserver 10.0.0.2');
+  writeFileSync(started.path, 'nameserver 10.0.0.7\nnameserver 10.0.0.2');
   await isNow(started, '10.0.0.7:53');
 });
+
+test('a query of our own: answered, refused, given up', async (t) => {
+  const server = createSocket('udp4');
+  t.after(() => void server.close());
+  server.bind(0, '127.0.0.1');
+  await once(server, 'listening');
+  const resolver = { address: parseIp('127.0.0.1'), port: server.address().port };
+  let isStrange = false;
+  server.on('message', (query, { port, address }) => {
+    assert.equal(query.subarray(2).toString('hex'), '010000010000000000000000020001');
+    const answer = Buffer.from(query);
+    answer[2] = 0x81;
+    if (isStrange) answer[0] = (answer[0] ?? 0) ^ 1;
+    server.send(answer, port, address);
+  });
+  const { signal } = new AbortController();
+  assert.equal(await probeResolver(resolver, signal), true);
+  isStrange = true;
+  assert.equal(await probeResolver(resolver, signal), false);
+  const given = new AbortController();
+  const waiting = probeResolver(resolver, given.signal);
+  given.abort();
+  assert.equal(await waiting, false);
+  assert.equal(await probeResolver({ ...resolver, port: await unusedPort() }, signal), false);
+});
+
+async function unusedPort(): Promise<number> {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  await new Promise<void>((resolve) => socket.close(() => resolve()));
+  return port;
+}

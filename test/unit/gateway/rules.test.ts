@@ -51,7 +51,7 @@ test('where packets lead', () => {
         'tcp 192.168.1.1 80': 'pass',
         'tcp 10.0.3.1 80': 'pass',
         'udp 8.8.8.8 67': 'pass',
-        // The name server is the host's resolver, on every port.
+        // The name server is the host's resolver, on every port unless the host's loopback interface is out of reach.
         'udp 10.0.2.3 53': '127.0.0.53:0',
         'tcp 10.0.2.3 53': '127.0.0.53:0',
         'udp 10.0.2.3 8053': '127.0.0.53:0',
@@ -107,6 +107,11 @@ test('where packets lead', () => {
         'udp fd00::2 80': 'refuse',
         'udp 10.0.2.2 67': 'script',
         'udp 10.0.2.3 53': '127.0.0.53:0',
+        'tcp fd00::3 53': '127.0.0.53:0',
+        'tcp 10.0.2.3 80': 'refuse',
+        'udp 10.0.2.3 52': 'refuse',
+        'udp 10.0.2.3 54': 'refuse',
+        'tcp fd00::3 853': 'refuse',
         'tcp 10.255.0.1 80': 'refuse',
         'tcp 93.184.216.34 443': 'pass',
       },
@@ -166,6 +171,32 @@ test('where packets lead', () => {
   }
 });
 
+test('the name server is no way to the loopback interface of the host when that is out of reach', () => {
+  const table = [
+    ['127.0.0.1', 'refuse'],
+    ['127.9.9.9', 'refuse'],
+    ['::1', 'refuse'],
+    ['::ffff:127.0.0.1', 'refuse'],
+    ['::ffff:10.255.0.1', 'refuse'],
+    ['10.255.0.1', 'refuse'],
+    ['fe80::1', 'refuse', 1],
+    ['fe80::1', 'fe80::1:0', 2],
+    ['10.0.0.1', '10.0.0.1:0'],
+    ['2001:db8::1', '2001:db8::1:0'],
+  ] as const;
+  for (const [address, expected, scope] of table) {
+    const resolver = { address: parseIp(address), port: 53, ...(scope && { scope }) };
+    const rules = rulesOf('/disable_host_loopback', resolver);
+    assert.equal(fate(rules, 'udp 10.0.2.3 53'), `${address}:0`);
+    assert.equal(fate(rules, 'tcp fd00::3 53'), `${address}:0`);
+    for (const packet of ['tcp 10.0.2.3 80', 'udp 10.0.2.3 80', 'tcp fd00::3 80', 'udp fd00::3 853']) {
+      assert.equal(fate(rules, packet), expected, `${packet}, ${address}`);
+      assert.equal(fate(rulesOf('', resolver), packet), `${address}:0`);
+      assert.equal(fate(rulesOf('/restricted', resolver), packet), 'refuse');
+    }
+  }
+});
+
 test('a service that is asked for is found from its rule', () => {
   const config = configOf('/unixfwd=80:x/cmdfwd=7:cat -u');
   const rules = gatewayRules(config, RESOLVER);
@@ -200,11 +231,12 @@ test('the bytes of rules, as the datapath takes them', () => {
   assert.equal(bytes.length, rules.length * RULE_BYTES);
   const one = bytes.subarray(index * RULE_BYTES, (index + 1) * RULE_BYTES);
   const words = new Uint32Array(one.slice().buffer, 0, 6);
-  assert.deepEqual([...words], [RULE_TCP | RULE_UDP, 128, 0, 65_535, 1, 0]);
+  assert.deepEqual([...words], [RULE_TCP | RULE_UDP, 128, 53, 53, 1, 0]);
   assert.equal(formatIp(one.subarray(24, 40)), '::ffff:10.0.2.3');
   assert.deepEqual(parseSocketAddress(one.subarray(40, 68)), { address: resolver.address, port: 0, scope: 3 });
   assert.deepEqual([...one.subarray(68)], [0, 0, 0, 0]);
-  const loopback = bytes.subarray((index + 1) * RULE_BYTES);
+  const loopback = bytes.subarray((index + 2) * RULE_BYTES);
+  assert.deepEqual([...new Uint32Array(bytes.buffer, (index + 2) * RULE_BYTES, 6)].slice(2, 4), [0, 65_535]);
   assert.deepEqual(parseSocketAddress(loopback.subarray(40, 56)), { address: parseIp('127.0.0.1'), port: 0 });
   // An IPv4 prefix counts the bits of the form that the datapath has.
   const guests = rules.findIndex(({ purpose, destination }) => purpose === 'guests' && destination.prefixLength === 24);
