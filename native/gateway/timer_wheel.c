@@ -20,14 +20,11 @@ static uint32_t slot_of(int64_t tick, int level)
 	return (uint32_t)(tick >> (SLOT_BITS * level)) & SLOT_MASK;
 }
 
-/* Not before the tick @least. */
-static void insert(struct timer_wheel *wheel, struct timer *timer, int64_t least)
+static void insert(struct timer_wheel *wheel, struct timer *timer)
 {
-	int64_t tick = (timer->due_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
+	int64_t tick = timer->tick;
 	int level = 0;
 
-	if (tick < least)
-		tick = least;
 	if (tick - wheel->now >= HORIZON)
 		tick = wheel->now + HORIZON - 1;
 	while (level + 1 < WHEELS && (tick - wheel->now) >> (SLOT_BITS * (level + 1)) != 0)
@@ -54,9 +51,13 @@ void timer_stop(struct timer *timer)
 
 void timer_set(struct timer_wheel *wheel, struct timer *timer, int64_t due_ms)
 {
+	const int64_t least = wheel->now > wheel->ran ? wheel->now : wheel->ran + 1;
+	const int64_t tick = (due_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS;
+
 	timer_stop(timer);
 	timer->due_ms = due_ms;
-	insert(wheel, timer, wheel->now > wheel->ran ? wheel->now : wheel->ran + 1);
+	timer->tick = tick > least ? tick : least;
+	insert(wheel, timer);
 }
 
 static void clear_slot(struct timer_wheel *wheel, int level, uint32_t slot)
@@ -91,7 +92,7 @@ static void cascade(struct timer_wheel *wheel, int level)
 	while (list != NULL) {
 		struct timer *timer = list;
 		list = timer->next;
-		insert(wheel, timer, wheel->now);
+		insert(wheel, timer);
 	}
 }
 

@@ -19,6 +19,7 @@ struct timer {
 	struct timer *next;
 	struct timer **link; /* what points to it; NULL when it does not run */
 	int64_t due_ms;
+	int64_t tick; /* when it runs */
 };
 
 struct timer_wheel {
