@@ -1,6 +1,7 @@
 /*
- * A TCP connection of a guest, as the files of TCP share it: tcp.c (what happens), tcp_segment.c (segments), tcp_host.c
- * (the socket), tcp_ahead.c (what came before its turn), tcp_recovery.c (how much may be on the way, and what is lost).
+ * A TCP connection of a guest, as the files of TCP share it: tcp.c (turns, time and the end), tcp_open.c (new ones),
+ * tcp_receive.c and tcp_send.c (from and to the guest), tcp_segment.c (segments), tcp_host.c (the socket), tcp_ahead.c (what
+ * came before its turn), tcp_recovery.c (how much may be on the way, and what is lost).
  *
  * Sequence numbers are compared modulo 2^32 (RFC 9293, 3.4). Names follow the side that speaks: what the guest sent is
  * `heard`, what we sent to it is `sent`.
@@ -183,6 +184,14 @@ static inline uint32_t tcp_in_flight(const struct tcp_flow *tcp)
 	return tcp->next - tcp->first;
 }
 
+/* --- tcp.c --- */
+
+/* Ends it for both sides. */
+void tcp_fail(struct tcp_flow *tcp);
+
+/* Ends it, and says nothing to the guest; to the host, RST when @is_abrupt. */
+void tcp_release(struct tcp_flow *tcp, bool is_abrupt);
+
 /* --- tcp_segment.c --- */
 
 #define SEGMENT_FIN 0x01
@@ -225,6 +234,40 @@ void tcp_segment_reset(struct gateway *gateway, const struct guest_packet *packe
 
 /* The most payload that fits the gateway's MTU. */
 uint16_t tcp_segment_most(const struct gateway *gateway, bool is_v6);
+
+/* --- tcp_open.c --- */
+
+/* A SYN of a guest, of no connection. */
+void tcp_open(struct gateway *gateway, const struct guest_packet *packet, const struct tcp_segment *segment,
+	      const struct flow_key *key);
+
+/* Takes what a guest says of itself in its SYN, or in its answer to ours. */
+void tcp_take_options(struct tcp_flow *tcp, const struct tcp_segment *segment);
+
+/* A guest's connection cannot be made. */
+void tcp_refuse(struct tcp_flow *tcp, int error);
+
+/* Looks for the guest that a connection leads to, and is to be called again when it is not found. */
+void tcp_seek(struct tcp_flow *tcp);
+
+/* --- tcp_send.c --- */
+
+void tcp_send_syn(struct tcp_flow *tcp);
+
+/* Sends what the host sent, as far as it may; an errno when the host's side failed. */
+int tcp_send_data(struct tcp_flow *tcp);
+
+/* Sends a FIN when all was sent, and there is room for it. */
+void tcp_send_fin(struct tcp_flow *tcp);
+
+/* Sends again what the guest lacks: about as much as it was newly heard to have, so that the way does not fill. */
+void tcp_retransmit(struct tcp_flow *tcp);
+
+/* Everything that is on the way is sent anew. */
+void tcp_go_back(struct tcp_flow *tcp);
+
+/* Sends what the guest is owed and has no payload. */
+void tcp_pay(struct tcp_flow *tcp);
 
 /* --- tcp_host.c --- */
 
