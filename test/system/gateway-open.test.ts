@@ -152,6 +152,9 @@ test('verbose: says what it is, and its forwards', async (t) => {
   const guest = await lab.guest(`slirp:///verbose/tcpfwd=2201:${GUEST.v4}:22`);
   await guest.vdens.waitForOutput(/10\.0\.2\.2/);
   await guest.vdens.waitForOutput(/2201.*10\.0\.2\.15.*22/);
+  if (process.env['VDENS_GATEWAY_PROGRAM'] !== undefined) return;
+  assert.equal(guest.vdens.output().match(/^slirp: DNS by /gm)?.length, 1);
+  assert.match(guest.vdens.output(), /^slirp: forward tcp /m);
 });
 
 test('what makes no sense is one line, and status 125', async () => {

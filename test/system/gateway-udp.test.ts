@@ -15,7 +15,7 @@ import {
 } from '../fixtures/gateway-lab.ts';
 import { LabCapture } from '../fixtures/lab-capture.ts';
 import type { Received, UdpPeer } from '../fixtures/udp-peer.ts';
-import { requireCommands, waitFor } from '../interop/harness.ts';
+import { type BackgroundCommand, requireCommands, waitFor } from '../interop/harness.ts';
 
 const fixtures = join(import.meta.dirname, '..', 'fixtures');
 const families = [
@@ -178,9 +178,28 @@ async function dig({ guest }: Scene, server: string, ...words: readonly string[]
   return stdout.trim();
 }
 
-async function startAnswerer(lab: GatewayLab, name: string, address: string): Promise<void> {
-  const run = await lab.host.spawn([process.execPath, join(fixtures, 'dns-answerer.js'), name, address]);
+async function startAnswerer(lab: GatewayLab, name: string, address: string, port = 53): Promise<BackgroundCommand> {
+  const run = await lab.host.spawn([process.execPath, join(fixtures, 'dns-answerer.js'), name, address, `${port}`]);
   await run.waitForOutput(/^answering$/m);
+  return run;
+}
+
+/** Two name servers, the first of which is asked until something happens to it. */
+async function openWithTwo(t: TestContext): Promise<{ scene: Scene; first: BackgroundCommand } | undefined> {
+  const scene = await openScene(t, 'dig');
+  if (scene === undefined) return undefined;
+  const first = await startAnswerer(scene.lab, 'first', '127.0.0.1');
+  await startAnswerer(scene.lab, 'second', HOST.v4);
+  scene.lab.setNameServers('127.0.0.1', HOST.v4);
+  const isThere = async (): Promise<boolean> => (await whoAnswers(scene)) === '"first"';
+  await waitFor(isThere, 15_000, 'the answer of the first');
+  await sleep(1500); // Both were asked by then who answers.
+  return { scene, first };
+}
+
+/** The name server that answers a single query. */
+async function whoAnswers(scene: Scene, ...options: readonly string[]): Promise<string> {
+  return await dig(scene, NAME_SERVER.v4, '+short', ...options, 'who.test', 'TXT');
 }
 
 test('the name server of the gateway is that of the host, over UDP and TCP, for both families', async (t) => {
@@ -256,4 +275,49 @@ test('a name server of the host that does not answer is passed over', async (t) 
   const isThere = async (): Promise<boolean> =>
     (await dig(scene, NAME_SERVER.v4, '+short', 'who.test', 'TXT')) === '"second"';
   await waitFor(isThere, 20_000, 'the answer of the second');
+});
+
+test('a name server of the host that begins to refuse is left after one refusal', async (t) => {
+  const found = await openWithTwo(t);
+  if (found === undefined) return;
+  const { scene, first } = found;
+  first.kill('SIGKILL');
+  await first.waitForExit();
+  await whoAnswers(scene);
+  await sleep(1500);
+  assert.equal(await whoAnswers(scene), '"second"');
+});
+
+test('a name server of the host that falls silent is left before a guest asks again', async (t) => {
+  const found = await openWithTwo(t);
+  if (found === undefined) return;
+  const { scene, first } = found;
+  first.kill('SIGSTOP');
+  assert.match(await whoAnswers(scene, '+time=4', '+tries=2'), /"second"$/);
+});
+
+test('a name server of the host that is silent from the start is not waited for', async (t) => {
+  const scene = await openScene(t, 'dig');
+  if (scene === undefined) return;
+  const first = await startAnswerer(scene.lab, 'first', '127.0.0.1');
+  first.kill('SIGSTOP');
+  await startAnswerer(scene.lab, 'second', HOST.v4);
+  scene.lab.setNameServers('127.0.0.1', HOST.v4);
+  await sleep(5000); // The file is looked at every 3 s at least.
+  assert.equal(await whoAnswers(scene), '"second"');
+});
+
+test('disable_host_loopback: of a name server on the loopback interface, guests reach port 53 alone', async (t) => {
+  if (!requireCommands(t, ...gatewayCommands, 'dig')) return;
+  const lab = await GatewayLab.start(t);
+  await startAnswerer(lab, 'dns', '127.0.0.1');
+  await startAnswerer(lab, 'other', '127.0.0.1', 853);
+  lab.setNameServers('127.0.0.1');
+  const usual: Scene = { lab, guest: await lab.guest() };
+  assert.equal(await whoAnswers(usual, '-p', '853'), '"other"');
+  const scene: Scene = { lab, guest: await lab.guest('slirp:///disable_host_loopback') };
+  for (const way of ['+notcp', '+tcp']) {
+    assert.equal(await whoAnswers(scene, way), '"dns"');
+    assert.doesNotMatch(await whoAnswers(scene, way, '-p', '853'), /"other"/);
+  }
 });
