@@ -68,8 +68,8 @@ static int64_t due_ms(const struct tcp_flow *tcp)
 	if (tcp_in_flight(tcp) > 0)
 		return tcp->progress_ms + (may_probe(tcp) ? tcp_recovery_probe_ms(tcp) : tcp_recovery_timeout_ms(tcp));
 	if (tcp->seen & SEEN_ESTABLISHED && tcp->window == 0 && has_pending(tcp))
-		return gateway_now_ms() + tcp_recovery_timeout_ms(tcp);
-	const int64_t probed_ms = tcp->backoff * (int64_t)GUEST_PROBE_MS;
+		return gateway_now_ms() + tcp_recovery_persist_ms(tcp);
+	const int64_t probed_ms = tcp->probes * (int64_t)GUEST_PROBE_MS;
 	return tcp->heard_ms + GUEST_IDLE_MS + probed_ms;
 }
 
@@ -201,7 +201,7 @@ static void probe(struct tcp_flow *tcp, int64_t now_ms)
 	}
 	if (is_stuck || silent_ms >= GUEST_IDLE_MS) {
 		tcp->owes |= OWES_PROBE;
-		tcp->backoff++;
+		tcp->probes++;
 		gateway_schedule(&tcp->flow);
 	}
 	arm(tcp);
@@ -218,7 +218,7 @@ void tcp_timer(struct flow *flow, int64_t now_ms)
 	if (tcp->seen & IS_LINGERING) {
 		tcp_release(tcp, false);
 	} else if (tcp->is_seeking) {
-		if (tcp->backoff++ >= MAX_SEEKS)
+		if (tcp->seeks++ >= MAX_SEEKS)
 			tcp_fail(tcp);
 		else
 			tcp_seek(tcp);

@@ -100,12 +100,13 @@ struct tcp_ahead {
  * @variation_ms: how much it varies, times 4 (RFC 6298)
  * @has_probed: a segment was sent once more to hear where the guest is, and nothing was heard since
  * @backoff: how often a time-out ran out in a row
+ * @probes: questions to a guest that is silent, or has no room, since it said something else
+ * @seeks: how often the guest was looked for
  * @progress_ms: when the guest acknowledged last, or something was sent while nothing was on the way
  * @heard_ms: when the guest was heard last
  * @odd_ms: when a segment that made no sense was answered last
  * @to_discard: acknowledged, and still in the socket
  * @expected: the next sequence number of the guest
- * @acknowledged: what the guest was told of that
  * @edge: the sequence number up to which it was given room
  * @held: what the socket did not take, from @held_first to @held_end
  * @lacks_memory: the kernel had no memory for what is held, and will not say when it has
@@ -148,12 +149,13 @@ struct tcp_flow {
 	uint32_t variation_ms;
 	bool has_probed;
 	uint32_t backoff;
+	uint32_t probes;
+	uint32_t seeks;
 	int64_t progress_ms;
 	int64_t heard_ms;
 	int64_t odd_ms;
 	uint32_t to_discard;
 	uint32_t expected;
-	uint32_t acknowledged;
 	uint32_t edge;
 	uint8_t *held;
 	uint32_t held_first;
@@ -349,6 +351,9 @@ uint32_t tcp_recovery_room(const struct tcp_flow *tcp);
 
 /* How long to wait for an acknowledgement, in milliseconds. */
 int64_t tcp_recovery_timeout_ms(const struct tcp_flow *tcp);
+
+/* How long until a guest without room is asked again whether it has some (RFC 9293, 3.8.6.1). */
+int64_t tcp_recovery_persist_ms(const struct tcp_flow *tcp);
 
 /* How long until the guest is asked where it is, because segments or acknowledgements may be lost that nothing follows. */
 int64_t tcp_recovery_probe_ms(const struct tcp_flow *tcp);

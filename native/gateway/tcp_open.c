@@ -35,7 +35,6 @@ void tcp_take_options(struct tcp_flow *tcp, const struct tcp_segment *segment)
 	tcp->window = segment->window;
 	tcp->window_sequence = segment->sequence;
 	tcp->expected = segment->sequence + 1;
-	tcp->acknowledged = tcp->expected;
 	tcp->edge = tcp->expected;
 	tcp->seen |= SEEN_GUEST_SYN;
 	tcp_recovery_prepare(tcp);
@@ -185,7 +184,6 @@ void tcp_resolved(struct flow *flow, const uint8_t *mac)
 	if (!tcp->is_seeking)
 		return;
 	tcp->is_seeking = false;
-	tcp->backoff = 0;
 	list_remove(&flow->wait_link);
 	memcpy(flow->guest_mac, mac, MAC_BYTES);
 	gateway_schedule(flow);

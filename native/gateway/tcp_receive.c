@@ -79,6 +79,8 @@ HOT static void read_acknowledgement(struct tcp_flow *tcp, const struct tcp_segm
 		tcp->window_sequence = segment->sequence;
 	}
 	/* It is there: questions that it has answered are no time-outs of what is sent next. */
+	if (window > 0)
+		tcp->probes = 0;
 	if (window > 0 && tcp_in_flight(tcp) == 0)
 		tcp->backoff = 0;
 }

@@ -73,7 +73,7 @@ HOT void tcp_recovery_acknowledged(struct tcp_flow *tcp, uint32_t bytes)
 	if (tcp->is_timing && sequence_compare(tcp->first, tcp->timed) > 0)
 		measure(tcp);
 	tcp->duplicates = 0;
-	tcp->backoff = 0;
+	tcp->backoff = tcp->probes = 0;
 	if (!tcp->in_recovery) {
 		/* It goes along: 2 GiB further it would seem to lie ahead. */
 		if (sequence_compare(tcp->first, tcp->recover) > 0)
@@ -183,14 +183,25 @@ HOT uint32_t tcp_recovery_room(const struct tcp_flow *tcp)
 	return of_guest < of_path ? of_guest : of_path;
 }
 
-int64_t tcp_recovery_timeout_ms(const struct tcp_flow *tcp)
+/* A time-out that ran out so many times (RFC 6298, 5.5). */
+static int64_t timeout_after(const struct tcp_flow *tcp, uint32_t times)
 {
 	int64_t timeout_ms = tcp->smoothed_ms == 0 ? FIRST_TIMEOUT_MS : tcp->smoothed_ms / 8 + tcp->variation_ms;
 
 	if (timeout_ms < LEAST_TIMEOUT_MS)
 		timeout_ms = LEAST_TIMEOUT_MS;
-	timeout_ms <<= tcp->backoff < 16 ? tcp->backoff : 16;
+	timeout_ms <<= times < 16 ? times : 16;
 	return timeout_ms < MOST_TIMEOUT_MS ? timeout_ms : MOST_TIMEOUT_MS;
+}
+
+int64_t tcp_recovery_timeout_ms(const struct tcp_flow *tcp)
+{
+	return timeout_after(tcp, tcp->backoff);
+}
+
+int64_t tcp_recovery_persist_ms(const struct tcp_flow *tcp)
+{
+	return timeout_after(tcp, tcp->probes);
 }
 
 /* A tail loss probe (RFC 8985, 7.2). */

@@ -116,7 +116,6 @@ HOT static void write_header(struct tcp_flow *tcp, uint8_t *header, uint32_t hea
 	header[TCP_FLAGS] = flags;
 	store_be16(header + TCP_WINDOW, own_window(tcp, (flags & SEGMENT_SYN) != 0));
 	store_be16(header + TCP_URGENT, 0);
-	tcp->acknowledged = tcp->expected;
 	tcp->owes &= ~(uint32_t)OWES_ACK;
 }
 
