@@ -48,6 +48,24 @@ static inline bool address_equals(const struct ip_address *one, const struct ip_
 	return memcmp(one->bytes, other->bytes, ADDRESS_BYTES) == 0;
 }
 
+/* 127.0.0.0/8 or ::1. */
+static inline bool address_is_loopback(const struct ip_address *address)
+{
+	static const struct ip_address loopback_v6 = { .bytes = { [15] = 1 } };
+
+	return address_is_v4(address) ? address->bytes[MAPPED_BYTES] == 127 : address_equals(address, &loopback_v6);
+}
+
+/* Multicast, or 255.255.255.255. */
+static inline bool address_is_group(const struct ip_address *address)
+{
+	static const uint8_t all[4] = { 255, 255, 255, 255 };
+
+	if (!address_is_v4(address))
+		return address->bytes[0] == 0xff;
+	return (address->bytes[MAPPED_BYTES] & 0xf0) == 0xe0 || memcmp(address->bytes + MAPPED_BYTES, all, 4) == 0;
+}
+
 /* The address of a socket; @port in network order. */
 static inline union udp_address socket_address(const struct ip_address *address, uint16_t port)
 {

@@ -31,13 +31,6 @@
 /* JavaScript hears of the failures of a rule so often at most. */
 #define RULE_PAUSE_MS 1000
 
-bool address_is_loopback(const struct ip_address *address)
-{
-	static const struct ip_address loopback_v6 = { .bytes = { [15] = 1 } };
-
-	return address_is_v4(address) ? address->bytes[MAPPED_BYTES] == 127 : address_equals(address, &loopback_v6);
-}
-
 /* --- Sockets. --- */
 
 static void set_option(int fd, int level, int option, int value)

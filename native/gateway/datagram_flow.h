@@ -69,9 +69,6 @@ struct datagram_error {
 
 typedef void datagram_report(struct datagram_flow *flow, const struct datagram_error *error);
 
-/* 127.0.0.0/8 or ::1. */
-bool address_is_loopback(const struct ip_address *address);
-
 /* A socket that says its errors; or -errno, which has been counted and told. */
 int datagram_socket(struct gateway *gateway, sa_family_t family, int protocol);
 

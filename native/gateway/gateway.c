@@ -389,15 +389,6 @@ static bool is_for_dhcp(const struct guest_packet *packet)
 	return port == (packet->is_v6 ? DHCPV6_SERVER_PORT : DHCP_SERVER_PORT);
 }
 
-static bool is_group(const struct ip_address *address)
-{
-	static const uint8_t all[4] = { 255, 255, 255, 255 };
-
-	if (!address_is_v4(address))
-		return address->bytes[0] == 0xff;
-	return (address->bytes[MAPPED_BYTES] & 0xf0) == 0xe0 || memcmp(address->bytes + MAPPED_BYTES, all, 4) == 0;
-}
-
 static void count_unsupported(struct gateway *gateway)
 {
 	gateway_count(gateway, GATEWAY_UNSUPPORTED);
@@ -440,7 +431,7 @@ HOT static void read_packet(struct gateway *gateway, const struct guest_packet *
 		gateway_give_script(gateway, packet);
 		return;
 	}
-	if (is_group(&packet->destination)) {
+	if (address_is_group(&packet->destination)) {
 		if (is_for_dhcp(packet))
 			gateway_give_script(gateway, packet);
 		else

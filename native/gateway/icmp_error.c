@@ -152,16 +152,11 @@ static bool is_error(const struct guest_packet *packet)
 	       type == V4_PARAMETER_PROBLEM;
 }
 
-static bool is_group(const struct ip_address *address)
-{
-	return address->bytes[address_is_v4(address) ? MAPPED_BYTES : 0] >= (address_is_v4(address) ? 224 : 0xff);
-}
-
 /* Whether an error may answer it at all (RFC 1122, 3.2.2; RFC 4443, 2.4 (e)). */
 static bool may_be_answered(const struct guest_packet *packet)
 {
 	return !is_error(packet) && packet->fragment_offset == 0 && (packet->frame[0] & 1) == 0 &&
-	       !is_group(&packet->destination);
+	       !address_is_group(&packet->destination);
 }
 
 /* Where in an IPv6 packet it says what the transport is: in the header before it, of which there may be several. */

@@ -12,20 +12,12 @@
 /* A listener that could not accept, for want of descriptors, tries again after that. */
 #define ACCEPT_PAUSE_MS 200
 
-static bool is_loopback(const struct ip_address *address)
-{
-	static const uint8_t one[ADDRESS_BYTES] = { [15] = 1 };
-
-	return address_is_v4(address) ? address->bytes[MAPPED_BYTES] == 127
-				      : memcmp(address->bytes, one, ADDRESS_BYTES) == 0;
-}
-
 /* The guest hears the client's address, when it can answer it through us. */
 static void accept_one(struct listener *listener, int fd, const union udp_address *peer)
 {
 	const struct ip_address client = address_of_socket(peer);
 	const struct ip_address *own = gateway_own(listener->gateway, !address_is_v4(&listener->guest));
-	const bool is_kept = address_is_v4(&client) == address_is_v4(&listener->guest) && !is_loopback(&client) &&
+	const bool is_kept = address_is_v4(&client) == address_is_v4(&listener->guest) && !address_is_loopback(&client) &&
 			     !gateway_is_local(listener->gateway, &client);
 
 	if (!is_kept && own == NULL) {

@@ -216,11 +216,6 @@ static bool send_by_forward(struct udp_flow *forward, const struct guest_datagra
 	return true;
 }
 
-static bool is_group(const struct ip_address *address)
-{
-	return address_is_v4(address) ? address->bytes[MAPPED_BYTES] >= 224 : address->bytes[0] == 0xff;
-}
-
 /* What becomes of a packet that no rule is about: the gateway itself has no ports. */
 static enum rule_action action_of(const struct gateway *gateway, const struct gateway_rule *rule,
 				  const struct guest_packet *packet)
@@ -244,7 +239,7 @@ HOT void udp_input(struct gateway *gateway, const struct guest_packet *packet)
 		return;
 	const struct gateway_rule *rule =
 		gateway_find_rule(gateway, RULE_UDP, &packet->destination, ntohs(datagram.port), &index);
-	switch (is_group(&packet->destination) ? RULE_DROP : action_of(gateway, rule, packet)) {
+	switch (address_is_group(&packet->destination) ? RULE_DROP : action_of(gateway, rule, packet)) {
 	case RULE_PASS:
 		if (forward == NULL || !send_by_forward(forward, &datagram))
 			send_by_mapping(gateway, &datagram);
