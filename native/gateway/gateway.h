@@ -18,6 +18,7 @@
 
 #include "datapath.h"
 #include "flow.h"
+#include "neighbours.h"
 #include "port.h"
 
 #define MAX_OWN_ADDRESSES 64
@@ -107,19 +108,6 @@ struct gateway_output {
 
 struct reassembly; /* reassembly.h */
 struct listener; /* listener.h */
-
-/* A power of two. */
-#define NEIGHBOURS 1024
-
-/* JavaScript is asked for those of one place no more often. */
-#define ASK_PAUSE_MS 200
-
-struct neighbour {
-	struct ip_address address;
-	uint8_t mac[MAC_BYTES];
-	bool is_known;
-	int64_t ask_ms; /* when JavaScript may be asked for one of this place again */
-};
 
 /**
  * struct gateway - one.
@@ -247,12 +235,6 @@ bool gateway_tell(struct gateway *gateway, const struct gateway_event *event);
 
 /* The same, at most once a second for each kind. */
 void gateway_tell_seldom(struct gateway *gateway, const struct gateway_event *event);
-
-/* Where a guest was heard; NULL when it was not: JavaScript is asked to find it (EVENT_RESOLVE), or was just now. */
-const uint8_t *gateway_find_guest(struct gateway *gateway, const struct ip_address *address);
-
-/* Notes where a guest was heard. Connections that wait for it go on. */
-void gateway_learn(struct gateway *gateway, const struct ip_address *address, const uint8_t *mac);
 
 /* The gateway's own address that a guest of that family knows: the first that is not link-local; NULL when none. */
 const struct ip_address *gateway_own(const struct gateway *gateway, bool is_v6);
