@@ -85,21 +85,22 @@ HOT struct gateway_rule *gateway_find_rule(struct gateway *gateway, uint32_t pro
 	return NULL;
 }
 
-static void end_flow(struct flow *flow)
+/* What the file of a protocol does with its flows. */
+struct flow_operations {
+	void (*task)(struct flow *flow);
+	void (*timer)(struct flow *flow, int64_t now_ms);
+	void (*end)(struct flow *flow);
+};
+
+static const struct flow_operations operations[] = {
+	[FLOW_TCP] = { .task = tcp_task, .timer = tcp_timer, .end = tcp_end },
+	[FLOW_UDP] = { .task = udp_task, .timer = udp_timer, .end = udp_end },
+	[FLOW_ECHO] = { .task = echo_task, .timer = echo_timer, .end = echo_end },
+};
+
+HOT static const struct flow_operations *operations_of(const struct flow *flow)
 {
-	switch (flow->key.kind) {
-	case FLOW_TCP:
-		tcp_end(flow);
-		break;
-	case FLOW_UDP:
-		udp_end(flow);
-		break;
-	case FLOW_ECHO:
-		echo_end(flow);
-		break;
-	default:
-		break;
-	}
+	return &operations[flow->key.kind];
 }
 
 /* Ends the flow that has to go first; false when none may. */
@@ -110,7 +111,7 @@ static bool evict(struct gateway *gateway, const struct flow *spared)
 	if (oldest == NULL)
 		return false;
 	gateway_count(gateway, GATEWAY_EVICTED);
-	end_flow(oldest);
+	operations_of(oldest)->end(oldest);
 	return true;
 }
 
@@ -437,29 +438,16 @@ HOT void gateway_input(struct gateway *gateway, const struct frames *frames)
 
 /* --- Work. --- */
 
-HOT static void run_task(struct flow *flow)
-{
-	switch (flow->key.kind) {
-	case FLOW_TCP:
-		tcp_task(flow);
-		break;
-	case FLOW_UDP:
-		udp_task(flow);
-		break;
-	default:
-		echo_task(flow);
-		break;
-	}
-}
-
 /* Each flow that has work to do gets one turn; those that have more then come again later. */
 HOT static void finish(struct datapath_task *task)
 {
 	struct gateway *gateway = (struct gateway *)((char *)task - offsetof(struct gateway, finish));
 
 	gateway->allowance = TURN_BYTES;
-	for (uint32_t rest = gateway->task_count; rest > 0 && gateway->tasks != NULL && gateway->allowance > 0; rest--)
-		run_task(take_task(gateway));
+	for (uint32_t rest = gateway->task_count; rest > 0 && gateway->tasks != NULL && gateway->allowance > 0; rest--) {
+		struct flow *flow = take_task(gateway);
+		operations_of(flow)->task(flow);
+	}
 	gateway_flush(gateway);
 	/* What was asked for meanwhile is for later. */
 	datapath_cancel(&gateway->finish);
@@ -474,27 +462,14 @@ static void go_on(struct datapath_task *task)
 	datapath_soon(&gateway->finish);
 }
 
-static void run_timer(struct flow *flow, int64_t now_ms)
-{
-	switch (flow->key.kind) {
-	case FLOW_TCP:
-		tcp_timer(flow, now_ms);
-		break;
-	case FLOW_UDP:
-		udp_timer(flow, now_ms);
-		break;
-	default:
-		echo_timer(flow, now_ms);
-		break;
-	}
-}
-
 int64_t gateway_check(struct gateway *gateway, int64_t now_ms)
 {
 	struct timer *timer;
 
-	while ((timer = timer_wheel_expire(&gateway->timers, now_ms)) != NULL)
-		run_timer((struct flow *)((char *)timer - offsetof(struct flow, timer)), now_ms);
+	while ((timer = timer_wheel_expire(&gateway->timers, now_ms)) != NULL) {
+		struct flow *flow = (struct flow *)((char *)timer - offsetof(struct flow, timer));
+		operations_of(flow)->timer(flow, now_ms);
+	}
 	const int64_t flows_ms = timer_wheel_next_ms(&gateway->timers);
 	const int64_t fragments_ms = reassembly_check(gateway, now_ms);
 	const int64_t listeners_ms = listener_check(gateway, now_ms);
@@ -571,8 +546,10 @@ void gateway_release(struct gateway *gateway)
 {
 	for (int class = 0; gateway->flows.buckets != NULL && class < FLOW_CLASSES; class++) {
 		struct list_link *list = &gateway->flows.classes[class];
-		while (list->next != list)
-			end_flow(list_entry(list->next, struct flow, class_link));
+		while (!list_is_empty(list)) {
+			struct flow *flow = list_entry(list->next, struct flow, class_link);
+			operations_of(flow)->end(flow);
+		}
 	}
 	datapath_cancel(&gateway->finish);
 	datapath_cancel(&gateway->again);
