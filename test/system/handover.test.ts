@@ -575,8 +575,12 @@ test('a switch that is too busy to answer an offer is asked again', TIMEOUT, asy
   await sleep(1200);
   assert.equal(connections, 1);
   const before = network.counters.sent.frames;
-  await run();
-  await waitFor(() => network.counters.sent.frames > before, 5000, 'frames over the socket meanwhile');
+  // The interface has no address to send from until its own is known to be nobody else's.
+  const isSent = async (): Promise<boolean> => {
+    await run();
+    return network.counters.sent.frames > before;
+  };
+  await waitFor(isSent, 5000, 'frames over the socket meanwhile');
   await waitFor(() => connections === 2, 5000, 'the second offer');
 });
 
