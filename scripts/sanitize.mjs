@@ -41,6 +41,7 @@ const pureGatewayParts = [
   'timer_wheel.c',
   'siphash.c',
   'flow_table.c',
+  'tcp_ahead.c',
 ];
 /** A folder all of whose tests run with the sanitized parts. */
 const testFolder = 'dist/test/unit/frames';

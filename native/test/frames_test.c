@@ -172,6 +172,8 @@ static void try_gateway(long round)
 	if (round % 3000 == 0)
 		try_flow_table();
 	if (round % 3000 == 0)
+		try_tcp_ahead();
+	if (round % 3000 == 0)
 		try_forward_peers();
 }
 

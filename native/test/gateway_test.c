@@ -11,6 +11,7 @@
 #include "../gateway/icmp_error.h"
 #include "../gateway/reassembly.h"
 #include "../gateway/siphash.h"
+#include "../gateway/tcp_flow.h"
 #include "../gateway/udp.h"
 #include "../io/checksum.h"
 #include "random_batches.h"
@@ -64,6 +65,22 @@ const struct ip_address *gateway_own(const struct gateway *of, bool is_v6)
 	own[0] = address_of_v4(v4);
 	own[1] = (struct ip_address){ .bytes = { 0xfd, [15] = 2 } };
 	return &own[is_v6 ? 1 : 0];
+}
+
+/* What the host was given of a guest's bytes. */
+static struct {
+	uint8_t *bytes;
+	uint32_t count;
+} host;
+
+int32_t tcp_host_take(struct tcp_flow *tcp, const uint8_t *bytes, uint32_t length)
+{
+	const uint32_t taken = one_in(4) ? below(length + 1) : length;
+
+	expect(tcp->flow.gateway == &gateway, "it is the gateway's");
+	memcpy(host.bytes + host.count, bytes, taken);
+	host.count += taken;
+	return (int32_t)taken;
 }
 
 void datapath_look_at(int64_t time_ms)
@@ -608,6 +625,79 @@ void try_flow_table(void)
 			forget_flow(&table, flows, i);
 	}
 	flow_table_release(&table);
+}
+
+/* ---- segments before their turn ---- */
+
+#define STREAM_BYTES 60000
+
+/* A piece of a stream arrives: what is expected goes to the host, what is not is kept. */
+static void arrive(struct tcp_flow *tcp, const uint8_t *stream, uint32_t first, uint32_t at, uint32_t length)
+{
+	const uint32_t done = tcp->expected - first;
+
+	if (at > done) {
+		tcp_ahead_keep(tcp, first + at, stream + at, length);
+	} else if (at + length > done) {
+		tcp->expected += (uint32_t)tcp_host_take(tcp, stream + done, at + length - done);
+		expect(tcp_ahead_pass(tcp) == 0, "the host takes it");
+	}
+}
+
+/* A stream in pieces of all sizes, which come in any order, some of them often. */
+static void try_stream(void)
+{
+	const uint32_t first = next_random();
+	struct tcp_flow tcp = { .flow.gateway = &gateway, .expected = first };
+	uint8_t *stream = exactly(STREAM_BYTES);
+
+	for (uint32_t i = 0; i < STREAM_BYTES; i++)
+		stream[i] = (uint8_t)next_random();
+	host.bytes = exactly(STREAM_BYTES);
+	host.count = 0;
+	while (tcp.expected - first < STREAM_BYTES) {
+		const uint32_t done = tcp.expected - first;
+		const uint32_t at = one_in(3) ? done : below(STREAM_BYTES);
+		const uint32_t most = STREAM_BYTES - at < 3000 ? STREAM_BYTES - at : 3000;
+		arrive(&tcp, stream, first, at, 1 + below(most));
+		expect(host.count == tcp.expected - first, "what is acknowledged was taken");
+		if (tcp.ahead != NULL)
+			expect(tcp_ahead_pass(&tcp) == 0, "the host takes it");
+	}
+	expect(memcmp(host.bytes, stream, STREAM_BYTES) == 0, "the host has what was sent, in order");
+	expect(tcp.ahead == NULL && gateway.ahead_count == 0, "nothing is kept of what the host has");
+	free(host.bytes);
+	free(stream);
+}
+
+/* Guests that leave holes have all places. */
+static void try_places(void)
+{
+	static struct tcp_flow flows[MAX_AHEAD + 2];
+	const uint8_t byte = 7;
+
+	for (uint32_t i = 0; i < MAX_AHEAD + 2; i++)
+		flows[i] = (struct tcp_flow){ .flow.gateway = &gateway };
+	for (uint32_t i = 0; i <= MAX_AHEAD; i++)
+		tcp_ahead_keep(&flows[i], 1, &byte, 1);
+	expect(flows[MAX_AHEAD].ahead == NULL && gateway.ahead_count == MAX_AHEAD, "places are few");
+	for (uint32_t i = 0; i < MAX_AHEAD; i++)
+		flows[i].ahead->progress_ms -= AHEAD_STUCK_MS;
+	flows[0].expected = UINT32_MAX;
+	expect(tcp_ahead_pass(&flows[0]) == 0, "the host takes it");
+	tcp_ahead_keep(&flows[MAX_AHEAD], 1, &byte, 1);
+	expect(flows[MAX_AHEAD].ahead != NULL && flows[0].ahead != NULL && flows[1].ahead == NULL,
+	       "who was stuck for longest makes room");
+	for (uint32_t i = 0; i <= MAX_AHEAD; i++)
+		tcp_ahead_forget(&flows[i]);
+	expect(gateway.ahead_count == 0 && list_is_empty(&gateway.ahead), "all places are free again");
+}
+
+void try_tcp_ahead(void)
+{
+	list_prepare(&gateway.ahead);
+	try_stream();
+	try_places();
 }
 
 /* ---- peers of a forward ---- */

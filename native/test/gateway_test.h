@@ -7,6 +7,7 @@ void try_fragments(void);
 void try_timers(void);
 void try_siphash(void);
 void try_flow_table(void);
+void try_tcp_ahead(void);
 void try_forward_peers(void);
 
 #endif
