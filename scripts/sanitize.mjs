@@ -13,6 +13,7 @@ import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { parseArgs } from 'node:util';
 import { endProcessesOf } from './testing/leftovers.mjs';
 
 const root = join(import.meta.dirname, '..');
@@ -91,13 +92,25 @@ const pureSources = [
 flags.push(...['io', 'gateway'].map((folder) => `-I${join(root, 'native', folder)}`));
 const addonSources = [...sourcesIn('io'), ...sourcesIn('gateway')];
 const addon = ['-shared', '-fPIC', '-pthread', '-fvisibility=hidden', `-I${nodeHeaders}`, ...addonSources];
-await Promise.all([
-  step('compiled the addon', compiler, [...flags, ...addon, '-o', join(out, 'io.node')]),
-  step('compiled the random batches', compiler, [...flags, ...sourcesIn('test'), ...pureSources, '-o', harness])
-    .then(() => step('segmented, joined and summed random batches', harness, []))
-    .then(() => step('compiled the helper', compiler, [...flags, ...sourcesIn('launch'), '-o', join(out, 'launch')])),
-]);
-await runTests(await findTests(), environmentOfTests());
+/** `--build` compiles, and tries what is pure; `--tests 1/2` runs the first half of the tests with that. All without. */
+const { values: options } = parseArgs({ options: { build: { type: 'boolean' }, tests: { type: 'string' } } });
+if (options.tests === undefined) await build();
+if (options.build !== true) await runTests(partOf(await findTests(), options.tests), environmentOfTests());
+
+async function build() {
+  await Promise.all([
+    step('compiled the addon', compiler, [...flags, ...addon, '-o', join(out, 'io.node')]),
+    step('compiled the random batches', compiler, [...flags, ...sourcesIn('test'), ...pureSources, '-o', harness])
+      .then(() => step('segmented, joined and summed random batches', harness, []))
+      .then(() => step('compiled the helper', compiler, [...flags, ...sourcesIn('launch'), '-o', join(out, 'launch')])),
+  ]);
+}
+
+/** Every other file, or each third, so that no part gets all the long ones. */
+function partOf(files, part = '1/1') {
+  const [number, count] = part.split('/').map(Number);
+  return files.filter((_, index) => index % count === number - 1);
+}
 
 function sourcesIn(folder) {
   const path = join(root, 'native', folder);
