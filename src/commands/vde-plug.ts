@@ -2,9 +2,9 @@
  * The `vde_plug` command: a cable between two networks, or between a network and the VDE stream, until a signal or an
  * end of it ends it.
  */
+import { fstatSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isatty } from 'node:tty';
 import { VdensError } from '../errors.ts';
 import { openPlug } from '../locator/open-plug.ts';
 import { cable } from '../plugs/cable.ts';
@@ -109,11 +109,20 @@ async function openOther(other: OtherEnd, options: Parameters<typeof openPlug>[1
     case 'network':
       return openPlug(other.word, options);
     case 'stream':
-      if (isatty(0)) throw usage(VDE_PLUG_TABLE, 'on a terminal there is no stream: name a second network', '');
+      if (!canCarry(0) || !canCarry(1)) {
+        const message = 'a stream takes pipes as standard input and output: name a second network, or run it in dpipe';
+        throw usage(VDE_PLUG_TABLE, message, '');
+      }
       return new StreamPlug('the stream', 0, 1);
     case 'command':
       return CommandPlug.open(`= ${other.command.join(' ')}`, other.command);
   }
+}
+
+/** Whether a stream can pass: on a terminal nobody speaks it, and a file is never waited for. */
+function canCarry(fd: number): boolean {
+  const status = fstatSync(fd);
+  return status.isFIFO() || status.isSocket();
 }
 
 /** Why it is over: a signal, or that an end is gone. */

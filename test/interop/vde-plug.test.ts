@@ -130,6 +130,9 @@ test('what cannot be opened is status 1 and one line, what is wrong is 255', asy
     assert.equal(run.status, status, `${argv.join(' ')}: ${run.stderr}`);
     assert.match(run.stderr, line);
   }
+  const alone = await runCommand(['sh', '-c', `exec ${PLUG} null:// </dev/null`]);
+  assert.equal(alone.status, 255);
+  assert.match(alone.stderr, /^vde_plug: a stream takes pipes[^\n]+\n$/);
   const help = await runCommand([PLUG, '--help']);
   assert.equal(help.status, 0);
   assert.match(help.stdout, /^Usage: vde_plug /);
