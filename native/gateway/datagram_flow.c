@@ -12,14 +12,6 @@
 #include "hot.h"
 #include "icmp_error.h"
 
-/* What the kernel's headers may be too old to name (linux/udp.h). */
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
 /* The kernel gives as much of it as its own limit says (net.core.rmem_max): bursts that come while others have their turn. */
 #define RECEIVE_BUFFER (1024 * 1024)
 /* How many errors of a socket are read at a time. */

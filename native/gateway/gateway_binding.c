@@ -51,13 +51,6 @@ struct gateway *find_gateway(int32_t id)
 	return handle == NULL ? NULL : &handle->gateway;
 }
 
-static bool get_number(napi_env env, napi_callback_info info, int32_t *id)
-{
-	struct arguments arguments;
-
-	return get_arguments(env, info, 1, &arguments) && get_int(&arguments, 0, id);
-}
-
 /* Bytes of exactly that length. */
 static bool get_exactly(const struct arguments *arguments, size_t index, size_t length, struct bytes *bytes)
 {

@@ -57,14 +57,6 @@ static struct handle_port *find_port(int32_t id)
 	return (struct handle_port *)datapath_member((uint32_t)id);
 }
 
-/* The one argument of a function: the number of a fabric or a port. */
-static bool get_number(napi_env env, napi_callback_info info, int32_t *id)
-{
-	struct arguments arguments;
-
-	return get_arguments(env, info, 1, &arguments) && get_int(&arguments, 0, id);
-}
-
 /* The numbers of a PlugCounters, kept from being collected for as long as the reference lives. */
 static double *get_counters(const struct arguments *arguments, size_t index, napi_ref *reference)
 {

@@ -30,6 +30,13 @@ static bool get_array(const struct arguments *arguments, size_t index, napi_type
 	       napi_get_typedarray_info(arguments->env, value, type, length, data, NULL, NULL) == napi_ok;
 }
 
+bool get_number(napi_env env, napi_callback_info info, int32_t *value)
+{
+	struct arguments arguments;
+
+	return get_arguments(env, info, 1, &arguments) && get_int(&arguments, 0, value);
+}
+
 bool get_bytes(const struct arguments *arguments, size_t index, struct bytes *bytes)
 {
 	napi_typedarray_type type;

@@ -37,6 +37,8 @@ struct batch {
 
 bool get_arguments(napi_env env, napi_callback_info info, size_t count, struct arguments *arguments);
 bool get_int(const struct arguments *arguments, size_t index, int32_t *value);
+/* The one argument of a function, a number. */
+bool get_number(napi_env env, napi_callback_info info, int32_t *value);
 bool get_bytes(const struct arguments *arguments, size_t index, struct bytes *bytes);
 /* An Int32Array or Uint32Array of at least `least` elements. */
 bool get_words(const struct arguments *arguments, size_t index, size_t least, int32_t **words, size_t *length);

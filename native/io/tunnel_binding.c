@@ -47,14 +47,6 @@ static struct underlay *find_underlay(int32_t id)
 	return id >= 0 && id < MAX_TUNNELS && underlays[id] != NULL ? &underlays[id]->underlay : NULL;
 }
 
-/* The one argument of a function: the number of an underlay or a tunnel. */
-static bool get_number(napi_env env, napi_callback_info info, int32_t *id)
-{
-	struct arguments arguments;
-
-	return get_arguments(env, info, 1, &arguments) && get_int(&arguments, 0, id);
-}
-
 /*
  * underlayOpen(unicast, multicast, segments): a number for two sockets, the second -1 when there is none, or -errno.
  * They have to stay open until underlayClose. `segments`: whether the kernel may cut what is sent.

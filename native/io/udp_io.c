@@ -9,14 +9,6 @@
 
 #include "hot.h"
 
-/* What the kernel's headers may be too old to name (linux/udp.h). */
-#ifndef UDP_SEGMENT
-#define UDP_SEGMENT 103
-#endif
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
-
 union segment_control {
 	struct cmsghdr header;
 	char bytes[CMSG_SPACE(sizeof(int))];

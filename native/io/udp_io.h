@@ -6,9 +6,18 @@
 #define VDENS_UDP_IO_H
 
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* What the C library's headers may be too old to name (linux/udp.h). */
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#endif
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
 
 /* How many messages one system call receives; each may be many datagrams. */
 #define MAX_UDP_MESSAGES 32

@@ -6,6 +6,7 @@
  * makes (test/fixtures/gateway-lab.ts).
  */
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -21,7 +22,7 @@ import {
   waitForDescriptors,
 } from '../fixtures/gateway-lab.ts';
 import type { Connection, TcpAgent } from '../fixtures/tcp-agent.ts';
-import { requireCommands, spawnBackground } from '../interop/harness.ts';
+import { requireCommands, spawnBackground, waitFor } from '../interop/harness.ts';
 
 const MEBIBYTE = 1024 * 1024;
 const CHURN = join(import.meta.dirname, '..', 'fixtures', 'tcp-churn.js');
@@ -301,6 +302,33 @@ test('20,000 short connections leave no descriptor and no memory behind', async 
   const grown = peakKibibytes(guest.vdens.pid) - memory;
   assert.ok(grown < 24 * 1024, `the gateway grew by ${grown} KiB`);
   await churn(GATEWAY.v4, 200);
+});
+
+test('a flood of connections that nobody answers, more than there are descriptors, keeps nobody out', async (t) => {
+  if (!requireCommands(t, 'prlimit')) return;
+  const scene = await openScene(t);
+  if (scene === undefined) return;
+  const { lab, guest } = scene;
+  const server = await lab.host.spawn([process.execPath, CHURN, 'serve', '127.0.0.1', '8000']);
+  await server.waitForOutput(/^listening$/m);
+  const before = countDescriptors(guest.vdens.pid);
+  const room = 100;
+  execFileSync('prlimit', ['--pid', `${guest.vdens.pid}`, `--nofile=${before + room}:`]);
+  // The remote is gone: who connects to it waits.
+  await lab.cable.unplug();
+  const flood = `
+    const { connect } = require('node:net');
+    for (let port = 1; port <= 1000; port++) connect(port, '${lab.remoteAddress.v4}').on('error', () => undefined);
+    setTimeout(() => process.exit(), 4000);`;
+  const flooding = guest.run([process.execPath, '-e', flood], { timeoutMs: 30_000 });
+  await waitFor(() => countDescriptors(guest.vdens.pid) >= before + room - 2, 4000, 'the flood to use all descriptors');
+  const words = ['run', GATEWAY.v4, '8000', '20', '1'];
+  const { stdout, stderr } = await guest.run([process.execPath, CHURN, ...words], { timeoutMs: 30_000 });
+  assert.equal(stdout, 'right 20 {}\n', stderr);
+  await flooding;
+  // Back again, it refuses; then nothing of the flood is left.
+  await lab.cable.plug();
+  await waitForDescriptors(guest.vdens.pid, before + 2, 30_000);
 });
 
 test('urgent data does not end what a server sends', async (t) => {

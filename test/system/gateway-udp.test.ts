@@ -172,6 +172,20 @@ test('5,000 ports of a guest, one after the other, do not use up the descriptors
   await exchange(near, far, GATEWAY.v4, Buffer.from('and me'));
 });
 
+test('what a guest asked a name server is forgotten after some seconds, and what it said to others is not', async (t) => {
+  const scene = await openScene(t, 'dig');
+  if (scene === undefined) return;
+  const before = countDescriptors(scene.guest.vdens.pid);
+  await startAnswerer(scene.lab, 'first', '127.0.0.53');
+  scene.lab.setNameServers('127.0.0.53');
+  const [near, far] = [await scene.guest.udp('0.0.0.0'), await scene.lab.host.udp('127.0.0.1')];
+  await exchange(near, far, GATEWAY.v4, Buffer.from('stay'));
+  const answers = async (): Promise<boolean> => (await dig(scene, NAME_SERVER.v4, '+short', 'who.test', 'TXT')) !== '';
+  await waitFor(answers, 10_000, 'an answer of the name server');
+  assert.ok(countDescriptors(scene.guest.vdens.pid) >= before + 2);
+  await waitFor(() => countDescriptors(scene.guest.vdens.pid) === before + 1, 20_000, 'the query to be forgotten');
+});
+
 /** Asks with dig(1); what it prints with `+short` unless there are other options. */
 async function dig({ guest }: Scene, server: string, ...words: readonly string[]): Promise<string> {
   const { stdout } = await guest.run(['dig', '+time=2', '+tries=1', `@${server}`, ...words], { timeoutMs: 30_000 });
