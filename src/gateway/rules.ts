@@ -11,7 +11,7 @@
  *    169.254.169.254, where clouds hand out credentials of the host.
  */
 import { networkInterfaces } from 'node:os';
-import { formatIp, IPV4_LENGTH, isLinkLocalIp, isLoopbackIp, isUnspecifiedIp, parseIp } from '../net/ip.ts';
+import { IPV4_LENGTH, isLinkLocalIp, isLoopbackIp, isUnspecifiedIp, parseIp } from '../net/ip.ts';
 import { type IpPrefix, parsePrefix, prefixContains } from '../net/prefix.ts';
 import { emitSocketAddress, type SocketAddress } from '../net/socket-address.ts';
 import { firstAddress, lastAddress, sameBytes } from '../net/subnet.ts';
@@ -243,12 +243,4 @@ function mapped({ address, prefixLength }: IpPrefix): IpPrefix {
 function mappedAddress(address: Uint8Array): Uint8Array {
   if (address.length !== IPV4_LENGTH) return address;
   return Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...address);
-}
-
-/** A rule as people read it. */
-export function describeRule({ protocols, destination, ports: [first, last], action, to, purpose }: Rule): string {
-  const names = ['TCP', 'UDP', 'echo'].filter((_, i) => (protocols & (1 << i)) !== 0).join('/');
-  const ports = first === 0 && last === 65_535 ? '' : first === last ? ` port ${first}` : ` ports ${first}-${last}`;
-  const where = `${formatIp(destination.address)}/${destination.prefixLength}`;
-  return `${names} to ${where}${ports}: ${action}${to === undefined ? '' : ` to ${formatIp(to.address)}`} (${purpose})`;
 }
