@@ -3,25 +3,28 @@
  *
  * As getopt_long(3) with POSIXLY_CORRECT: options stop at the first word that is not one, or after `--`;
  * values are attached or follow (`-ieth`, `-i eth`, `--iface=eth`, `--iface eth`); flags may be grouped
- * (`-ms`); long names may be shortened as long as one option alone is meant.
- *
- * `parseArgs` does not stop at operands and knows no shortened names, but its tokens show where both are:
- * a first pass writes names out in full and finds the cut, the second reads what is before it.
+ * (`-ms`); long names may be shortened as long as one option alone is meant. A table may say that options
+ * stand among the operands too, or that long names have one hyphen.
  */
-import { parseArgs } from 'node:util';
 import { VdensError } from '../errors.ts';
-import type { CommandTable, OptionSpec } from './option-table.ts';
+import { type CommandTable, longNames, type OptionSpec } from './option-table.ts';
 
 /** What a command line says. */
 export interface ParsedOptions {
   /** Every value of each option that was given, by its long name, in order. A flag has '' once for each mention. */
   readonly values: ReadonlyMap<string, readonly string[]>;
-  /** The words after the options, and after the `--` that may end them. */
+  /** The words that are not options, without the `--` that may end them. */
   readonly operands: readonly string[];
 }
 
-type Token = NonNullable<ReturnType<typeof tokensOf>>[number];
-type OptionToken = Extract<Token, { kind: 'option' }>;
+/** An option on the command line. */
+interface Mention {
+  /** Its name as it was typed, with the hyphens. */
+  readonly typed: string;
+  readonly option: OptionSpec;
+  /** What is attached to it. */
+  readonly value: string | undefined;
+}
 
 /**
  * Reads a command line.
@@ -29,19 +32,23 @@ type OptionToken = Extract<Token, { kind: 'option' }>;
  * @throws {VdensError} `ERR_USAGE` for an unknown or ambiguous option, a missing value, or one too many.
  */
 export function parseOptions(table: CommandTable, argv: readonly string[]): ParsedOptions {
-  const { options, operands } = cut(table, argv);
-  const values = new Map<string, string[]>();
-  for (const token of tokensOf(table, options)) {
-    if (token.kind !== 'option') continue;
-    const option = knownOption(token, table);
-    if (option.argument === undefined && token.value !== undefined) {
-      throw usage(table, `${token.rawName} takes no value, but was given "${token.value}"`, token.value);
+  const values = new Map<string, readonly string[]>();
+  const operands: string[] = [];
+  let index = 0;
+  for (let word = argv[index]; word !== undefined; word = argv[index]) {
+    if (word === '--') return { values, operands: [...operands, ...argv.slice(index + 1)] };
+    if (!isOption(word)) {
+      if (endsOptions(table, word)) return { values, operands: [...operands, ...argv.slice(index)] };
+      operands.push(word);
+      index += 1;
+      continue;
     }
-    if (option.argument !== undefined && token.value === undefined) {
-      throw usage(table, `${token.rawName} needs a value: ${token.rawName} ${option.argument}`, token.rawName);
+    index += 1;
+    for (const mention of readWord(table, word)) {
+      const takesNext = mention.option.argument !== undefined && mention.value === undefined;
+      note(values, mention.option, givenValue(table, mention, argv[index]));
+      index += takesNext ? 1 : 0;
     }
-    const earlier = option.repeatable === true ? (values.get(option.long) ?? []) : [];
-    values.set(option.long, [...earlier, token.value ?? '']);
   }
   return { values, operands };
 }
@@ -51,57 +58,88 @@ export function usage(table: CommandTable, message: string, value: string): Vden
   return new VdensError('ERR_USAGE', `${message}. Options are listed by: ${table.name} --help`, { value });
 }
 
-/** Where the options end, with their long names written out. */
-function cut(table: CommandTable, argv: readonly string[]): { options: string[]; operands: string[] } {
-  const args = [...argv];
-  for (;;) {
-    const tokens = tokensOf(table, args);
-    const end = tokens.findIndex((token) => token.kind !== 'option');
-    const shortened = tokens.slice(0, end === -1 ? undefined : end).find((token) => isShortened(token, table));
-    if (shortened === undefined) {
-      const stop = tokens[end];
-      const index = stop?.index ?? args.length;
-      return {
-        options: args.slice(0, index),
-        operands: args.slice(stop?.kind === 'option-terminator' ? index + 1 : index),
-      };
+/** A lone hyphen stands for something, standard input for example. */
+function isOption(word: string): boolean {
+  return word.startsWith('-') && word !== '-';
+}
+
+function endsOptions({ isPermuted = false, commandAfter = [] }: CommandTable, operand: string): boolean {
+  return !isPermuted || commandAfter.includes(operand);
+}
+
+function note(values: Map<string, readonly string[]>, option: OptionSpec, value: string): void {
+  const earlier = option.repeatable === true ? (values.get(option.long) ?? []) : [];
+  values.set(option.long, [...earlier, value]);
+}
+
+/** @param next - the word after the option */
+function givenValue(table: CommandTable, { typed, option, value }: Mention, next: string | undefined): string {
+  if (option.argument === undefined) {
+    if (value === undefined) return '';
+    throw usage(table, `${typed} takes no value, but was given "${value}"`, value);
+  }
+  const found = value ?? next;
+  if (found === undefined) throw usage(table, `${typed} needs a value: ${typed} ${option.argument}`, typed);
+  return found;
+}
+
+function readWord(table: CommandTable, word: string): readonly Mention[] {
+  if (word.startsWith('--')) return [readLong(table, word)];
+  if (table.hasSingleDash === true && (word.length > 2 || shortOption(table, word, 1) === undefined)) {
+    const known = findLong(table, word);
+    if (known !== undefined) return [known];
+    if (shortOption(table, word, 1) === undefined) throw unknown(table, withoutValue(word));
+  }
+  return readShorts(table, word);
+}
+
+/** Flags in a group, of which the last may be an option with a value. */
+function readShorts(table: CommandTable, word: string): readonly Mention[] {
+  const mentions: Mention[] = [];
+  for (let index = 1; index < word.length; index += 1) {
+    const option = shortOption(table, word, index);
+    const typed = `-${word.charAt(index)}`;
+    if (option === undefined) throw unknown(table, typed);
+    if (option.argument !== undefined) {
+      return [...mentions, { typed, option, value: word.slice(index + 1) || undefined }];
     }
-    // Only now is it known whether the word after it is its value, so everything is looked at again.
-    const full = knownOption(shortened as OptionToken, table).long;
-    args[shortened.index] = args[shortened.index]!.replace(/^--[^=]*/, `--${full}`);
+    mentions.push({ typed, option, value: undefined });
   }
+  return mentions;
 }
 
-function isShortened(token: Token, table: CommandTable): boolean {
-  return (
-    token.kind === 'option' && token.rawName.startsWith('--') && !table.options.some(({ long }) => long === token.name)
-  );
+function shortOption({ options }: CommandTable, word: string, index: number): OptionSpec | undefined {
+  return options.find(({ short }) => short === word.charAt(index));
 }
 
-function tokensOf(table: CommandTable, args: readonly string[]) {
-  const options = Object.fromEntries(
-    table.options.map(({ long, short, argument }) => [
-      long,
-      {
-        type: argument === undefined ? ('boolean' as const) : ('string' as const),
-        ...(short === undefined ? {} : { short }),
-      },
-    ]),
-  );
-  return parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true }).tokens;
+function readLong(table: CommandTable, word: string): Mention {
+  const known = findLong(table, word);
+  if (known === undefined) throw unknown(table, withoutValue(word));
+  return known;
 }
 
-/** The option that is meant: by its exact name, or by the beginning of exactly one long name. */
-function knownOption(token: OptionToken, table: CommandTable): OptionSpec {
-  const isLong = token.rawName.startsWith('--');
-  const exact = table.options.find(({ long, short }) => (isLong ? `--${long}` : `-${short}`) === token.rawName);
-  if (exact !== undefined) return exact;
-  const typed = isLong ? token.rawName.slice(2) : '';
-  const matches = typed === '' ? [] : table.options.filter(({ long }) => long.startsWith(typed));
-  if (matches.length === 1) return matches[0]!;
-  if (matches.length > 1) {
-    const names = matches.map(({ long }) => `--${long}`).join(' or ');
-    throw usage(table, `${token.rawName} may mean ${names}`, token.rawName);
-  }
-  throw usage(table, `unknown option ${token.rawName}`, token.rawName);
+/** The option that is meant: by one of its exact names, or by the beginning of names of this option alone. */
+function findLong(table: CommandTable, word: string): Mention | undefined {
+  const [, typed = '', name = '', value] = /^(--?([^=]+))(?:=(.*))?$/s.exec(word) ?? [];
+  if (name === '') return undefined;
+  const exact = table.options.find((option) => longNames(option).includes(name));
+  const matches = exact !== undefined ? [exact] : table.options.filter((option) => isShortened(name, option));
+  const [option, ...others] = matches;
+  if (option === undefined) return undefined;
+  if (others.length === 0) return { typed, option, value };
+  const names = matches.map(({ long }) => `--${long}`).join(' or ');
+  throw usage(table, `${typed} may mean ${names}`, typed);
+}
+
+function isShortened(name: string, option: OptionSpec): boolean {
+  return longNames(option).some((long) => long.startsWith(name));
+}
+
+/** `--name=value` as `--name`. */
+function withoutValue(word: string): string {
+  return word.replace(/(?<=[^-])=.*/s, '');
+}
+
+function unknown(table: CommandTable, typed: string): VdensError {
+  return usage(table, `unknown option ${typed}`, typed);
 }

@@ -94,6 +94,83 @@ test('names the wrong word, and where the right ones are', () => {
   for (const [argv, message] of table) assert.throws(() => parse(...argv), { code: 'ERR_USAGE', message });
 });
 
+test('an option may have several long names, and is found under the first', () => {
+  const table: CommandTable = {
+    ...TABLE,
+    options: [
+      { long: 'sock', aliases: ['vdesock', 'unix'], short: 's', argument: 'DIR', help: 'directory' },
+      { long: 'mod', aliases: ['mode'], short: 'm', argument: 'MODE', help: 'mode' },
+      { long: 'macaddr', argument: 'MAC', help: 'address' },
+      { long: 'verbose', help: 'more' },
+    ],
+  };
+  for (const word of ['--sock', '--vdesock', '--unix', '--u', '--vd', '-s']) {
+    assert.deepEqual(parseOptions(table, [word, '/d']).values, new Map([['sock', ['/d']]]), word);
+  }
+  // Both names of one option begin so: nothing is unclear.
+  assert.deepEqual(parseOptions(table, ['--mo', '660', 'x']).values, new Map([['mod', ['660']]]));
+  assert.throws(() => parseOptions(table, ['--v']), { message: /^--v may mean --sock or --verbose\./ });
+});
+
+test('options may stand among the operands, up to a word after which a command begins', () => {
+  const table: CommandTable = { ...TABLE, isPermuted: true, commandAfter: ['='] };
+  const rows: readonly (readonly [string[], Record<string, readonly string[]>, string[]])[] = [
+    [['a', '-m', 'b', '-i', 'eth', 'c'], { multi: [''], iface: ['eth'] }, ['a', 'b', 'c']],
+    [['a', '=', 'ssh', '-m', '--bogus', '='], {}, ['a', '=', 'ssh', '-m', '--bogus', '=']],
+    [['a', '-i', '=', '-m'], { iface: ['='], multi: [''] }, ['a']],
+    [['a', '-m', '--', '-s', '=', '-z'], { multi: [''] }, ['a', '-s', '=', '-z']],
+    [['', '-', '-m'], { multi: [''] }, ['', '-']],
+    [['=x', '-m'], { multi: [''] }, ['=x']],
+  ];
+  for (const [argv, values, operands] of rows) {
+    assert.deepEqual(parseOptions(table, argv), { values: new Map(Object.entries(values)), operands }, argv.join(' '));
+  }
+  assert.throws(() => parseOptions(table, ['a', '-z']), { message: /^unknown option -z\./ });
+});
+
+test('long names may have one hyphen where the table says so', () => {
+  const table: CommandTable = {
+    ...TABLE,
+    hasSingleDash: true,
+    options: [
+      { long: 'sock', aliases: ['unix'], short: 's', argument: 'DIR', help: 'directory' },
+      { long: 'hub', short: 'x', help: 'hub' },
+      { long: 'help', short: 'h', help: 'help' },
+      { long: 'numports', short: 'n', argument: 'N', help: 'ports' },
+      { long: 'daemon', short: 'd', help: 'background' },
+      { long: 'nostdin', help: 'no console' },
+      { long: 'fstp', short: 'F', help: 'tree' },
+    ],
+  };
+  const rows: readonly (readonly [string[], Record<string, readonly string[]>])[] = [
+    [['-sock', '/d', '-hub', '-daemon'], { sock: ['/d'], hub: [''], daemon: [''] }],
+    [['-sock=/d', '--unix=/e', '-un', '/f'], { sock: ['/f'] }],
+    [['-n4', '-s/d', '-x'], { numports: ['4'], sock: ['/d'], hub: [''] }],
+    [['-dx', '-nos'], { daemon: [''], hub: [''], nostdin: [''] }],
+    [['-h'], { help: [''] }],
+    [['-hu'], { hub: [''] }],
+    [['-fstp'], { fstp: [''] }],
+    // Not the long name, as one letter that is a short name is just that.
+    [['-s', '/d', '-d'], { sock: ['/d'], daemon: [''] }],
+    [['-xs', '/d'], { hub: [''], sock: ['/d'] }],
+  ];
+  for (const [argv, values] of rows) {
+    assert.deepEqual(parseOptions(table, argv).values, new Map(Object.entries(values)), argv.join(' '));
+  }
+  const wrong: readonly (readonly [string[], RegExp])[] = [
+    [['-bogus'], /^unknown option -bogus\./],
+    [['-bogus=1'], /^unknown option -bogus\./],
+    [['-sock'], /^-sock needs a value: -sock DIR\./],
+    [['-hub=1'], /^-hub takes no value, but was given "1"\./],
+    [['-xz'], /^unknown option -z\./],
+    [['-='], /^unknown option -=\./],
+    [['-nu'], /^-nu needs a value/],
+  ];
+  for (const [argv, message] of wrong) {
+    assert.throws(() => parseOptions(table, argv), { code: 'ERR_USAGE', message }, argv.join(' '));
+  }
+});
+
 test('no command line makes it throw anything but its own error, and operands are the end of it', () => {
   const word = fc.oneof(
     fc.constantFrom('-i', '-m', '--', '-', '--res', '--up', '-mi', '--iface=x', '-', 'net'),
