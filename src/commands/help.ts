@@ -1,5 +1,5 @@
 /** What `--help` prints: a command's table, in one screen. */
-import type { CommandTable, OptionSpec } from './option-table.ts';
+import { type CommandTable, type OptionSpec, shownOptions } from './option-table.ts';
 
 /** Columns before a description begins; a longer option pushes it to the next line. */
 const MAX_LEFT = 34;
@@ -19,16 +19,20 @@ export function formatHelp(table: CommandTable, width: number): string {
     const rows = table.subcommands.map(({ name, summary }): Row => [`  ${name}`, summary]);
     lines.push('', 'Commands:', ...formatRows(rows, width));
   }
-  lines.push('', 'Options:', ...formatRows(table.options.map(optionRow), width));
+  lines.push('', 'Options:', ...formatRows(shownOptions(table).map(optionRow), width));
   if (table.notes !== undefined) lines.push('', ...table.notes.flatMap((note) => fold(note, width, '')));
   return `${lines.join('\n')}\n`;
 }
 
 type Row = readonly [left: string, right: string];
 
-function optionRow({ long, short, argument, repeatable, help }: OptionSpec): Row {
+function optionRow({ long, short, argument, repeatable, aliases = [], help }: OptionSpec): Row {
   const names = `${short === undefined ? '   ' : `-${short},`} --${long}${argument === undefined ? '' : ` ${argument}`}`;
-  return [`  ${names}`, repeatable === true ? `${help} (repeatable)` : help];
+  const remarks = [
+    ...(aliases.length === 0 ? [] : [`also ${aliases.map((alias) => `--${alias}`).join(', ')}`]),
+    ...(repeatable === true ? ['repeatable'] : []),
+  ];
+  return [`  ${names}`, remarks.length === 0 ? help : `${help} (${remarks.join('; ')})`];
 }
 
 function formatRows(rows: readonly Row[], width: number): string[] {

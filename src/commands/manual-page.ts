@@ -3,7 +3,15 @@
  *
  * Roff reads lines: what begins with a dot is a macro, and a sentence begins on a new line.
  */
-import type { CommandTable, Explanation, Manual, ManualSection, OptionSpec } from './option-table.ts';
+import {
+  type CommandTable,
+  type Explanation,
+  longNames,
+  type Manual,
+  type ManualSection,
+  type OptionSpec,
+  shownOptions,
+} from './option-table.ts';
 
 /** Characters in a line of the source. */
 const MAX_LINE = 80;
@@ -26,7 +34,7 @@ export function formatManualPage(table: CommandTable, manual: Manual): string {
     ...(manual.sections ?? []).flatMap(section),
     ...subcommands(table, manual),
     '.Sh OPTIONS',
-    ...optionList(table.options, '', manual),
+    ...optionList(shownOptions(table), '', manual),
     ...list('ENVIRONMENT', manual.environment),
     ...list('EXIT STATUS', manual.exitStatus),
     '.Sh EXAMPLES',
@@ -57,7 +65,7 @@ function subcommands(table: CommandTable, manual: Manual): string[] {
       `.It Cm ${word}`,
       ...paragraphs(manual.options[word] ?? [`${command.summary}.`]),
       ...optionList(
-        command.options.filter(({ long }) => long !== 'help'),
+        shownOptions(command).filter(({ long }) => long !== 'help'),
         `${word} --`,
         manual,
       ),
@@ -69,11 +77,11 @@ function subcommands(table: CommandTable, manual: Manual): string[] {
 function optionList(options: readonly OptionSpec[], prefix: string, manual: Manual): string[] {
   const items = options.flatMap((option) => {
     const short = option.short === undefined ? '' : `Fl ${option.short} , `;
+    const names = longNames(option)
+      .map((name) => `Fl -${name}`)
+      .join(' , ');
     const value = option.argument === undefined ? '' : ` Ar ${option.argument}`;
-    return [
-      `.It ${short}Fl -${option.long}${value}`,
-      ...paragraphs(manual.options[prefix + option.long] ?? [`${option.help}.`]),
-    ];
+    return [`.It ${short}${names}${value}`, ...paragraphs(manual.options[prefix + option.long] ?? [`${option.help}.`])];
   });
   return ['.Bl -tag -width Ds', ...items, '.El'];
 }

@@ -92,6 +92,11 @@ export function longNames({ long, aliases = [] }: OptionSpec): readonly string[]
   return [long, ...aliases];
 }
 
+/** The options that are listed and completed. */
+export function shownOptions({ options }: CommandTable): readonly OptionSpec[] {
+  return options.filter(({ isHidden = false }) => !isHidden);
+}
+
 /** A word or a phrase and its explanation; paragraphs are separate strings. */
 export interface Explanation {
   readonly term: string;

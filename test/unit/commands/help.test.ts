@@ -14,7 +14,8 @@ test('aligns options, and gives a long one a line of its own', () => {
     options: [
       { long: 'iface', short: 'i', argument: 'P', help: 'first letters of the name of every interface' },
       { long: 'very-long-option', argument: 'VALUE[,VALUE...]', repeatable: true, help: 'many' },
-      { long: 'up', help: 'up' },
+      { long: 'up', aliases: ['on'], help: 'up' },
+      { long: 'old', isHidden: true, help: 'no longer' },
     ],
     notes: ['More: man try'],
   };
@@ -30,7 +31,7 @@ test('aligns options, and gives a long one a line of its own', () => {
       '                 every interface',
       '      --very-long-option VALUE[,VALUE...]',
       '                 many (repeatable)',
-      '      --up       up',
+      '      --up       up (also --on)',
       '',
       'More: man try',
       '',

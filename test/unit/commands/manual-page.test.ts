@@ -4,32 +4,22 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { COMMANDS } from '../../../src/commands/command-tables.ts';
 import { formatManualPage } from '../../../src/commands/manual-page.ts';
-import type { CommandTable, Manual } from '../../../src/commands/option-table.ts';
-import { VDE_MANUAL } from '../../../src/commands/vde-manual.ts';
-import { VDE_TABLE } from '../../../src/commands/vde-options.ts';
-import { VDE_PLUG_MANUAL } from '../../../src/commands/vde-plug-manual.ts';
-import { VDE_PLUG_TABLE } from '../../../src/commands/vde-plug-options.ts';
-import { VDENS_MANUAL } from '../../../src/commands/vdens-manual.ts';
-import { VDENS_TABLE } from '../../../src/commands/vdens-options.ts';
+import { type CommandTable, type Manual, shownOptions } from '../../../src/commands/option-table.ts';
 
 const MAN = join(import.meta.dirname, '..', '..', '..', '..', 'man');
-const PAGES: readonly (readonly [CommandTable, Manual])[] = [
-  [VDENS_TABLE, VDENS_MANUAL],
-  [VDE_TABLE, VDE_MANUAL],
-  [VDE_PLUG_TABLE, VDE_PLUG_MANUAL],
-];
-
-for (const [table, manual] of PAGES) {
+for (const { table, manual } of COMMANDS) {
   test(`man/${table.name}.1 is what scripts/manual.mjs writes`, () => {
     assert.equal(readFileSync(join(MAN, `${table.name}.1`), 'utf8'), formatManualPage(table, manual));
   });
 
   test(`${table.name}(1) explains every option, and no other`, () => {
-    const own = table.options.map(({ long }) => long);
-    const inner = (table.subcommands ?? []).flatMap(({ name, options }) => {
-      const word = name.slice(table.name.length + 1);
-      return [word, ...options.filter(({ long }) => long !== 'help').map(({ long }) => `${word} --${long}`)];
+    const own = shownOptions(table).map(({ long }) => long);
+    const inner = (table.subcommands ?? []).flatMap((command) => {
+      const word = command.name.slice(table.name.length + 1);
+      const names = shownOptions(command).map(({ long }) => long);
+      return [word, ...names.filter((long) => long !== 'help').map((long) => `${word} --${long}`)];
     });
     assert.deepEqual(new Set(Object.keys(manual.options)), new Set([...own, ...inner]));
   });
@@ -52,7 +42,10 @@ test('marks words by what they are, and begins sentences on lines of their own',
     name: 'try',
     summary: 'Tries',
     synopsis: ['-m [up [down ...]]'],
-    options: [{ long: 'up', short: 'u', argument: 'N', help: 'up' }],
+    options: [
+      { long: 'up', aliases: ['on'], short: 'u', argument: 'N', help: 'up' },
+      { long: 'old', isHidden: true, help: 'no longer' },
+    ],
   };
   const page = formatManualPage(table, manual);
   const expected = [
@@ -60,7 +53,7 @@ test('marks words by what they are, and begins sentences on lines of their own',
     ...['.Sh SYNOPSIS', '.Nm try', '.Fl m', '.Op Ar up Op Ar down ...', '.Sh DESCRIPTION', 'Run', '.Xr try 1 .'],
     ...['See', '.Ev HOME ,', '.Fl ( i Ar NAME', 'and', '.Fl -up )', 'or', '.Dv SIGTERM :', 'the'],
     ...['.Ql a \\(aqb\\(aq \\&.', 'of', '.Pa /etc/hosts .', '.Pp', 'C:\\ex', '.Ql \\&Ar'],
-    ...['.Sh OPTIONS', '.Bl -tag -width Ds', '.It Fl u , Fl -up Ar N', 'Up.', '.El', '.Sh ENVIRONMENT'],
+    ...['.Sh OPTIONS', '.Bl -tag -width Ds', '.It Fl u , Fl -up , Fl -on Ar N', 'Up.', '.El', '.Sh ENVIRONMENT'],
     ...['.Sh EXIT STATUS', '.Bl -tag -width Ds', '.It Cm \\- , Cm no No or none', 'One.', '.Pp', 'Two.', '.El'],
     ...[
       '.Sh EXAMPLES',
@@ -77,7 +70,7 @@ test('marks words by what they are, and begins sentences on lines of their own',
   assert.deepEqual(page.split('\n').slice(1), expected);
 });
 
-const files = PAGES.map(([{ name }]) => join(MAN, `${name}.1`));
+const files = COMMANDS.map(({ table }) => join(MAN, `${table.name}.1`));
 const mandoc = spawnSync('mandoc', ['-T', 'lint', ...files], { encoding: 'utf8' });
 const missing = mandoc.error === undefined ? false : 'mandoc is not installed (apt-get install mandoc)';
 test('mandoc has no warning', { skip: missing }, () => {

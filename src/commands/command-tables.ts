@@ -1,0 +1,24 @@
+/**
+ * Every command of the package. The manual pages and the completions of shells are made from this list, and tests
+ * go through it: what is not in it does not exist. No command loads it.
+ */
+import type { CommandTable, Manual } from './option-table.ts';
+import { VDE_MANUAL } from './vde-manual.ts';
+import { VDE_TABLE } from './vde-options.ts';
+import { VDE_PLUG_MANUAL } from './vde-plug-manual.ts';
+import { VDE_PLUG_TABLE } from './vde-plug-options.ts';
+import { VDENS_MANUAL } from './vdens-manual.ts';
+import { VDENS_TABLE } from './vdens-options.ts';
+
+/** A program in bin/: what it takes, and what its manual page says. */
+export interface Command {
+  readonly table: CommandTable;
+  readonly manual: Manual;
+}
+
+/** By name. */
+export const COMMANDS: readonly Command[] = [
+  { table: VDE_TABLE, manual: VDE_MANUAL },
+  { table: VDE_PLUG_TABLE, manual: VDE_PLUG_MANUAL },
+  { table: VDENS_TABLE, manual: VDENS_MANUAL },
+];
