@@ -82,8 +82,22 @@ static napi_value end_process(napi_env env, napi_callback_info info)
 	_exit(status);
 }
 
+/* replaceDescriptor(from, onto): 0 or -errno. What `onto` was is closed, in the same moment (dup2(2)). */
+static napi_value replace_descriptor(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t from, onto;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &from) ||
+	    !get_int(&arguments, 1, &onto))
+		return NULL;
+	int result = dup2(from, onto);
+	return result_or_errno(env, result < 0 ? result : 0);
+}
+
 void process_init(napi_env env, napi_value exports)
 {
 	export_function(env, exports, "becomeProgram", become_program);
 	export_function(env, exports, "endProcess", end_process);
+	export_function(env, exports, "replaceDescriptor", replace_descriptor);
 }

@@ -60,6 +60,12 @@ export interface Native {
   fabricTable(fabric: number, words: Int32Array): number;
   fabricCount(fabric: number): number;
   fabricAdvance(fabric: number, ms: number): void;
+  fabricConfigure(fabric: number, tableSize: number, expireMs: number, persistMs: number, flags: number): number;
+  fabricSetVlans(port: number, untagged: number, tagged: Uint8Array, closed: Uint8Array): number;
+  fabricSetGroup(port: number, group: number): void;
+  fabricSendOut(port: number, arena: Uint8Array, slots: Int32Array, count: number): void;
+  fabricControl(fabric: number, words: Int32Array, bytes: Uint8Array): number;
+  fabricForget(fabric: number, port: number, vlan: number): void;
   fabricClose(fabric: number): void;
 
   underlayOpen(unicast: number, multicast: number, segments: number): number;
@@ -126,6 +132,7 @@ export interface Native {
 
   becomeProgram(path: string, args: readonly string[]): number;
   endProcess(status: number): never;
+  replaceDescriptor(from: number, onto: number): number;
 
   segmentBatch(
     arena: Uint8Array,
