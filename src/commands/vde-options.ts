@@ -23,7 +23,7 @@ export const VDE_SWITCH_TABLE: CommandTable = {
     { long: 'hub', short: 'x', help: 'send every frame to every port' },
     { long: 'mode', short: 'm', argument: 'MODE', help: 'who may join: mode of the sockets, in octal [0600]' },
     { long: 'dirmode', argument: 'MODE', help: 'mode of the directory [02700, or what --mode needs]' },
-    { long: 'group', short: 'g', argument: 'GROUP', help: 'group of the sockets and the directory' },
+    { long: 'group', short: 'g', argument: 'GROUP', values: 'group', help: 'group of the sockets and the directory' },
     { long: 'ports', short: 'n', argument: 'N', help: 'most clients at a time [4096]' },
     { long: 'table-size', argument: 'N', help: 'stations that are remembered [256]' },
     { long: 'table-seed', argument: 'N', help: 'changes which stations share a place [0]' },
@@ -31,6 +31,7 @@ export const VDE_SWITCH_TABLE: CommandTable = {
     { long: 'quiet', short: 'q', help: 'show nothing, report only problems' },
     { long: 'help', short: 'h', help: 'print this' },
   ],
+  operands: [{ name: 'path', values: 'directory' }],
   notes: [
     'The path is a directory that is made, switch://PATH[mode=0660/grp=lab], or hub://PATH. SIGUSR1 prints ports and stations.',
   ],

@@ -19,7 +19,7 @@ export const VDENS_TABLE: CommandTable = {
   options: [
     { long: 'iface', short: 'i', argument: 'PREFIX', help: 'interface names are PREFIX0, ... [vde]' },
     { long: 'multi', short: 'm', help: 'several networks, one interface each' },
-    { long: 'resolvconf', short: 'r', argument: 'FILE', help: 'show FILE as /etc/resolv.conf' },
+    { long: 'resolvconf', short: 'r', argument: 'FILE', values: 'file', help: 'show FILE as /etc/resolv.conf' },
     { long: 'resolvaddr', short: 'R', argument: 'ADDR[,ADDR...]', help: 'use these name servers' },
     { long: 'hostname', short: 'H', argument: 'NAME', help: 'name of the host' },
     { long: 'sysadm', short: 's', help: 'grant cap_sys_admin too' },
@@ -42,6 +42,12 @@ export const VDENS_TABLE: CommandTable = {
     { long: 'help', short: 'h', help: 'print this' },
     { long: 'version', short: 'V', help: 'print the version' },
   ],
+  operands: [
+    { name: 'network', values: 'network' },
+    { name: 'command', values: 'command' },
+  ],
+  operandsWith: { multi: [{ name: 'network', values: 'network', repeatable: true }] },
+  commandAfter: ['--'],
   notes: [
     'A network is a switch (vde:///run/sw, /run/sw[3], vde://), tap://NAME, cmd://COMMAND, =COMMAND, null://, or "no".',
     'The command is $SHELL when there is none. More: man vdens',
