@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bridge.h"
 #include "datapath.h"
 #include "frame_io.h"
 #include "gateway.h"
@@ -54,6 +55,7 @@ void fabric_release(struct fabric *fabric)
 	if (fabric->notice >= 0)
 		close(fabric->notice);
 	forwarding_table_release(&fabric->table);
+	free(fabric->control);
 	free(fabric->members);
 }
 
@@ -67,6 +69,13 @@ uint32_t fabric_now(const struct fabric *fabric)
 	return (uint32_t)((port_now_ms() + fabric->clock_ms) / 100);
 }
 
+void fabric_notify(struct fabric *fabric)
+{
+	if (!fabric->has_reports && !fabric->in_script)
+		eventfd_write(fabric->notice, 1);
+	fabric->has_reports = true;
+}
+
 void fabric_report(struct member *member, uint32_t report)
 {
 	struct fabric *fabric = member->fabric;
@@ -74,9 +83,7 @@ void fabric_report(struct member *member, uint32_t report)
 	if (member->reports & report)
 		return;
 	member->reports |= report;
-	if (!fabric->has_reports && !fabric->in_script)
-		eventfd_write(fabric->notice, 1);
-	fabric->has_reports = true;
+	fabric_notify(fabric);
 }
 
 /* Whether nobody else suffers when one end waits for the other. */
@@ -110,6 +117,7 @@ int fabric_add(struct fabric *fabric, struct member *member)
 	if (is_line(fabric))
 		limit_holds(fabric);
 	member->fabric = fabric;
+	member->group = member->id;
 	member->place = fabric->count;
 	fabric->members[fabric->count++] = member;
 	return 0;
@@ -185,6 +193,15 @@ static void release_held(struct member *member)
 	}
 }
 
+void fabric_choose_way(struct fabric *fabric)
+{
+	fabric->is_bridge = fabric->is_tagging || fabric->control != NULL || fabric->persist > 0;
+	for (uint32_t i = 0; i < fabric->count; i++) {
+		const struct member *member = fabric->members[i];
+		fabric->is_bridge = fabric->is_bridge || member->group != member->id || member->vlans != NULL;
+	}
+}
+
 void fabric_remove(struct member *member)
 {
 	struct fabric *fabric = member->fabric;
@@ -193,6 +210,9 @@ void fabric_remove(struct member *member)
 	let_go(member);
 	fabric->members[member->place] = fabric->members[--fabric->count];
 	fabric->members[member->place]->place = member->place;
+	free(member->vlans);
+	member->vlans = NULL;
+	fabric_choose_way(fabric);
 }
 
 /* Does not read @from while frames wait at @to. */
@@ -234,8 +254,7 @@ void fabric_settle(struct member *member)
 	update_watch(member);
 }
 
-/* @is_sole: nobody but @to gets these frames. */
-HOT static void deliver(struct member *from, struct member *to, const struct frames *frames, bool is_sole)
+HOT void fabric_deliver(struct member *from, struct member *to, const struct frames *frames, bool is_sole)
 {
 	const bool had_to_wait = port_waiting(&to->port) > 0;
 
@@ -314,7 +333,7 @@ HOT static void deliver_picked(struct member *from, struct member *to, const str
 		sorting.slots[picked.count++] = frames->slots[i];
 	}
 	if (picked.count > 0)
-		deliver(from, to, &picked, is_sole);
+		fabric_deliver(from, to, &picked, is_sole);
 }
 
 HOT static void flood(struct member *from, const struct frames *frames, bool is_mixed)
@@ -328,7 +347,7 @@ HOT static void flood(struct member *from, const struct frames *frames, bool is_
 		if (is_mixed)
 			deliver_picked(from, to, frames);
 		else
-			deliver(from, to, frames, is_line(fabric));
+			fabric_deliver(from, to, frames, is_line(fabric));
 	}
 }
 
@@ -357,7 +376,7 @@ HOT static void forward_burst(struct member *from, const struct frames *frames)
 	else if (is_mixed)
 		distribute(from, frames);
 	else if (to != TO_NOBODY)
-		deliver(from, datapath_member(to), frames, true);
+		fabric_deliver(from, datapath_member(to), frames, true);
 }
 
 HOT void fabric_forward(struct member *from, const struct frames *frames)
@@ -365,14 +384,17 @@ HOT void fabric_forward(struct member *from, const struct frames *frames)
 	struct frames burst = *frames;
 
 	/* Nothing to sort on a line or a hub. What comes from the kernel was looked at before. */
-	if (from->fabric->table.size == 0 && from->port.kind != PORT_SCRIPT) {
+	if (!from->fabric->is_bridge && from->fabric->table.size == 0 && from->port.kind != PORT_SCRIPT) {
 		flood(from, frames, false);
 		return;
 	}
 	for (uint32_t first = 0; first < frames->count; first += BURST_FRAMES) {
 		burst.slots = frames->slots + first;
 		burst.count = frames->count - first < BURST_FRAMES ? frames->count - first : BURST_FRAMES;
-		forward_burst(from, &burst);
+		if (from->fabric->is_bridge)
+			bridge_forward(from, &burst);
+		else
+			forward_burst(from, &burst);
 	}
 }
 

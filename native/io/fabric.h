@@ -22,7 +22,12 @@
 #define REPORT_PENDING 2  /* frames wait to be taken */
 #define REPORT_RELEASED 4 /* it may send again */
 
+/* Groups of several members; see struct member. */
+#define FIRST_GROUP 0x80000000U
+
+struct control_queue;
 struct fabric;
+struct port_vlans;
 
 /**
  * struct member - a port in its fabric.
@@ -39,6 +44,9 @@ struct fabric;
  * @hold_until_ms: when it has waited long enough
  * @is_lagging: it was waited for too long; nobody waits for it until it has caught up
  * @reports: what JavaScript is to know
+ * @group: who has the same never exchange frames, and all get what is for one of them: endpoints of one port of a
+ *         switch. That of a member alone is its number; others are FIRST_GROUP and above
+ * @vlans: which it is in; NULL for VLAN 0 alone, without tags. Its own
  */
 struct member {
 	struct port port;
@@ -53,6 +61,8 @@ struct member {
 	int64_t hold_until_ms;
 	bool is_lagging;
 	uint32_t reports;
+	uint32_t group;
+	struct port_vlans *vlans;
 };
 
 /**
@@ -65,6 +75,10 @@ struct member {
  * @in_script: JavaScript has called and will look at the reports itself
  * @has_reports: whether any member has
  * @clock_ms: added to the clock by which addresses age
+ * @persist: how long an address stays where it was heard last although it is heard elsewhere, in tenths of a second
+ * @is_tagging: tags say which VLAN a frame belongs to; otherwise they are no concern of ours
+ * @control: frames for the bridge itself, when JavaScript reads them; NULL forwards them as others
+ * @is_bridge: any of this matters, so bridge.c forwards
  */
 struct fabric {
 	struct forwarding_table table;
@@ -75,6 +89,10 @@ struct fabric {
 	bool in_script;
 	bool has_reports;
 	int64_t clock_ms;
+	uint32_t persist;
+	bool is_tagging;
+	struct control_queue *control;
+	bool is_bridge;
 };
 
 /* Opens it; 0 or an errno. */
@@ -113,6 +131,15 @@ struct member *fabric_member_of(const struct fabric *fabric, const struct forwar
 
 /* The clock by which addresses age, in tenths of a second. */
 uint32_t fabric_now(const struct fabric *fabric);
+
+/* Gives @to frames that came in at @from; @is_sole when nobody else gets them. */
+void fabric_deliver(struct member *from, struct member *to, const struct frames *frames, bool is_sole);
+
+/* Finds out anew whether the fabric is a bridge. To be called when what that depends on has changed. */
+void fabric_choose_way(struct fabric *fabric);
+
+/* Lets JavaScript look at the fabric. */
+void fabric_notify(struct fabric *fabric);
 
 /* Notes that JavaScript is to know something of the member. */
 void fabric_report(struct member *member, uint32_t report);

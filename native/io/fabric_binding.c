@@ -4,12 +4,15 @@
 #include "fabric_binding.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 
+#include "bridge.h"
 #include "datapath.h"
 #include "frame_io.h"
 #include "gateway_binding.h"
 #include "tunnel_binding.h"
+#include "vlan.h"
 
 #define MAX_FABRICS 4096
 
@@ -25,7 +28,12 @@
 #define SENT_IS_HELD 1
 #define SENT_HAS_REPORTS 2
 
+/* How a fabric forwards. */
+#define HAS_TAGS 1
+#define HAS_CONTROL 2
+
 #define WORDS_PER_REPORT 2
+#define WORDS_PER_CONTROL 2
 #define WORDS_PER_ENTRY 4
 /* Entries that are counted while frames wait. */
 #define COUNT_AT_ONCE 16384
@@ -484,6 +492,194 @@ static napi_value fabric_advance(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
+/* Makes the table another size, which forgets everything; 0 or an errno. */
+static int resize_table(struct forwarding_table *table, uint32_t size)
+{
+	struct forwarding_table other = { .seed = table->seed, .expire = table->expire };
+
+	if (!forwarding_table_prepare(&other, size))
+		return ENOMEM;
+	forwarding_table_release(table);
+	*table = other;
+	return 0;
+}
+
+static int set_control(struct fabric *fabric, bool is_wanted)
+{
+	if (!is_wanted) {
+		free(fabric->control);
+		fabric->control = NULL;
+	} else if (fabric->control == NULL) {
+		fabric->control = calloc(1, sizeof *fabric->control);
+	}
+	return is_wanted && fabric->control == NULL ? ENOMEM : 0;
+}
+
+/*
+ * fabricConfigure(fabric, tableSize, expireMs, persistMs, flags): how it forwards from now on; 0 or -errno. A size of
+ * -1 leaves the table as it is, any other forgets what is known. HAS_TAGS: tags say which VLAN a frame belongs to;
+ * HAS_CONTROL: frames for the bridge itself wait for fabricControl.
+ */
+static napi_value fabric_configure(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id, size, expire_ms, persist_ms, flags;
+
+	if (!get_arguments(env, info, 5, &arguments) || !get_int(&arguments, 0, &id) || !get_int(&arguments, 1, &size) ||
+	    !get_int(&arguments, 2, &expire_ms) || !get_int(&arguments, 3, &persist_ms) ||
+	    !get_int(&arguments, 4, &flags))
+		return NULL;
+	datapath_lock();
+	struct handle *handle = find_fabric(id);
+	int error = handle == NULL ? EINVAL : 0;
+	if (error == 0 && size >= 0)
+		error = resize_table(&handle->fabric.table, (uint32_t)size);
+	if (error == 0)
+		error = set_control(&handle->fabric, flags & HAS_CONTROL);
+	if (error == 0) {
+		handle->fabric.table.expire = expire_ms < 0 ? 0 : (uint32_t)expire_ms / 100;
+		handle->fabric.persist = persist_ms < 0 ? 0 : (uint32_t)persist_ms / 100;
+		handle->fabric.is_tagging = (flags & HAS_TAGS) != 0;
+		fabric_choose_way(&handle->fabric);
+	}
+	datapath_unlock();
+	return number(env, -error);
+}
+
+static bool get_vlan_set(const struct arguments *arguments, size_t index, struct vlan_set *set)
+{
+	struct bytes bytes;
+
+	if (!get_bytes(arguments, index, &bytes))
+		return false;
+	if (bytes.length != sizeof set->bits) {
+		napi_throw_range_error(arguments->env, NULL, "expected a bit for each VLAN");
+		return false;
+	}
+	memcpy(set->bits, bytes.data, sizeof set->bits);
+	return true;
+}
+
+/* fabricSetVlans(port, untagged, tagged, closed): which VLANs the port is in (struct port_vlans); 0 or -errno. */
+static napi_value fabric_set_vlans(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct port_vlans vlans;
+	int32_t id, untagged;
+
+	if (!get_arguments(env, info, 4, &arguments) || !get_int(&arguments, 0, &id) ||
+	    !get_int(&arguments, 1, &untagged) || !get_vlan_set(&arguments, 2, &vlans.tagged) ||
+	    !get_vlan_set(&arguments, 3, &vlans.closed))
+		return NULL;
+	vlans.untagged = (uint16_t)(untagged < 0 || untagged > VLAN_NONE ? VLAN_NONE : untagged);
+	datapath_lock();
+	struct handle_port *port = find_port(id);
+	int error = port == NULL ? EINVAL : 0;
+	if (error == 0 && port->member.vlans == NULL)
+		port->member.vlans = malloc(sizeof vlans);
+	if (error == 0 && port->member.vlans == NULL)
+		error = ENOMEM;
+	if (error == 0) {
+		*port->member.vlans = vlans;
+		fabric_choose_way(port->member.fabric);
+	}
+	datapath_unlock();
+	return number(env, -error);
+}
+
+/* fabricSetGroup(port, group): makes it one of the ports of that group, of 2^31 (struct member). */
+static napi_value fabric_set_group(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id, group;
+
+	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &id) || !get_int(&arguments, 1, &group))
+		return NULL;
+	datapath_lock();
+	struct handle_port *port = find_port(id);
+	/* The two highest numbers mean other things (bridge.c). */
+	if (port != NULL && group >= 0 && group < INT32_MAX - 1) {
+		port->member.group = FIRST_GROUP + (uint32_t)group;
+		fabric_choose_way(port->member.fabric);
+	}
+	datapath_unlock();
+	return NULL;
+}
+
+/* fabricSendOut(port, arena, slots, count): sends the frames out of this port. */
+static napi_value fabric_send_out(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct batch batch;
+	int32_t id, count;
+
+	if (!get_arguments(env, info, 4, &arguments) || !get_int(&arguments, 0, &id) ||
+	    !get_batch(&arguments, 1, &batch) || !get_int(&arguments, 3, &count) ||
+	    !check_slots(env, &batch, 0, count))
+		return NULL;
+	const struct frames frames = { .source = (uint32_t)id, .arena = batch.arena.data, .arena_size = batch.arena.length,
+				       .slots = batch.slots, .count = (uint32_t)count };
+	datapath_lock();
+	struct handle_port *port = find_port(id);
+	if (port != NULL)
+		fabric_deliver(&port->member, &port->member, &frames, false);
+	datapath_unlock();
+	return NULL;
+}
+
+/*
+ * fabricControl(fabric, words, bytes): takes frames for the bridge; how many. Two words each, the port and the length,
+ * and CONTROL_BYTES bytes.
+ */
+static napi_value fabric_control(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct bytes bytes;
+	int32_t id, *words;
+	size_t length;
+	uint32_t taken = 0;
+
+	if (!get_arguments(env, info, 3, &arguments) || !get_int(&arguments, 0, &id) ||
+	    !get_words(&arguments, 1, WORDS_PER_CONTROL, &words, &length) || !get_bytes(&arguments, 2, &bytes))
+		return NULL;
+	datapath_lock();
+	const struct handle *handle = find_fabric(id);
+	struct control_queue *queue = handle == NULL ? NULL : handle->fabric.control;
+	while (queue != NULL && taken < queue->count && (taken + 1) * WORDS_PER_CONTROL <= length &&
+	       (taken + 1) * CONTROL_BYTES <= bytes.length) {
+		const struct control_frame *frame = &queue->frames[taken];
+		words[taken * WORDS_PER_CONTROL] = (int32_t)frame->member;
+		words[taken * WORDS_PER_CONTROL + 1] = frame->length;
+		memcpy(bytes.data + taken * CONTROL_BYTES, frame->bytes, frame->length);
+		taken++;
+	}
+	if (taken > 0) {
+		queue->count -= taken;
+		memmove(queue->frames, queue->frames + taken, queue->count * sizeof queue->frames[0]);
+	}
+	datapath_unlock();
+	return number(env, taken);
+}
+
+/* fabricForget(fabric, port, vlan): forgets the addresses heard at a port, or at all for -1, in a VLAN, or in all for -1. */
+static napi_value fabric_forget(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t id, port, vlan;
+
+	if (!get_arguments(env, info, 3, &arguments) || !get_int(&arguments, 0, &id) || !get_int(&arguments, 1, &port) ||
+	    !get_int(&arguments, 2, &vlan))
+		return NULL;
+	datapath_lock();
+	struct handle *handle = find_fabric(id);
+	const struct handle_port *member = port < 0 ? NULL : find_port(port);
+	if (handle != NULL && (port < 0 || member != NULL))
+		bridge_forget(&handle->fabric, member == NULL ? NULL : &member->member,
+			      (uint16_t)(vlan < 0 ? VLAN_NONE : vlan));
+	datapath_unlock();
+	return NULL;
+}
+
 /* Closes a fabric and all its ports. To be called with the lock. */
 static void close_fabric(int32_t id)
 {
@@ -539,5 +735,11 @@ void fabric_init(napi_env env, napi_value exports)
 	export_function(env, exports, "fabricTable", fabric_table);
 	export_function(env, exports, "fabricCount", fabric_count);
 	export_function(env, exports, "fabricAdvance", fabric_advance);
+	export_function(env, exports, "fabricConfigure", fabric_configure);
+	export_function(env, exports, "fabricSetVlans", fabric_set_vlans);
+	export_function(env, exports, "fabricSetGroup", fabric_set_group);
+	export_function(env, exports, "fabricSendOut", fabric_send_out);
+	export_function(env, exports, "fabricControl", fabric_control);
+	export_function(env, exports, "fabricForget", fabric_forget);
 	export_function(env, exports, "fabricClose", fabric_close);
 }

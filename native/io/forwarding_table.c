@@ -26,9 +26,14 @@ bool forwarding_table_prepare(struct forwarding_table *table, uint32_t size)
 	if (table->entries == NULL)
 		return false;
 	table->size = rounded;
-	for (uint32_t i = 0; i < rounded; i++)
-		table->entries[i] = (struct forwarding_entry){ 0 };
+	forwarding_table_clear(table);
 	return true;
+}
+
+void forwarding_table_clear(struct forwarding_table *table)
+{
+	for (uint32_t i = 0; i < table->size; i++)
+		table->entries[i] = (struct forwarding_entry){ 0 };
 }
 
 void forwarding_table_release(struct forwarding_table *table)
@@ -40,15 +45,22 @@ void forwarding_table_release(struct forwarding_table *table)
 
 HOT uint64_t forwarding_key(const uint8_t *frame, uint32_t length, uint32_t offset)
 {
-	const uint8_t *address = frame + offset;
 	const uint8_t *type = frame + TYPE_OFFSET;
+	uint16_t vlan = 0;
+
+	if (type[0] == 0x81 && type[1] == 0x00 && length >= TAGGED_HEADER)
+		vlan = (type[2] << 8 | type[3]) & VLAN_ID_MASK;
+	return forwarding_key_in(frame, offset, vlan);
+}
+
+HOT uint64_t forwarding_key_in(const uint8_t *frame, uint32_t offset, uint16_t vlan)
+{
+	const uint8_t *address = frame + offset;
 	uint64_t key = 0;
 
 	for (int i = 0; i < 6; i++)
 		key = key << 8 | address[i];
-	if (type[0] == 0x81 && type[1] == 0x00 && length >= TAGGED_HEADER)
-		key |= (uint64_t)((type[2] << 8 | type[3]) & VLAN_ID_MASK) << VLAN_SHIFT;
-	return key | KEY_IN_USE;
+	return key | (uint64_t)vlan << VLAN_SHIFT | KEY_IN_USE;
 }
 
 /* Spreads keys that differ in few bits (the finalizer of MurmurHash3, public domain). */
@@ -88,6 +100,16 @@ HOT static struct forwarding_entry *find_entry(const struct forwarding_table *ta
 			return &place[way];
 	}
 	return NULL;
+}
+
+HOT const struct forwarding_entry *forwarding_table_entry(const struct forwarding_table *table, uint64_t key)
+{
+	return table->size == 0 ? NULL : find_entry(table, key);
+}
+
+uint16_t forwarding_entry_vlan(const struct forwarding_entry *entry)
+{
+	return entry->key >> VLAN_SHIFT & VLAN_ID_MASK;
 }
 
 /* A place for a new address: a free one, else that of the address heard of longest ago. */

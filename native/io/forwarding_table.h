@@ -43,8 +43,20 @@ struct forwarding_table {
 bool forwarding_table_prepare(struct forwarding_table *table, uint32_t size);
 void forwarding_table_release(struct forwarding_table *table);
 
+/* Forgets everything. */
+void forwarding_table_clear(struct forwarding_table *table);
+
 /* The key of a source or destination address of @frame, at @offset in it; @frame has an Ethernet header. */
 uint64_t forwarding_key(const uint8_t *frame, uint32_t length, uint32_t offset);
+
+/* The same in a VLAN that the frame need not say. */
+uint64_t forwarding_key_in(const uint8_t *frame, uint32_t offset, uint16_t vlan);
+
+/* What is noted of @key, fresh or not; NULL when nothing is. */
+const struct forwarding_entry *forwarding_table_entry(const struct forwarding_table *table, uint64_t key);
+
+/* The VLAN of an entry. */
+uint16_t forwarding_entry_vlan(const struct forwarding_entry *entry);
 
 /* Notes that @key was heard at @port. */
 void forwarding_table_learn(struct forwarding_table *table, uint64_t key, uint32_t port, uint32_t now);

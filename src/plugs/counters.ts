@@ -32,6 +32,10 @@ export const DROP_REASONS = [
   'bad-header',
   /** It is what we sent ourselves, to a group that we are in. */
   'echo',
+  /** It belongs to a VLAN that the port is not in. */
+  'foreign-vlan',
+  /** The port does not pass it, because it would go round in circles (spanning tree). */
+  'blocked',
 ] as const;
 
 /** Why a frame was dropped. */

@@ -28,6 +28,19 @@ const RELEASED = 4;
 
 const REPORT_WORDS = 2;
 const ENTRY_WORDS = 4;
+const HAS_TAGS = 1;
+const HAS_CONTROL = 2;
+/** Leaves the table as it is. */
+const SAME_SIZE = -1;
+/** Words of a frame for the bridge, and bytes that are kept of it (CONTROL_BYTES in native/io/bridge.h). */
+const CONTROL_WORDS = 2;
+const CONTROL_BYTES = 124;
+/** How many of these are taken at a time. */
+const CONTROL_AT_ONCE = 16;
+const EVERYWHERE = -1;
+/** A bit for each VLAN (IEEE 802.1Q has 12 bits for it). */
+const VLAN_SET_BYTES = 4096 / 8;
+
 /** How many ports are told of at a time. */
 const REPORTS_AT_ONCE = 64;
 /** How long frames are moved before the event loop has its turn, in milliseconds: a loop of cables must not stop it. */
@@ -43,6 +56,29 @@ export interface FabricOptions {
   readonly hashSeed?: number;
   /** How long an address that is not heard of is remembered, in milliseconds. @defaultValue for ever */
   readonly expireMs?: number;
+}
+
+/** How a fabric behaves that is more than a plain switch. */
+export interface BridgeOptions {
+  /** As in {@link FabricOptions}; another size than before forgets everything. */
+  readonly tableSize: number;
+  readonly expireMs: number;
+  /** How long an address stays where it was heard last although it is heard elsewhere, in milliseconds. */
+  readonly persistMs: number;
+  /** Whether tags say which VLAN a frame belongs to; otherwise they are left alone. */
+  readonly hasTags: boolean;
+  /** Gets frames to the bridges' own address, which are not forwarded then (IEEE 802.1D, 7.12.3). */
+  readonly control?: ((port: FabricPort, frame: Uint8Array) => void) | undefined;
+}
+
+/** Which VLANs a port is in (IEEE 802.1Q, 8.8.10 "The VLAN member set"). */
+export interface PortVlans {
+  /** That of frames without a tag; `undefined` for none. */
+  readonly untagged: number | undefined;
+  /** Those whose frames have a tag here. */
+  readonly tagged: Iterable<number>;
+  /** Those whose frames may not pass at present, so that they do not go round in circles. */
+  readonly closed: Iterable<number>;
 }
 
 /** What a port tells whoever is behind it; never while another port of this process does. */
@@ -113,7 +149,8 @@ export class Fabric {
   /** How many of them there are, and the first that was not yet told. */
   #count = 0;
   #next = 0;
-  readonly #tableSize: number;
+  #tableSize: number;
+  #control: BridgeOptions['control'];
   #closed = false;
 
   /** @throws VdensError `ERR_NATIVE` when the process has too many descriptors, or no memory */
@@ -138,6 +175,25 @@ export class Fabric {
     });
     this.#ports.set(id, port);
     return port;
+  }
+
+  /**
+   * Makes it behave otherwise from now on.
+   *
+   * @throws VdensError `ERR_NATIVE` when there is no memory; nothing has changed then
+   */
+  configure({ tableSize, expireMs, persistMs, hasTags, control }: BridgeOptions): void {
+    if (this.#closed) return;
+    const size = tableSize === this.#tableSize ? SAME_SIZE : tableSize;
+    const flags = (hasTags ? HAS_TAGS : 0) | (control === undefined ? 0 : HAS_CONTROL);
+    check(native.fabricConfigure(this.#id, size, expireMs, persistMs, flags), 'change the switch');
+    this.#tableSize = tableSize;
+    this.#control = control;
+  }
+
+  /** Forgets the addresses heard at a port, or at all, in a VLAN, or in all. */
+  forget(port?: FabricPort, vlan?: number): void {
+    if (!this.#closed) native.fabricForget(this.#id, port?.id ?? EVERYWHERE, vlan ?? EVERYWHERE);
   }
 
   /** The addresses that are known, in no order (struct forwarding_entry in native/io/forwarding_table.h). */
@@ -192,6 +248,7 @@ export class Fabric {
       this.#count = 0;
       this.#count = native.fabricReports(this.#id, this.#reports);
     }
+    if (this.#control !== undefined) this.#serveControl();
     const hasMore = this.#count > 0;
     while (this.#next < this.#count && !this.#closed) {
       const at = REPORT_WORDS * this.#next++;
@@ -215,6 +272,22 @@ export class Fabric {
     return this.#closed;
   }
 
+  /** Hands over the frames for the bridge. */
+  #serveControl(): void {
+    const words = new Int32Array(CONTROL_AT_ONCE * CONTROL_WORDS);
+    const bytes = new Uint8Array(CONTROL_AT_ONCE * CONTROL_BYTES);
+    let count = CONTROL_AT_ONCE;
+    while (count === CONTROL_AT_ONCE && !this.#closed) {
+      count = native.fabricControl(this.#id, words, bytes);
+      for (let i = 0; i < count; i++) {
+        const [id, length] = words.subarray(i * CONTROL_WORDS);
+        const port = this.#ports.get(id!);
+        const start = i * CONTROL_BYTES;
+        if (port !== undefined) this.#control?.(port, bytes.slice(start, start + length!));
+      }
+    }
+  }
+
   #tellPort(id: number, reports: number): boolean {
     const port = this.#ports.get(id);
     let onlyFrames = true;
@@ -235,7 +308,8 @@ export class Fabric {
 /** A port of a fabric. */
 export class FabricPort {
   readonly events: FabricPortEvents;
-  readonly #id: number;
+  /** Its number among all ports of the process. */
+  readonly id: number;
   readonly #fabric: Fabric;
   readonly #forget: (isOver: boolean) => void;
   #isAttached = false;
@@ -244,7 +318,7 @@ export class FabricPort {
 
   /** Made by {@link Fabric.addPort}. */
   constructor(id: number, fabric: Fabric, events: FabricPortEvents, forget: (isOver: boolean) => void) {
-    this.#id = id;
+    this.id = id;
     this.#fabric = fabric;
     this.events = events;
     this.#forget = forget;
@@ -269,7 +343,7 @@ export class FabricPort {
       (end.takesSuperFrames ? TAKES_SUPER_FRAMES : 0) |
       (end.emptyIsEnd === true ? EMPTY_IS_END : 0) |
       (awaitsOther ? AWAITS_OTHER : 0);
-    this.#isAttached = native.fabricAttach(this.#id, end.fd, flags, end.maxFrameBytes, end.counters.values) === 0;
+    this.#isAttached = native.fabricAttach(this.id, end.fd, flags, end.maxFrameBytes, end.counters.values) === 0;
     // Who was held has nothing to wait for: nobody asks it to send any more.
     if (this.#isAttached) this.#isHeld = false;
     return this.#isAttached;
@@ -279,19 +353,38 @@ export class FabricPort {
   detach(): void {
     this.#isAttached = false;
     if (this.#isOver()) return;
-    native.fabricDetach(this.#id);
+    native.fabricDetach(this.id);
     this.#forget(false);
   }
 
   /** Sends frames into the fabric. Returns true when no more should be sent until it says `released`. */
   send(batch: FrameBatch): boolean {
     if (this.#isOver()) return false;
-    const answer = native.fabricSend(this.#id, batch.arena, batch.slots, batch.count);
+    const answer = native.fabricSend(this.id, batch.arena, batch.slots, batch.count);
     // Noted before others have their turn: they may be the ones for whom it waits.
     if ((answer & IS_HELD) !== 0) this.#isHeld = true;
     // Also when the event loop had to have its turn before all was told: what is sent now comes behind that.
     if ((answer & HAS_REPORTS) !== 0 || waiting.size > 0) this.#fabric.serveReports();
     return this.#isHeld;
+  }
+
+  /** Sends frames out of this port, past everything that decides where frames go. */
+  sendOut(batch: FrameBatch): void {
+    if (!this.#isOver()) native.fabricSendOut(this.id, batch.arena, batch.slots, batch.count);
+  }
+
+  /** Puts it into VLANs. Before, it is in VLAN 0, without a tag. */
+  setVlans({ untagged, tagged, closed }: PortVlans): void {
+    if (this.#isOver()) return;
+    check(native.fabricSetVlans(this.id, untagged ?? -1, vlanSet(tagged), vlanSet(closed)), 'put a port into VLANs');
+  }
+
+  /**
+   * Makes it one of the ports with this number, of 2^31: endpoints of one port of a switch. They do not exchange frames,
+   * and each gets what is for one of them.
+   */
+  setGroup(group: number): void {
+    if (!this.#isOver()) native.fabricSetGroup(this.id, group);
   }
 
   /** It may send again. Called by its fabric. */
@@ -307,13 +400,13 @@ export class FabricPort {
 
   /** Moves frames that wait into a batch; when that is not all, more are told of. Returns how many; 0 when none waits. */
   take(batch: FrameBatch): number {
-    batch.count = this.#isOver() ? 0 : native.fabricTake(this.#id, batch.arena, batch.slots);
+    batch.count = this.#isOver() ? 0 : native.fabricTake(this.id, batch.arena, batch.slots);
     return batch.count;
   }
 
   /** Removes it; addresses heard there are forgotten. Idempotent. */
   remove(): void {
-    if (!this.#isOver()) native.fabricRemovePort(this.#id);
+    if (!this.#isOver()) native.fabricRemovePort(this.id);
     this.#isRemoved = true;
     this.#isAttached = false;
     this.#isHeld = false;
@@ -323,6 +416,12 @@ export class FabricPort {
   #isOver(): boolean {
     return this.#isRemoved || this.#fabric.isClosed;
   }
+}
+
+function vlanSet(vlans: Iterable<number>): Uint8Array {
+  const bits = new Uint8Array(VLAN_SET_BYTES);
+  for (const vlan of vlans) bits[vlan >> 3]! |= 1 << (vlan & 7);
+  return bits;
 }
 
 function check(result: number, what: string): number {

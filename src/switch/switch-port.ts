@@ -7,7 +7,7 @@
  */
 import { type FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
 import { PlugCounters } from '../plugs/counters.ts';
-import type { Fabric, FabricPort } from '../plugs/fabric.ts';
+import type { Fabric, FabricPort, PortVlans } from '../plugs/fabric.ts';
 import type { KernelEnd, Lender } from '../plugs/kernel-end.ts';
 import type { Line } from '../plugs/line.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
@@ -21,6 +21,8 @@ export interface SwitchPortOptions {
   readonly batch: FrameBatch;
   /** Goes on counting there. */
   readonly counters?: PlugCounters | undefined;
+  /** Whether there may be others with this number. */
+  readonly shares?: boolean;
   /** Called when the port is closed. */
   readonly closed: () => void;
 }
@@ -46,7 +48,7 @@ export class SwitchPort implements Plug {
   #adopted: { readonly kind: KernelEnd['kind']; readonly end: (isGone: boolean) => void } | undefined;
 
   /** Made by {@link Switch.port}. */
-  constructor({ number, label, fabric, batch, counters, closed }: SwitchPortOptions) {
+  constructor({ number, label, fabric, batch, counters, shares, closed }: SwitchPortOptions) {
     this.counters = counters ?? new PlugCounters();
     this.number = number;
     this.label = label;
@@ -57,6 +59,7 @@ export class SwitchPort implements Plug {
       released: () => this.#release(),
       gone: () => this.#adopted?.end(true),
     });
+    if (shares === true) this.#port.setGroup(number);
   }
 
   get busy(): boolean {
@@ -71,6 +74,16 @@ export class SwitchPort implements Plug {
   /** Its port in the fabric. */
   get fabricPort(): FabricPort {
     return this.#port;
+  }
+
+  /** Puts it into VLANs; they matter while the switch looks at tags. Before, it is in VLAN 0, without a tag. */
+  setVlans(vlans: PortVlans): void {
+    if (!this.#isOver()) this.#port.setVlans(vlans);
+  }
+
+  /** Sends frames out of this port, past everything that decides where frames go. */
+  sendOut(batch: FrameBatch): void {
+    if (!this.#isOver()) this.#port.sendOut(batch);
   }
 
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {

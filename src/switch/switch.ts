@@ -9,7 +9,7 @@ import { FrameBatch } from '../frames/batch.ts';
 import { formatMac } from '../net/mac.ts';
 import { cable } from '../plugs/cable.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
-import { Fabric } from '../plugs/fabric.ts';
+import { Fabric, type FabricPort } from '../plugs/fabric.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { SwitchPort } from './switch-port.ts';
 import { SwitchService, type SwitchServiceOptions } from './switch-service.ts';
@@ -49,10 +49,34 @@ export interface PortOptions {
   readonly label?: string;
   /** The number wished for; the next free one when it is taken. */
   readonly number?: number | undefined;
+  /**
+   * Whether there may be others with this number, at a port of several endpoints: they exchange no frames, and each gets
+   * what is for one of them. All who have the number must say so.
+   */
+  readonly shares?: boolean;
   /** Who is behind it, for people. */
   readonly description?: string;
   /** Goes on counting there, when this is not the first port for the same purpose. */
   readonly counters?: PlugCounters | undefined;
+}
+
+/** What a running switch may be told to do otherwise; what is absent stays. */
+export interface SwitchSettings {
+  readonly hub?: boolean;
+  /** As in {@link SwitchOptions}. Another size than before forgets all stations. */
+  readonly tableSize?: number;
+  readonly expireSeconds?: number;
+  /** How long a station stays where it was heard last although it is heard elsewhere, in seconds. @defaultValue 0 */
+  readonly persistSeconds?: number;
+  /** Whether tags say which VLAN a frame belongs to (IEEE 802.1Q); otherwise they are left alone. @defaultValue false */
+  readonly tagging?: boolean;
+  /** The most ports at a time; those that there are stay. */
+  readonly maxPorts?: number;
+  /**
+   * Gets the frames that are for bridges alone (`01:80:c2:00:00:00`) in place of all other ports, at most 124 bytes of
+   * each. `null` to have them forwarded again. @defaultValue null
+   */
+  readonly control?: ((port: SwitchPort, frame: Uint8Array) => void) | null;
 }
 
 /** A station, and where it is. */
@@ -69,40 +93,64 @@ export interface ForwardingEntry {
 
 export class Switch implements AsyncDisposable {
   readonly label: string;
-  readonly isHub: boolean;
-  readonly #maxPorts: number;
   readonly #fabric: Fabric;
   readonly #batch = new FrameBatch(new Uint8Array(BATCH_BYTES), BATCH_FRAMES);
-  readonly #ports = new Map<number, SwitchPort>();
+  readonly #ports = new Set<SwitchPort>();
+  #settings: Required<SwitchSettings>;
   readonly #services = new Set<SwitchService>();
   #closed = false;
 
   /** @throws VdensError `ERR_NATIVE` when the process has no descriptor or memory left for it */
   constructor(options: SwitchOptions = {}) {
     this.label = options.label ?? (options.hub === true ? 'hub' : 'switch');
-    this.isHub = options.hub ?? options.tableSize === 0;
-    this.#maxPorts = options.maxPorts ?? MAX_PORTS;
     const { tableSize = DEFAULT_TABLE_SIZE, expireSeconds = DEFAULT_EXPIRE_SECONDS, hashSeed = 0 } = options;
-    this.#fabric = new Fabric({
-      tableSize: this.isHub ? 0 : Math.min(tableSize, MAX_TABLE_SIZE),
-      hashSeed,
-      expireMs: Math.min(expireSeconds * 1000, 2 ** 31 - 1),
-    });
+    const hub = options.hub ?? tableSize === 0;
+    const maxPorts = options.maxPorts ?? MAX_PORTS;
+    this.#settings = { hub, tableSize, expireSeconds, persistSeconds: 0, tagging: false, control: null, maxPorts };
+    this.#fabric = new Fabric({ tableSize: this.#tableSize, hashSeed, expireMs: milliseconds(expireSeconds) });
+  }
+
+  /**
+   * Changes what it does from now on.
+   *
+   * @throws VdensError `ERR_NATIVE` when there is no memory; nothing has changed then
+   */
+  configure(settings: SwitchSettings): void {
+    const before = this.#settings;
+    this.#settings = { ...before, ...settings };
+    const { control, expireSeconds, persistSeconds, tagging } = this.#settings;
+    try {
+      this.#fabric.configure({
+        tableSize: this.#tableSize,
+        expireMs: milliseconds(expireSeconds),
+        persistMs: milliseconds(persistSeconds),
+        hasTags: tagging,
+        control: control === null ? undefined : (port, frame) => this.#handControl(port, frame),
+      });
+    } catch (error) {
+      this.#settings = before;
+      throw error;
+    }
+  }
+
+  /** Whether every frame goes to every port, as on one shared wire. */
+  get isHub(): boolean {
+    return this.#settings.hub;
   }
 
   /** The ports, by number. */
   get ports(): readonly SwitchPort[] {
-    return [...this.#ports.values()].sort((a, b) => a.number - b.number);
+    return [...this.#ports].sort((a, b) => a.number - b.number);
   }
 
   /** Whether all ports are in use. */
   get isFull(): boolean {
-    return this.#ports.size >= this.#maxPorts;
+    return this.#ports.size >= this.#settings.maxPorts;
   }
 
   /** Whether there is a port with this number to be had. */
   isFree(number: number): boolean {
-    return number > 0 && number <= this.#maxPorts && !this.#ports.has(number);
+    return number > 0 && number <= this.#settings.maxPorts && !this.#isTaken(number);
   }
 
   /** How many stations are known. */
@@ -112,7 +160,7 @@ export class Switch implements AsyncDisposable {
 
   /** The stations that are known, by port. */
   get forwardingTable(): readonly ForwardingEntry[] {
-    const numbers = new Map([...this.#ports.values()].map((port) => [port.fabricPort, port.number]));
+    const numbers = new Map([...this.#ports].map((port) => [port.fabricPort, port.number]));
     return this.#fabric
       .entries()
       .map(({ address, vlan, port, ageSeconds }) => ({
@@ -131,17 +179,19 @@ export class Switch implements AsyncDisposable {
    */
   port(options: PortOptions = {}): SwitchPort {
     if (this.#closed) throw new VdensError('ERR_CLOSED', `${this.label}: the switch is closed`);
-    const number = this.#freeNumber(options.number);
-    const port = new SwitchPort({
+    const { shares = false } = options;
+    const number = shares && options.number !== undefined ? options.number : this.#freeNumber(options.number);
+    const port: SwitchPort = new SwitchPort({
       number,
+      shares,
       label: options.label ?? `${this.label} port ${number}`,
       fabric: this.#fabric,
       batch: this.#batch,
       counters: options.counters,
-      closed: () => this.#ports.delete(number),
+      closed: () => this.#ports.delete(port),
     });
     port.description = options.description ?? '';
-    this.#ports.set(number, port);
+    this.#ports.add(port);
     return port;
   }
 
@@ -168,6 +218,11 @@ export class Switch implements AsyncDisposable {
     return service;
   }
 
+  /** Forgets stations: those heard at a port, or all; in a VLAN, or in all. */
+  forget(port?: SwitchPort, vlan?: number): void {
+    this.#fabric.forget(port?.fabricPort, vlan);
+  }
+
   /** Makes the clock by which stations are forgotten go ahead. */
   advanceClock(seconds: number): void {
     this.#fabric.advanceClock(seconds * 1000);
@@ -178,7 +233,7 @@ export class Switch implements AsyncDisposable {
     if (this.#closed) return;
     this.#closed = true;
     const served = [...this.#services].map((service) => service.close());
-    for (const port of [...this.#ports.values()]) port.lose('the switch was closed');
+    for (const port of [...this.#ports]) port.lose('the switch was closed');
     this.#ports.clear();
     this.#fabric.close();
     await Promise.all(served);
@@ -188,12 +243,33 @@ export class Switch implements AsyncDisposable {
     return this.close();
   }
 
+  get #tableSize(): number {
+    return this.#settings.hub ? 0 : Math.min(this.#settings.tableSize, MAX_TABLE_SIZE);
+  }
+
+  #handControl(from: FabricPort, frame: Uint8Array): void {
+    const port = [...this.#ports].find(({ fabricPort }) => fabricPort === from);
+    if (port !== undefined) this.#settings.control?.(port, frame);
+  }
+
+  #isTaken(number: number): boolean {
+    for (const port of this.#ports) if (port.number === number) return true;
+    return false;
+  }
+
   #freeNumber(wanted: number | undefined): number {
     if (wanted !== undefined && this.isFree(wanted)) return wanted;
-    for (let number = 1; number <= this.#maxPorts; number++) if (!this.#ports.has(number)) return number;
-    const message = `${this.label}: all ${this.#maxPorts} ports are in use. Close one, or allow more with maxPorts`;
-    throw new VdensError('ERR_SWITCH', message, { value: String(this.#maxPorts) });
+    const { maxPorts } = this.#settings;
+    const taken = new Set([...this.#ports].map(({ number }) => number));
+    for (let number = 1; number <= maxPorts; number++) if (!taken.has(number)) return number;
+    const message = `${this.label}: all ${maxPorts} ports are in use. Close one, or allow more with maxPorts`;
+    throw new VdensError('ERR_SWITCH', message, { value: String(maxPorts) });
   }
+}
+
+/** What C counts in: 31 bits. */
+function milliseconds(seconds: number): number {
+  return Math.min(seconds * 1000, 2 ** 31 - 1);
 }
 
 /** Makes a switch. */
