@@ -3,7 +3,7 @@
  *
  * Tests run as an ordinary user. Started by root (a fresh machine, a container), this installs the Debian packages
  * that the interoperability tests use, makes a user and runs the tests as that user in a copy of the checkout.
- * Each file of tests runs in its own process, two at a time, with bounded time, and must leave nothing behind.
+ * Each file of tests runs in its own process, three at a time, with bounded time, and must leave nothing behind.
  * The last line is always `N passed, N failed, N skipped`.
  */
 import { existsSync, readdirSync } from 'node:fs';
@@ -18,7 +18,8 @@ import { preparePlace } from './testing/user.mjs';
 
 const checkout = join(import.meta.dirname, '..');
 const folders = ['unit', 'conformance', 'system', 'interop'];
-const concurrency = 2;
+/** More than there are processors: most tests wait for something most of the time. */
+const concurrency = 3;
 const defaultSilence = '180';
 const limits = { fileMs: 600_000, totalMs: 1_800_000 };
 
