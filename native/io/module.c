@@ -2,6 +2,7 @@
  * The addon: what Node.js cannot do itself (readiness of any descriptor, batched I/O, TAP ioctls,
  * descriptor passing, exec) and the byte work that must be fast. Typed in src/system/native.ts.
  */
+#include "capability.h"
 #include "datagram.h"
 #include "frames_binding.h"
 #include "gateway_binding.h"
@@ -30,5 +31,6 @@ NAPI_MODULE_INIT()
 	packet_socket_init(env, exports);
 	memory_init(env, exports);
 	process_init(env, exports);
+	capability_init(env, exports);
 	return exports;
 }

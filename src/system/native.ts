@@ -131,8 +131,18 @@ export interface Native {
   closeDescriptor(fd: number): number;
 
   becomeProgram(path: string, args: readonly string[]): number;
+  becomeCommand(words: readonly string[], descriptors: Int32Array, ignored: Uint32Array): number;
+  processGroup(): number;
+  leadProcessGroup(): number;
+  foregroundGroup(): number;
   endProcess(status: number): never;
   replaceDescriptor(from: number, onto: number): number;
+
+  getCapabilities(words: Uint32Array): number;
+  setCapabilities(words: Uint32Array): number;
+  dropAmbient(capability: number): number;
+  dropBounding(capability: number): number;
+  setNoNewPrivileges(): number;
 
   segmentBatch(
     arena: Uint8Array,
