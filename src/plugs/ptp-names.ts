@@ -10,6 +10,8 @@
 import { randomInt } from 'node:crypto';
 import {
   type BigIntStats,
+  chmodSync,
+  chownSync,
   fchmodSync,
   linkSync,
   lstatSync,
@@ -26,6 +28,8 @@ import { AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, unixAddress } from '../system/unix
 
 /** As the packaged originals make theirs: for one user. */
 const MODE = 0o700;
+const OWNER_BITS = 0o700;
+const SAME_OWNER: number = -1 >>> 0;
 /** Connections that may wait to be answered. */
 const BACKLOG = 8;
 /** Our own names are PATH, a dot, and as many random digits: as long as PATH.vdens, so that one limit holds. */
@@ -40,6 +44,8 @@ export interface ListeningOptions {
   readonly type?: number;
   /** Permission bits, which hold from the start. @defaultValue 0o700 */
   readonly mode?: number;
+  /** The group, as a number. @defaultValue ours */
+  readonly group?: number | undefined;
   /** Connections that may wait to be answered; who comes then is told to try again. @defaultValue 8 */
   readonly backlog?: number;
 }
@@ -108,12 +114,13 @@ export function listenAt(
   label: string,
   path: string,
   name: string,
-  { type = SOCK_SEQPACKET, mode = MODE, backlog = BACKLOG }: ListeningOptions = {},
+  { type = SOCK_SEQPACKET, mode = MODE, group, backlog = BACKLOG }: ListeningOptions = {},
 ): NamedSocket | undefined {
   const fd = openUnixSocket(label, type);
   let own: NamedSocket | undefined;
   try {
-    own = bindToFreeName(label, fd, path, mode);
+    own = bindToFreeName(label, fd, path, group === undefined ? mode : mode & OWNER_BITS);
+    if (group !== undefined) giveToGroup(label, own.path, group, mode);
     check(label, name, 'listen', native.listen(fd, backlog));
     if (give(label, own.path, name)) return new NamedSocket(fd, name, own.identity);
     native.closeDescriptor(fd);
@@ -221,6 +228,18 @@ function bind(label: string, fd: number, path: string, mode: number = MODE): boo
   if (result < 0 && errnoName(result) === 'EADDRINUSE') return false;
   check(label, path, 'bind', result);
   return true;
+}
+
+/** Only then come the bits that are for it. */
+function giveToGroup(label: string, path: string, group: number, mode: number): void {
+  try {
+    chownSync(path, SAME_OWNER, group);
+    chmodSync(path, mode);
+  } catch (cause) {
+    const { code: errno = '', syscall = 'chown' } = cause as NodeJS.ErrnoException;
+    const message = `${label}: cannot give the socket ${path} to the group ${group} (${syscall}: ${errno}). Name a group that you are in`;
+    throw new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno, syscall, cause });
+  }
 }
 
 /** Gives a socket the name that others know, too; answers false when something bears it already. */

@@ -17,6 +17,7 @@ const storeys: readonly (readonly string[])[] = [
   ['index.ts'],
   ['namespace', 'locator'],
   ['switch', 'gateway', 'overlay'],
+  ['console'],
   ['plugs'],
   ['system'],
   ['frames', 'wire', 'net'],

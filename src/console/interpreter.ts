@@ -1,0 +1,137 @@
+/**
+ * Answers commands by their table: a command is the first entry whose path the line begins with, and its argument is what
+ * follows, so that `showinfoXX` is `showinfo` (as the originals have it; scripts of theirs depend on the table's order).
+ */
+import { closeSync, constants as fs, fstatSync, openSync, readFileSync } from 'node:fs';
+import { type AfterCommand, type ConsoleCommand, refusal } from './command.ts';
+import type { DebugSelection } from './debug.ts';
+import { LineBuffer, TOO_LONG } from './line-buffer.ts';
+import { errnoOf, statusLine } from './status.ts';
+
+/** How deep files of commands may load each other. */
+export const MAX_LOAD_DEPTH = 8;
+/** Commands that one file may lead to, with those that it loads. */
+export const MAX_SCRIPT_COMMANDS = 10_000;
+/** What their answers may have in all, in characters. */
+const MAX_SCRIPT_OUTPUT = 4_194_304;
+const MAX_SCRIPT_BYTES = 1_048_576;
+
+/** Where an answer goes. */
+export interface Answering {
+  readonly selection: DebugSelection;
+  write(text: string): void;
+}
+
+/** What the commands of a file may still do. */
+interface Budget {
+  readonly depth: number;
+  readonly spent: { commands: number; output: number };
+}
+
+/** A command of a file that was refused. */
+export interface ScriptFailure {
+  readonly line: number;
+  readonly command: string;
+  /** Of the answer. */
+  readonly status: string;
+}
+
+export class Interpreter {
+  readonly #name: string;
+  readonly #commands: readonly ConsoleCommand[];
+
+  /** @param name of what is managed, as it is in the prompt: `vde` */
+  constructor(name: string, commands: readonly ConsoleCommand[]) {
+    this.#name = name;
+    this.#commands = commands;
+  }
+
+  /** Answers one line; a comment and an empty line have no answer. Never throws. */
+  answer(line: string | typeof TOO_LONG, { selection, write }: Answering): AfterCommand {
+    const budget = { depth: 0, spent: { commands: 0, output: 0 } };
+    return this.#answer(line, { selection, write }, budget).after;
+  }
+
+  /**
+   * Runs the commands of a file.
+   *
+   * @returns those that failed
+   * @throws VdensError or an error of the system when it cannot be read
+   */
+  run(path: string, answering: Answering): readonly ScriptFailure[] {
+    return this.#load(path, answering, { depth: 0, spent: { commands: 0, output: 0 } });
+  }
+
+  #answer(
+    line: string | typeof TOO_LONG,
+    { selection, write }: Answering,
+    budget: Budget,
+  ): { readonly status?: string | undefined; readonly after: AfterCommand } {
+    if (line === TOO_LONG) {
+      write(`${statusLine('E2BIG')}\n`);
+      return { status: statusLine('E2BIG'), after: undefined };
+    }
+    const text = line.trim();
+    if (text === '' || text.startsWith('#')) return { after: undefined };
+    const command = this.#commands.find(({ path, run }) => run !== undefined && text.startsWith(path));
+    const lines: string[] = [];
+    let errno: string | undefined;
+    let after: AfterCommand;
+    try {
+      if (command?.run === undefined) throw refusal('ENOSYS', 'there is no such command', text);
+      const argument = text.slice(command.path.length).trim();
+      const load = (path: string): void => {
+        this.#load(path, { selection, write }, { ...budget, depth: budget.depth + 1 });
+      };
+      after = command.run({ argument, selection, print: (each) => lines.push(each), load }) ?? undefined;
+    } catch (error) {
+      errno = errnoOf(error);
+    }
+    if (command?.hasData === true || lines.length > 0) {
+      write(["0000 DATA END WITH '.'", ...lines, '.', ''].join('\n'));
+    }
+    if (after !== undefined) return { after };
+    const status = statusLine(errno);
+    write(`${status}\n`);
+    return { status: errno === undefined ? undefined : status, after };
+  }
+
+  /** Each command is written before its answer; none of them ends a session. */
+  #load(path: string, { selection, write }: Answering, budget: Budget): readonly ScriptFailure[] {
+    if (budget.depth > MAX_LOAD_DEPTH) throw refusal('ELOOP', 'files load each other too deep', path);
+    const failures: ScriptFailure[] = [];
+    const { spent } = budget;
+    const counted = (text: string): void => {
+      spent.output += text.length;
+      write(text);
+    };
+    for (const [index, line] of readScript(path).entries()) {
+      spent.commands += 1;
+      if (spent.commands > MAX_SCRIPT_COMMANDS || spent.output > MAX_SCRIPT_OUTPUT) {
+        throw refusal('EFBIG', 'there are too many commands', path);
+      }
+      const command = line === TOO_LONG ? '...' : line.trimEnd();
+      counted(`${this.#name}[${path}]: ${command}\n`);
+      const nested = { selection, write: budget.depth === 0 ? counted : write };
+      const { status } = this.#answer(line, nested, budget);
+      if (status !== undefined) failures.push({ line: index + 1, command, status });
+    }
+    return failures;
+  }
+}
+
+/** The lines of a file, which has to be a regular one: to read from others may take for ever. */
+function readScript(path: string): readonly (string | typeof TOO_LONG)[] {
+  const fd = openSync(path, fs.O_RDONLY | fs.O_NONBLOCK | fs.O_NOCTTY);
+  try {
+    const stats = fstatSync(fd);
+    if (stats.isDirectory()) throw refusal('EISDIR', 'it is a directory', path);
+    if (!stats.isFile()) throw refusal('EINVAL', 'it is not a regular file', path);
+    if (stats.size > MAX_SCRIPT_BYTES) throw refusal('EFBIG', 'it is too large for a file of commands', path);
+    const buffer = new LineBuffer();
+    const lines = buffer.add(readFileSync(fd));
+    return buffer.hasRest ? [...lines, buffer.takeRest()] : lines;
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,136 @@
+/**
+ * The management socket: a stream socket with a session for each who connects.
+ *
+ * A name that nobody answers for is taken over; one that somebody answers for is refused, and so is what is no socket.
+ */
+import { constants } from 'node:os';
+import { VdensError } from '../errors.ts';
+import { answers, listenAt, lookAt, type NamedSocket, notOurs, removeStale } from '../plugs/ptp-names.ts';
+import { AGAIN, native } from '../system/native.ts';
+import { READABLE, Watch } from '../system/reactor.ts';
+import { SOCK_STREAM } from '../system/unix-address.ts';
+import type { ConsoleService } from './session.ts';
+import { SocketSession } from './socket-session.ts';
+import { statusLine } from './status.ts';
+
+/** Sessions at a time. */
+export const MAX_CONSOLE_SESSIONS = 64;
+/** Connections that the kernel keeps for us. */
+const BACKLOG = 64;
+/** Connections that are taken before others have their turn. */
+const AT_ONCE = 16;
+/** How long to wait when there are no descriptors for another connection. */
+const PAUSE_MS = 1000;
+
+const { ECONNABORTED, EINTR } = constants.errno;
+
+/** Who may manage. */
+export interface ConsolePermissions {
+  /** Permission bits of the socket. */
+  readonly mode: number;
+  /** Its group, as a number. */
+  readonly group?: number | undefined;
+}
+
+export class ConsoleServer {
+  readonly path: string;
+  readonly #service: ConsoleService;
+  readonly #socket: NamedSocket;
+  readonly #watch: Watch;
+  /** In the order in which they came. */
+  readonly #sessions = new Set<SocketSession>();
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  /**
+   * Serves from now on.
+   *
+   * @param label what errors begin with
+   * @throws VdensError `ERR_NETWORK_OPEN` when somebody listens at the path, something else is there, or the directory
+   * does not take a socket
+   */
+  constructor(label: string, path: string, permissions: ConsolePermissions, service: ConsoleService) {
+    this.path = path;
+    this.#service = service;
+    this.#socket = listen(label, path, permissions);
+    try {
+      this.#watch = new Watch(this.#socket.fd, READABLE, () => this.#accept());
+    } catch (error) {
+      this.#socket.close();
+      throw error;
+    }
+  }
+
+  /** How many sessions there are. */
+  get sessions(): number {
+    return this.#sessions.size;
+  }
+
+  /** Tells all who want to know that something happened. */
+  tell(path: string, text: string): void {
+    for (const session of [...this.#sessions]) session.tell(path, text);
+  }
+
+  /** Ends all sessions, and removes the name. Idempotent. */
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#watch.end();
+    this.#socket.close();
+    for (const session of [...this.#sessions]) session.finish();
+  }
+
+  #accept(): void {
+    for (let i = 0; i < AT_ONCE && !this.#isClosed; i++) {
+      const connection = native.accept(this.#socket.fd);
+      if (connection >= 0) this.#welcome(connection);
+      else if (connection !== -ECONNABORTED && connection !== -EINTR) {
+        if (connection !== AGAIN) this.#pause();
+        return;
+      }
+    }
+  }
+
+  #welcome(connection: number): void {
+    if (this.#sessions.size >= MAX_CONSOLE_SESSIONS && !this.#makeRoom()) {
+      native.send(connection, Buffer.from(`${statusLine('EAGAIN')}\n`));
+      native.closeDescriptor(connection);
+      return;
+    }
+    const session: SocketSession = new SocketSession(connection, this.#service, () => this.#sessions.delete(session));
+    this.#sessions.add(session);
+  }
+
+  /** One that does not read makes room for one that may. */
+  #makeRoom(): boolean {
+    const session = [...this.#sessions].find(({ isBehind }) => isBehind);
+    session?.close();
+    return session !== undefined && this.#sessions.delete(session);
+  }
+
+  /** The connections stay in the kernel's queue, where they would make the socket readable all the time. */
+  #pause(): void {
+    this.#watch.events = 0;
+    this.#timer = setTimeout(() => {
+      this.#watch.events = READABLE;
+    }, PAUSE_MS);
+  }
+}
+
+function listen(label: string, path: string, { mode, group }: ConsolePermissions): NamedSocket {
+  const found = lookAt(path);
+  if (found !== undefined) {
+    if (!found.isSocket) throw notOurs(label, path);
+    if (answers(label, path)) throw taken(label, path);
+    removeStale(label, path, found.identity);
+  }
+  const socket = listenAt(label, path, path, { type: SOCK_STREAM, mode, backlog: BACKLOG, group });
+  if (socket === undefined) throw taken(label, path);
+  return socket;
+}
+
+function taken(label: string, path: string): VdensError {
+  const message = `${label}: somebody listens at ${path} already. Name another path for the management socket`;
+  return new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno: 'EADDRINUSE' });
+}

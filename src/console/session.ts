@@ -1,0 +1,137 @@
+/**
+ * One who manages: what is read becomes commands, and their answers and what was asked to be told of is written.
+ *
+ * Each answer is followed by the prompt, which ends without a newline: by it clients know that all has been said.
+ */
+
+import { type DebugCategory, DebugSelection } from './debug.ts';
+import type { Interpreter } from './interpreter.ts';
+import { LineBuffer, type TOO_LONG } from './line-buffer.ts';
+import { END_OF_SESSION } from './status.ts';
+
+/** How long is waited for the rest of a line before what has come is a command, in milliseconds. */
+export const REST_OF_LINE_MS = 100;
+
+/** What is managed, and how it presents itself. */
+export interface ConsoleService {
+  /** In the prompt: `vde` for `vde$ `. */
+  readonly name: string;
+  /** The lines that a client of the socket gets first. */
+  readonly banner: readonly string[];
+  readonly interpreter: Interpreter;
+  readonly categories: readonly DebugCategory[];
+  /** Somebody wants all of it to end. */
+  shutdown(): void;
+}
+
+/** The other side of a session. None of these may throw. */
+export interface SessionPeer {
+  write(text: string): void;
+  /** Writes the prompt, when it goes elsewhere than the answers. */
+  prompt?(text: string): void;
+  /** Whether more can be written now; otherwise no command is run until {@link Session.goOn}. */
+  isReady(): boolean;
+  /** All has been said. */
+  end(): void;
+  /** Whether `logout` ends the session. @defaultValue true */
+  readonly canLogOut?: boolean;
+}
+
+export class Session {
+  readonly #service: ConsoleService;
+  readonly #peer: SessionPeer;
+  readonly #selection: DebugSelection;
+  readonly #input = new LineBuffer();
+  readonly #lines: (string | typeof TOO_LONG)[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #isInputOver = false;
+  #isOver = false;
+
+  constructor(service: ConsoleService, peer: SessionPeer) {
+    this.#service = service;
+    this.#peer = peer;
+    this.#selection = new DebugSelection(service.categories);
+  }
+
+  /** What a client gets before it has said anything. */
+  greet(): void {
+    this.#peer.write(`${this.#service.banner.join('\n')}\n`);
+    this.#prompt();
+  }
+
+  /** Takes what was read. */
+  take(bytes: Uint8Array): void {
+    if (this.#isInputOver || this.#isOver) return;
+    clearTimeout(this.#timer);
+    this.#lines.push(...this.#input.add(bytes));
+    if (this.#input.hasRest) this.#timer = setTimeout(() => this.#takeRest(), REST_OF_LINE_MS);
+    this.goOn();
+  }
+
+  /** Nothing more will be read. */
+  takeEnd(): void {
+    if (this.#isInputOver) return;
+    this.#isInputOver = true;
+    clearTimeout(this.#timer);
+    if (this.#input.hasRest) this.#lines.push(this.#input.takeRest());
+    this.goOn();
+  }
+
+  /** Runs the commands that wait, as long as their answers can be written. */
+  goOn(): void {
+    while (!this.#isOver && this.#peer.isReady()) {
+      const line = this.#lines.shift();
+      if (line === undefined) break;
+      this.#answer(line);
+    }
+    if (this.#isInputOver && this.#lines.length === 0 && !this.#isOver) this.#end();
+  }
+
+  /** Whether commands wait, so that no more should be read. */
+  get isBehind(): boolean {
+    return this.#lines.length > 0;
+  }
+
+  /** Tells that something happened, if this session wants to know. */
+  tell(path: string, text: string): void {
+    if (this.#isOver) return;
+    const line = this.#selection.lineFor(path, text);
+    if (line !== undefined) this.#peer.write(`${line}\n`);
+  }
+
+  /** The peer is gone. Idempotent. */
+  close(): void {
+    this.#isOver = true;
+    this.#lines.length = 0;
+    clearTimeout(this.#timer);
+  }
+
+  #takeRest(): void {
+    this.#lines.push(this.#input.takeRest());
+    this.goOn();
+  }
+
+  #answer(line: string | typeof TOO_LONG): void {
+    const { interpreter } = this.#service;
+    const write = (text: string): void => this.#peer.write(text);
+    const after = interpreter.answer(line, { selection: this.#selection, write });
+    if (after === undefined || (after === 'logout' && this.#peer.canLogOut === false)) {
+      this.#prompt();
+      return;
+    }
+    if (this.#peer.canLogOut !== false) this.#peer.write(END_OF_SESSION);
+    this.#end();
+    if (after === 'shutdown') this.#service.shutdown();
+  }
+
+  #prompt(): void {
+    const text = `\n${this.#service.name}$ `;
+    if (this.#peer.prompt === undefined) this.#peer.write(text);
+    else this.#peer.prompt(text);
+  }
+
+  #end(): void {
+    this.close();
+    this.#peer.end();
+  }
+}

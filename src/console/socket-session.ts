@@ -1,0 +1,96 @@
+/**
+ * A session of somebody who connected to the management socket.
+ *
+ * Who does not read what was said is not read from any more, so that answers wait in their own process; what happens
+ * meanwhile is kept up to a bound, and then the session ends.
+ */
+import { Socket } from 'node:net';
+import { native } from '../system/native.ts';
+import { type ConsoleService, Session } from './session.ts';
+
+/** What may wait to be read by a client, in bytes; only what happens meanwhile can make it more. */
+export const MAX_PENDING_BYTES = 1_048_576;
+/** How long a client has to take the last words. */
+const LINGER_MS = 2000;
+
+export class SocketSession {
+  readonly #session: Session;
+  readonly #socket: Socket | undefined;
+  #linger: NodeJS.Timeout | undefined;
+  #isEnding = false;
+
+  /**
+   * @param connection the session's from now on
+   * @param gone called once, when the connection is over
+   */
+  constructor(connection: number, service: ConsoleService, gone: () => void) {
+    this.#session = new Session(service, {
+      write: (text) => void this.#socket?.write(text),
+      isReady: () => this.#socket?.writableNeedDrain === false,
+      end: () => this.#end(),
+    });
+    try {
+      this.#socket = new Socket({ fd: connection, readable: true, writable: true, allowHalfOpen: true });
+    } catch {
+      native.closeDescriptor(connection);
+      queueMicrotask(gone);
+      return;
+    }
+    this.#socket
+      .on('data', (bytes: Buffer) => this.#take(bytes))
+      .on('end', () => this.#session.takeEnd())
+      .on('drain', () => this.#goOn())
+      .on('error', () => this.close())
+      .on('close', () => {
+        this.close();
+        gone();
+      });
+    this.#session.greet();
+  }
+
+  /** Whether it has not taken what was said. */
+  get isBehind(): boolean {
+    return this.#socket?.writableNeedDrain === true;
+  }
+
+  /** Tells that something happened, if it wants to know. */
+  tell(path: string, text: string): void {
+    this.#session.tell(path, text);
+    if ((this.#socket?.writableLength ?? 0) > MAX_PENDING_BYTES) this.close();
+  }
+
+  /** Says what was to be said, and ends it. */
+  finish(): void {
+    this.#session.close();
+    this.#end();
+  }
+
+  /** Ends the connection at once. Idempotent. */
+  close(): void {
+    this.#isEnding = true;
+    clearTimeout(this.#linger);
+    this.#session.close();
+    this.#socket?.destroy();
+  }
+
+  #take(bytes: Buffer): void {
+    this.#session.take(bytes);
+    if (this.#session.isBehind) this.#socket?.pause();
+  }
+
+  #goOn(): void {
+    this.#session.goOn();
+    if (!this.#session.isBehind) this.#socket?.resume();
+  }
+
+  #end(): void {
+    if (this.#isEnding) return;
+    this.#isEnding = true;
+    // Closed with something unread, it would look to the other end like a failure.
+    this.#linger = setTimeout(() => this.close(), LINGER_MS).unref();
+    this.#socket
+      ?.removeAllListeners('data')
+      .resume()
+      .end(() => this.#socket?.destroySoon());
+  }
+}

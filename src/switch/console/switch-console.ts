@@ -1,0 +1,91 @@
+/**
+ * The management console of a switch: the commands of `vde_switch`, with its names, arguments, formats and numbers, so
+ * that programs that were written for it find everything in its place. The words for people are our own.
+ */
+import type { ConsoleCommand } from '../../console/command.ts';
+import { DEBUG_MENU, helpCommand, LOAD, LOGOUT, PLUGIN_MENU } from '../../console/common-commands.ts';
+import { Interpreter } from '../../console/interpreter.ts';
+import type { ConsoleService } from '../../console/session.ts';
+import type { ManagedSwitchApi } from '../managed/managed-switch-api.ts';
+import { digits } from './arguments.ts';
+import { hashCommands } from './hash-commands.ts';
+import { portCommands } from './port-commands.ts';
+import { SWITCH_CATEGORIES } from './switch-events.ts';
+import { treeCommands } from './tree-commands.ts';
+import { vlanCommands } from './vlan-commands.ts';
+
+/** As the prompt has it. */
+const NAME = 'vde';
+
+/** A socket or a directory of the switch, for `showinfo`. */
+export interface ShownPath {
+  readonly path: string;
+  /** Permission bits of the sockets there. */
+  readonly mode: number;
+}
+
+/** What the console is about. */
+export interface SwitchConsoleOptions {
+  readonly managed: ManagedSwitchApi;
+  /** Where clients come. */
+  readonly directory?: ShownPath | undefined;
+  /** Where the console is. */
+  readonly management?: ShownPath | undefined;
+  /** Of this package. */
+  readonly version: string;
+  /** Ends the switch. */
+  shutdown(): void;
+}
+
+/** The console, for those who let somebody in. */
+export function switchConsole(options: SwitchConsoleOptions): ConsoleService {
+  const { managed, shutdown } = options;
+  const banner = [`VDE switch V.${options.version}`, '(vdens: compatible with vde_switch of VDE 2)'];
+  const startedAt = performance.now();
+  const showInfo = (print: (line: string) => void): void => {
+    const uptime = Math.floor((performance.now() - startedAt) / 1000);
+    for (const line of [...banner, '']) print(line);
+    print(`pid ${process.pid} MAC ${managed.mac} uptime ${uptime}`);
+    if (options.management !== undefined) print(`mgmt ${shown(options.management)}`);
+  };
+  const commands: readonly ConsoleCommand[] = [
+    { path: 'ds', help: 'THE DIRECTORY OF SOCKETS' },
+    {
+      path: 'ds/showinfo',
+      help: 'show where clients come',
+      hasData: true,
+      run: ({ print }) => {
+        if (options.directory === undefined) return;
+        print(`ctl dir ${options.directory.path}`);
+        print(`std mode ${digits(Number(options.directory.mode.toString(8)), 4)}`);
+      },
+    },
+    helpCommand(() => commands),
+    LOGOUT,
+    { path: 'shutdown', help: 'end the switch', run: () => 'shutdown' },
+    {
+      path: 'showinfo',
+      help: 'show which switch this is',
+      hasData: true,
+      run: ({ print }) => showInfo(print),
+    },
+    LOAD,
+    ...DEBUG_MENU,
+    ...PLUGIN_MENU,
+    ...hashCommands(managed),
+    ...treeCommands(managed),
+    ...portCommands(managed),
+    ...vlanCommands(managed),
+  ];
+  return {
+    name: NAME,
+    banner,
+    interpreter: new Interpreter(NAME, commands),
+    categories: SWITCH_CATEGORIES,
+    shutdown,
+  };
+}
+
+function shown({ path, mode }: ShownPath): string {
+  return `${path} perm ${digits(Number(mode.toString(8)), 4)}`;
+}
