@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../../errors.ts';
+import { systemClock } from '../../system/clock.ts';
 import type { Rtnetlink } from '../../system/rtnetlink.ts';
 import { AutoInterface, type AutoInterfaceOptions } from './auto-interface.ts';
-import { systemClock } from './clock.ts';
 import { formatResolvConf, type LearntResolvConf } from './learnt-resolv-conf.ts';
 
 /** How long an answer is waited for, in milliseconds, unless told otherwise. */

@@ -4,10 +4,10 @@
  */
 import { formatIp, IPV4_LENGTH, IPV6_LENGTH, isLinkLocalIp, SMALLEST_IPV6_MTU } from '../../net/ip.ts';
 import { formatPrefix, type IpPrefix, prefixContains } from '../../net/prefix.ts';
+import { Alarm, type Clock } from '../../system/clock.ts';
 import type { LearntRoute } from '../../system/route-message.ts';
 import type { Rtnetlink } from '../../system/rtnetlink.ts';
 import { ClientSocket } from './client-socket.ts';
-import { Alarm, type Clock } from './clock.ts';
 import { Dhcp4Client } from './dhcp4-client.ts';
 import type { Dhcp4Lease } from './dhcp4-lease.ts';
 import { Dhcp6Client, type Dhcp6Information, type Dhcp6Lease } from './dhcp6-client.ts';

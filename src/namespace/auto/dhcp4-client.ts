@@ -12,6 +12,8 @@
  *     └────────────────── nak ─────── REBOOTING
  * ```
  */
+
+import { Alarm, type Clock } from '../../system/clock.ts';
 import {
   addressOption,
   BOOT_REPLY,
@@ -30,7 +32,6 @@ import {
   parseDhcp,
   textValue,
 } from '../../wire/dhcp.ts';
-import { Alarm, type Clock } from './clock.ts';
 import { CLASSLESS_ROUTES, type Dhcp4Lease, readLease } from './dhcp4-lease.ts';
 
 /** The pause before a message is sent again, doubled each time; RFC 2131, 4.1 has 4 s for it, on slower networks. */

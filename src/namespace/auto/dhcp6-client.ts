@@ -13,6 +13,8 @@
  * INFORMING ──reply──▶ INFORMED ──refresh time──▶ INFORMING
  * ```
  */
+
+import { Alarm, type Clock } from '../../system/clock.ts';
 import {
   DHCPV6_ADVERTISE,
   DHCPV6_CONFIRM,
@@ -33,7 +35,6 @@ import {
   INFINITE_LIFETIME,
   parseDhcpv6,
 } from '../../wire/dhcpv6.ts';
-import { Alarm, type Clock } from './clock.ts';
 
 /** From one try to the next at first, doubled each time (RFC 8415, 7.6: SOL_TIMEOUT and its like). */
 const FIRST_RETRY_MS = 1000;

@@ -1,4 +1,4 @@
-/** Time as the clients of this folder see it, so that a test can let it pass. */
+/** Time as whoever waits sees it, so that a test can let it pass. */
 
 /** A clock that never goes back, and its alarms. */
 export interface Clock {
