@@ -32,6 +32,7 @@ const pureParts = [
   'endpoint_table.c',
   'tunnel.c',
   'unfinished.c',
+  'vlan.c',
 ];
 /** The same of native/gateway. */
 const pureGatewayParts = [

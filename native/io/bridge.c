@@ -64,19 +64,26 @@ HOT static bool may_learn(const struct member *from, uint64_t key, uint32_t now)
 	return there == NULL || there->group == from->group;
 }
 
+/* A station's key. Without VLANs the tags of frames, whatever they mean, only tell stations apart. */
+HOT static uint64_t key_of(const struct fabric *fabric, const uint8_t *frame, uint32_t length, uint32_t offset,
+			   uint16_t vlan)
+{
+	return fabric->is_tagging ? forwarding_key_in(frame, offset, vlan) : forwarding_key(frame, length, offset);
+}
+
 /* Notes where the frame comes from, and says which group it is for. */
-HOT static uint32_t look_up(struct member *from, const uint8_t *frame, uint16_t vlan, uint32_t now)
+HOT static uint32_t look_up(struct member *from, const uint8_t *frame, uint32_t length, uint16_t vlan, uint32_t now)
 {
 	struct forwarding_table *table = &from->fabric->table;
 
 	if (table->size == 0)
 		return TO_ALL;
-	const uint64_t source = forwarding_key_in(frame, SOURCE_OFFSET, vlan);
+	const uint64_t source = key_of(from->fabric, frame, length, SOURCE_OFFSET, vlan);
 	if (!(frame[SOURCE_OFFSET] & MULTICAST_BIT) && may_learn(from, source, now))
 		forwarding_table_learn(table, source, from->token, now);
 	if (frame[DESTINATION_OFFSET] & MULTICAST_BIT)
 		return TO_ALL;
-	const uint64_t destination = forwarding_key_in(frame, DESTINATION_OFFSET, vlan);
+	const uint64_t destination = key_of(from->fabric, frame, length, DESTINATION_OFFSET, vlan);
 	const struct member *to = datapath_member_of(forwarding_table_find(table, destination, now));
 	if (to == NULL)
 		return TO_ALL;
@@ -88,7 +95,6 @@ HOT static uint32_t sort_frame(struct member *from, const uint8_t *frame, uint32
 {
 	const struct fabric *fabric = from->fabric;
 	const uint16_t tag = vlan_of_tag(frame, length);
-	/* Without VLANs all frames pass alike, and their tags only tell stations apart. */
 	const uint16_t vlan = fabric->is_tagging ? vlan_at_port(from->vlans, tag) : 0;
 
 	if (fabric->control != NULL && memcmp(frame, bridge_address, sizeof bridge_address) == 0) {
@@ -105,7 +111,7 @@ HOT static uint32_t sort_frame(struct member *from, const uint8_t *frame, uint32
 		from->port.received[DROP_BLOCKED]++;
 		return TO_NOBODY;
 	}
-	return look_up(from, frame, fabric->is_tagging || tag == VLAN_NONE ? vlan : tag, now);
+	return look_up(from, frame, length, vlan, now);
 }
 
 /* Fills sorting; whether any frame is for all. */

@@ -23,7 +23,7 @@ HOT uint16_t vlan_of_tag(const uint8_t *frame, uint32_t length)
 {
 	const uint8_t *control = frame + TYPE_OFFSET + 2;
 
-	return has_tag(frame, length) ? (uint16_t)((control[0] << 8 | control[1]) & ID_MASK) : VLAN_NONE;
+	return has_tag(frame, length) ? (uint16_t)((control[0] << 8 | control[1]) & ID_MASK) : NO_TAG;
 }
 
 HOT uint16_t vlan_at_port(const struct port_vlans *vlans, uint16_t tag)
@@ -31,7 +31,7 @@ HOT uint16_t vlan_at_port(const struct port_vlans *vlans, uint16_t tag)
 	const uint16_t untagged = vlans == NULL ? 0 : vlans->untagged;
 
 	/* A tag with a priority alone belongs where no tag would (IEEE 802.1Q, 6.9.1). */
-	if (tag == VLAN_NONE || tag == 0)
+	if (tag == NO_TAG || tag == 0)
 		return untagged;
 	return tag == untagged || (vlans != NULL && vlan_set_has(&vlans->tagged, tag)) ? tag : VLAN_NONE;
 }
@@ -39,7 +39,7 @@ HOT uint16_t vlan_at_port(const struct port_vlans *vlans, uint16_t tag)
 HOT enum vlan_form vlan_form_at(const struct port_vlans *vlans, uint16_t vlan, uint16_t tag)
 {
 	if (vlan == (vlans == NULL ? 0 : vlans->untagged))
-		return tag == VLAN_NONE ? VLAN_AS_IS : VLAN_WITHOUT_TAG;
+		return tag == NO_TAG ? VLAN_AS_IS : VLAN_WITHOUT_TAG;
 	if (vlans == NULL || !vlan_set_has(&vlans->tagged, vlan))
 		return VLAN_NOT_HERE;
 	return tag == vlan ? VLAN_AS_IS : VLAN_WITH_TAG;

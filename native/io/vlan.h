@@ -13,6 +13,8 @@
 #define VLAN_IDS 4096
 /* What is no VLAN: reserved by IEEE 802.1Q, table 9-2. */
 #define VLAN_NONE 4095
+/* What a frame without a tag has in the place of a tag's VLAN. */
+#define NO_TAG 0xffff
 #define VLAN_TAG_BYTES 4
 
 /* VLANs, one bit each: VLAN 0 is the lowest bit of the first byte. */
@@ -42,7 +44,7 @@ enum vlan_form {
 
 bool vlan_set_has(const struct vlan_set *set, uint16_t vlan);
 
-/* The VLAN that the frame's tag says, 0 for one with a priority alone; VLAN_NONE without a tag. */
+/* The VLAN that the frame's tag says, 0 for one with a priority alone; NO_TAG without a tag. */
 uint16_t vlan_of_tag(const uint8_t *frame, uint32_t length);
 
 /* The VLAN of a frame with this tag that came in at a port; VLAN_NONE when the port is not in it. */

@@ -22,6 +22,7 @@
 #include "table_test.h"
 #include "tunnel_test.h"
 #include "unfinished_test.h"
+#include "vlan_test.h"
 
 static uint64_t joined_pieces, cut_segments, dropped;
 
@@ -190,6 +191,7 @@ int main(int count, char **arguments)
 		try_join(&batch);
 		try_checksum();
 		try_unfinished(&batch, is_valid);
+		try_vlan(&batch);
 		free_batch(&batch);
 		if (round % 20 == 0)
 			try_forwarding_table();

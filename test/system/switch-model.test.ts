@@ -9,7 +9,7 @@
  */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { FrameBatch } from '../../src/frames/batch.ts';
+import type { FrameBatch, OffloadHeader } from '../../src/frames/batch.ts';
 import type { JoinedFrame } from '../../src/frames/join.ts';
 import { segmentFrames } from '../../src/frames/segment.ts';
 import { cable, createSwitch, type Switch, type SwitchPort } from '../../src/index.ts';
@@ -33,6 +33,8 @@ interface Delivered {
 
 /** A port of the network and of its model. */
 interface Place {
+  /** What the model calls it. */
+  readonly id: number;
   readonly node: Node;
   readonly port: SwitchPort;
   /** What has to arrive there and has not yet. */
@@ -50,13 +52,23 @@ interface Node {
   readonly real: Switch;
   readonly model: ReferenceSwitch;
   readonly places: Place[];
+  /** Frames for the bridge itself that it handed over. */
+  controlFrames: number;
 }
+
+/** VLANs that ports are in: among those that frames have. */
+const VLANS = [0, 1, 5, 1029, 4094];
+/** Between those by which clocks go ahead. */
+const PERSIST_SECONDS = 35;
+const FIRST_SHARED_NUMBER = 1000;
+const BRIDGES = [1, 0x80, 0xc2, 0, 0, 0];
 
 /** A network and its model. */
 class World {
   readonly #random: Random;
   readonly #hasSockets: boolean;
   readonly #nodes: Node[] = [];
+  #nextId = 1;
   #mismatch: string | undefined;
 
   constructor(random: Random, hasSockets: boolean) {
@@ -83,9 +95,11 @@ class World {
 
   /** Everything the switches know is what the models know. */
   compareTables(): void {
-    for (const { real, model } of this.#nodes) {
+    for (const { real, model, places } of this.#nodes) {
       const known = real.forwardingTable.map(({ mac, vlan, port }) => [`${mac}/${vlan}`, port] as const);
-      assert.deepEqual(new Map(known), model.stations, real.label);
+      const numbers = new Map(places.map(({ id, port }) => [id, port.number]));
+      const expected = [...model.stations].map(([station, id]) => [station, numbers.get(id)] as const);
+      assert.deepEqual(new Map(known), new Map(expected), real.label);
       assert.equal(known.length, model.stations.size);
     }
   }
@@ -109,6 +123,7 @@ class World {
       : { longest: random.oneIn(30) ? 65_601 : 3000, hasAnyOffload: true };
     const frames = Array.from({ length: 1 + random.below(most) }, () => randomFrame(random, kinds));
     // A socket carries plain frames only, and an empty packet may be an end.
+    for (const { frame } of frames) if (frame.length >= 14 && random.oneIn(30)) frame.set(BRIDGES);
     return this.#hasSockets ? frames.filter(({ frame }) => frame.length > 0) : frames;
   }
 
@@ -116,9 +131,31 @@ class World {
     const isHub = this.#random.oneIn(4);
     const label = `${isHub ? 'hub' : 'switch'} ${this.#nodes.length}`;
     const real = createSwitch({ label, hub: isHub, tableSize: TABLE_SIZE, expireSeconds: EXPIRE_SECONDS });
-    const node: Node = { real, model: new ReferenceSwitch(isHub, EXPIRE_SECONDS), places: [] };
+    const node: Node = { real, model: new ReferenceSwitch(isHub, EXPIRE_SECONDS), places: [], controlFrames: 0 };
     this.#nodes.push(node);
+    if (this.#random.oneIn(2)) this.#makeBridge(node);
     if (this.#nodes.length > 1) this.#cable(this.#random.pick(this.#nodes.slice(0, -1)), node);
+  }
+
+  /** More than a plain switch, or another one than before. */
+  #makeBridge(node: Node): void {
+    const random = this.#random;
+    const bridge = {
+      tagging: !random.oneIn(3),
+      persistSeconds: random.oneIn(2) ? PERSIST_SECONDS : 0,
+      control: random.oneIn(2),
+    };
+    node.model.bridge = bridge;
+    const control = bridge.control ? () => void node.controlFrames++ : null;
+    node.real.configure({ ...bridge, control });
+  }
+
+  #setVlans(place: Place): void {
+    const random = this.#random;
+    const some = (chances: number): number[] => VLANS.filter(() => random.oneIn(chances));
+    const vlans = { untagged: random.oneIn(8) ? undefined : random.pick(VLANS), tagged: some(2), closed: some(8) };
+    place.port.setVlans(vlans);
+    place.node.model.vlans.set(place.id, vlans);
   }
 
   #cable(one: Node, other: Node): void {
@@ -142,15 +179,20 @@ class World {
   }
 
   #addPlace(node: Node, socket?: SocketEnd): Place {
-    const port = node.real.port();
-    const place: Place = { node, port, expected: [], socket, cabledTo: undefined, entered: 0, left: 0 };
-    node.model.ports.add(port.number);
+    const isShared = this.#random.oneIn(5);
+    const number = FIRST_SHARED_NUMBER + this.#random.below(2);
+    const port = isShared ? node.real.port({ number, shares: true }) : node.real.port();
+    const id = this.#nextId++;
+    const place: Place = { id, node, port, expected: [], socket, cabledTo: undefined, entered: 0, left: 0 };
+    node.model.ports.add(id);
+    if (isShared) node.model.groups.set(id, number);
     node.places.push(place);
+    if (this.#random.oneIn(2)) this.#setVlans(place);
     return place;
   }
 
   #removePlace(place: Place): void {
-    place.node.model.remove(place.port.number);
+    place.node.model.remove(place.id);
     place.node.places.splice(place.node.places.indexOf(place), 1);
     void place.port.close();
     void place.socket?.[Symbol.asyncDispose]();
@@ -161,8 +203,11 @@ class World {
     const random = this.#random;
     const ends = this.#ends();
     const cabled = this.#nodes.flatMap(({ places }) => places).filter(({ cabledTo }) => cabledTo !== undefined);
-    const what = random.below(4);
-    if (what === 0) this.#advanceClocks(10 * (1 + random.below(8)));
+    const what = random.below(7);
+    if (what === 4) this.#makeBridge(random.pick(this.#nodes));
+    else if (what === 5) this.#setVlans(random.pick(this.#nodes.flatMap(({ places }) => places)));
+    else if (what === 6) this.#forget(random.pick(this.#nodes.flatMap(({ places }) => places)));
+    else if (what === 0) this.#advanceClocks(10 * (1 + random.below(8)));
     else if (what === 1 && ends.length > 2) this.#removePlace(random.pick(ends));
     else if (what === 2 && ends.length < 12) this.#addEnd();
     else if (what === 3 && cabled.length > 0) {
@@ -172,6 +217,12 @@ class World {
       this.#removePlace(other);
       this.#cable(one.node, other.node);
     }
+  }
+
+  #forget({ id, node, port }: Place): void {
+    const vlan = this.#random.pick(VLANS);
+    node.real.forget(port, vlan);
+    node.model.forget(id, vlan);
   }
 
   #advanceClocks(seconds: number): void {
@@ -186,8 +237,10 @@ class World {
     // What is behind a socket has no offload headers.
     const header = from.socket === undefined ? offload : noOffload;
     if (isFrame(frame)) from.entered++;
-    for (const number of from.node.model.forward(from.port.number, frame)) {
-      this.#expectAt(from.node.places.find(({ port }) => port.number === number)!, { frame, offload: header });
+    for (const leaving of from.node.model.forward(from.id, frame)) {
+      const place = from.node.places.find(({ id }) => id === leaving.port)!;
+      const by = leaving.frame.length - frame.length;
+      this.#expectAt(place, { frame: leaving.frame, offload: shifted(header, by) });
     }
   }
 
@@ -229,8 +282,13 @@ class World {
       for (const place of places) this.#readSocket(place);
       assert.equal(this.#mismatch, undefined);
       const missing = places.find((place) => !isSettled(place));
-      if (missing === undefined) return;
-      if (performance.now() > deadline) assert.fail(describe(missing));
+      const wanting = this.#nodes.find(({ model, controlFrames }) => controlFrames !== model.controlFrames);
+      if (missing === undefined && wanting === undefined) return;
+      if (performance.now() > deadline) {
+        assert.fail(
+          missing !== undefined ? describe(missing) : `${wanting?.real.label}: frames for the bridge are missing`,
+        );
+      }
       await new Promise<void>((resolve) => setImmediate(resolve));
     }
   }
@@ -239,6 +297,16 @@ class World {
     for (let bytes = place.socket?.next(); bytes !== undefined; bytes = place.socket?.next())
       this.#compare(place, { offload: PLAIN_OFFLOAD, bytes });
   }
+}
+
+/** The header of a frame that became longer or shorter before what it speaks of. */
+function shifted(offload: OffloadHeader, by: number): OffloadHeader {
+  const { flags, gsoType, headerLength, checksumStart } = offload;
+  return {
+    ...offload,
+    checksumStart: (flags & 1) === 0 ? checksumStart : (checksumStart + by) & 0xffff,
+    headerLength: gsoType === 0 || headerLength === 0 ? headerLength : (headerLength + by) & 0xffff,
+  };
 }
 
 function isSame(a: Delivered, b: Delivered): boolean {
