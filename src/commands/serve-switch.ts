@@ -4,17 +4,13 @@
  * It shows its ports on a terminal, and otherwise says in one line on standard error when clients can come. When its
  * directory is taken away it ends, too: clients do not find it any more, and whoever started it can do so again.
  */
-import { realpathSync } from 'node:fs';
-import { join } from 'node:path';
-import { VdensError } from '../errors.ts';
 import type { DropReason, PlugCounters } from '../plugs/counters.ts';
-import { CONTROL_NAME } from '../switch/claimed-directory.ts';
 import { Switch } from '../switch/switch.ts';
 import { type ServedPort, SwitchService } from '../switch/switch-service.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
-import { listenerOwner } from '../system/listener-owner.ts';
 import { isInBackground, LiveScreen } from './live-screen.ts';
 import { STATUS_FAILURE } from './report-error.ts';
+import { servedBySomebody } from './served-by-somebody.ts';
 import { writeErrorLineNow, writeErrorText } from './standard-streams.ts';
 import type { SwitchRequest } from './switch-options.ts';
 import {
@@ -51,7 +47,7 @@ export async function serveSwitch(request: SwitchRequest): Promise<number> {
   };
   const segment = new Switch({ ...request.switch, label: request.word });
   const service = await SwitchService.start(segment, request.word, request.path, { ...request.permissions, lost });
-  if (service === undefined) throw servedBySomebody(request);
+  if (service === undefined) throw servedBySomebody(request.word, request.path);
   const display = new Display(segment, service, request.quiet);
   const status = await ended;
   display.close();
@@ -164,15 +160,6 @@ function directionStatus({ frames, bytes }: Direction, dropping: readonly Direct
     }
   }
   return { frames, bytes, drops };
-}
-
-function servedBySomebody({ word, path }: SwitchRequest): VdensError {
-  const owner = listenerOwner(join(realpathSync(path), CONTROL_NAME));
-  const pid = owner?.pid;
-  const who = pid !== undefined ? `, process ${pid}` : owner === undefined ? '' : `, a process of uid ${owner.uid}`;
-  const end = pid === undefined ? '' : `, or end that one with: kill ${pid}`;
-  const message = `${word}: somebody serves a switch there already${who}. Join it with: vdens ${path}${end}`;
-  return new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno: 'EADDRINUSE' });
 }
 
 function say(line: string): void {

@@ -83,7 +83,8 @@ export class Interpreter {
       const load = (path: string): void => {
         this.#load(path, { selection, write }, { ...budget, depth: budget.depth + 1 });
       };
-      after = command.run({ argument, selection, print: (each) => lines.push(each), load }) ?? undefined;
+      const print = (each: string): void => void lines.push(each);
+      after = command.run({ argument, selection, print, load }) ?? undefined;
     } catch (error) {
       errno = errnoOf(error);
     }

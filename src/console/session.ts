@@ -31,8 +31,8 @@ export interface SessionPeer {
   prompt?(text: string): void;
   /** Whether more can be written now; otherwise no command is run until {@link Session.goOn}. */
   isReady(): boolean;
-  /** All has been said. */
-  end(): void;
+  /** All has been said, and why: nothing more will be read, or a command wants it so. */
+  end(why: 'input' | 'command'): void;
   /** Whether `logout` ends the session. @defaultValue true */
   readonly canLogOut?: boolean;
 }
@@ -84,7 +84,7 @@ export class Session {
       if (line === undefined) break;
       this.#answer(line);
     }
-    if (this.#isInputOver && this.#lines.length === 0 && !this.#isOver) this.#end();
+    if (this.#isInputOver && this.#lines.length === 0 && !this.#isOver) this.#end('input');
   }
 
   /** Whether commands wait, so that no more should be read. */
@@ -120,7 +120,7 @@ export class Session {
       return;
     }
     if (this.#peer.canLogOut !== false) this.#peer.write(END_OF_SESSION);
-    this.#end();
+    this.#end('command');
     if (after === 'shutdown') this.#service.shutdown();
   }
 
@@ -130,8 +130,8 @@ export class Session {
     else this.#peer.prompt(text);
   }
 
-  #end(): void {
+  #end(why: 'input' | 'command'): void {
     this.close();
-    this.#peer.end();
+    this.#peer.end(why);
   }
 }

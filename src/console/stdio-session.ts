@@ -40,7 +40,9 @@ export class StdioSession {
       write: (text) => this.#output.write(text),
       prompt: (text) => this.#prompts?.write(text),
       isReady: () => !this.#output.isBehind,
-      end: () => this.#events.ended(),
+      end: (why) => {
+        if (why === 'input') this.#events.ended();
+      },
       canLogOut: false,
     });
     // 'close' alone comes when a terminal was hung up.

@@ -1,0 +1,82 @@
+/** The prose of vde_switch(1). */
+import type { Manual } from './option-table.ts';
+
+export const VDE_SWITCH_MANUAL: Manual = {
+  date: 'November 22, 2026',
+  description: [
+    '`vde_switch` is an Ethernet switch in a directory: `vdens(1)`, `vde_plug(1)`, QEMU, User-Mode Linux and everything else that speaks the protocol of VDE 2 joins it by the name of the directory. It has numbered ports with owners, VLANs, counters and a fast spanning tree, and a console that changes all of them while it runs. Programs and scripts that were written for the `vde_switch` of VDE 2 find its options, commands, answers and numbers here.',
+    'Frames may have up to 64 KiB. Between processes of one user that are from this package, segmentation and checksums are left undone as far as possible, and their TAP interfaces are served by the switch itself.',
+  ],
+  sections: [
+    {
+      title: 'CONSOLE',
+      text: [
+        'Commands are read from standard input, and from whoever connects to the socket of `--mgmt`: `vde console PATH`, `unixterm`, `vdeterm` or a script. `help` lists them. An answer may have data, between `0000 DATA END WITH` and a line that is a dot; it ends with `1000 Success`, or with 1 and the number of an error of the system, and a prompt that no newline follows. The prompt of the console on standard input is written to standard input, so that a pipe at standard output has answers alone.',
+        'After `debug/add port`, for example, lines that begin with 3 tell what happens at the ports.',
+      ],
+    },
+  ],
+  options: {
+    sock: [
+      'Serves the switch in this directory, which is made and, at the end, removed. A directory whose switch is gone is taken over, one whose switch runs is refused.',
+    ],
+    mode: ['Lets those join whom this mode of the sockets lets read and write.'],
+    dirmode: ['Sets the mode of the directory. Without `--mode`, the sockets have the same, without execution.'],
+    group: ['Gives the directory and the sockets to this group.'],
+    numports: ['Has ports from 1 to this number, 4096 at most.'],
+    hub: ['Sends every frame to every port.'],
+    fstp: ['Speaks the fast spanning tree protocol of VDE 2, so that cables between switches may form loops.'],
+    macaddr: ['Sets the address of the switch, in the spanning tree.'],
+    priority: ['Sets the priority in the spanning tree: of all switches, the one with the lowest becomes the root.'],
+    hashsize: ['Sets the size of the table of stations, which is rounded up to a power of two.'],
+    tap: [
+      'Gives a port to this TAP interface, which is made when it is not there. It takes the right to: as root, inside `vdens`, or with an interface that root has made for the user.',
+    ],
+    daemon: [
+      'Goes into the background when everything is open; until then, errors are seen, and the status says whether it worked. There is no console on standard input then.',
+    ],
+    pidfile: [
+      'Writes the process id to this file, which must not be there yet, and is removed at the end. One that another process has left has to be removed by hand.',
+    ],
+    nostdin: ['Reads no commands from standard input, and runs until a signal or `shutdown` ends it.'],
+    rcfile: ['Runs the commands of this file at the start. What fails is told on standard error.'],
+    mgmt: ['Makes the console available at this socket. One whose switch is gone is taken over.'],
+    mgmtmode: ['Sets the mode of that socket.'],
+    mgmtgroup: ['Gives that socket to this group.'],
+    help: ['Prints a summary of the options.'],
+    version: ['Prints the version.'],
+  },
+  environment: [
+    { term: '`$HOME`', text: ['Where `.vde2/vde_switch.rc` is looked for.'] },
+    {
+      term: '`$VDENS_DEBUG`',
+      text: ['When it is set, an error is printed with the place in the program where it arose.'],
+    },
+  ],
+  exitStatus: [
+    {
+      term: '0',
+      text: [
+        'It was ended by the end of standard input, by `shutdown` or by `SIGTERM`; with `--daemon`, it is in the background. `SIGINT` ends it as it ends other programs, `SIGHUP` does not end it.',
+      ],
+    },
+    { term: '1', text: ['The command line was wrong, the switch could not be served, or its directory was lost.'] },
+  ],
+  examples: [
+    { text: 'A switch, and a namespace on it:', command: 'vde_switch -d -s /tmp/sw -M /tmp/sw.mgmt\nvdens /tmp/sw' },
+    { text: 'What is on it:', command: 'vde console /tmp/sw.mgmt port/print' },
+  ],
+  closing: [
+    {
+      title: 'FILES',
+      text: [],
+      items: [
+        {
+          term: '`/etc/vde2/vde_switch.rc`',
+          text: ['Commands to start with, unless there is `.vde2/vde_switch.rc` in the home directory.'],
+        },
+      ],
+    },
+  ],
+  seeAlso: ['vde(1)', 'vde_plug(1)', 'vdens(1)'],
+};

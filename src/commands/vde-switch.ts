@@ -1,0 +1,213 @@
+/**
+ * The `vde_switch` command: a managed switch with its console, until standard input, a signal or the console ends it.
+ */
+import { existsSync } from 'node:fs';
+import { constants, homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DebugSelection } from '../console/debug.ts';
+import { ConsoleServer } from '../console/server.ts';
+import type { ConsoleService } from '../console/session.ts';
+import { errnoOf, statusLine } from '../console/status.ts';
+import { StdioSession } from '../console/stdio-session.ts';
+import { openHostTap } from '../plugs/host-tap.ts';
+import { switchConsole } from '../switch/console/switch-console.ts';
+import { describeEvent } from '../switch/console/switch-events.ts';
+import { ManagedSwitch } from '../switch/managed/managed-switch.ts';
+import { Daemon } from '../system/daemon.ts';
+import { wasIgnored } from '../system/ignored-signals.ts';
+import { PidFile } from '../system/pid-file.ts';
+import { Syslog } from '../system/syslog.ts';
+import { formatHelp } from './help.ts';
+import { reportError } from './report-error.ts';
+import { servedBySomebody } from './served-by-somebody.ts';
+import { writeErrorLineNow, writeOutput } from './standard-streams.ts';
+import {
+  interpretVdeSwitchArguments,
+  VDE_SWITCH_COMMAND_TABLE,
+  type VdeSwitchAction,
+  type VdeSwitchRequest,
+} from './vde-switch-options.ts';
+import { version } from './version.ts';
+
+const NAME = 'vde_switch';
+const STATUS_FAILURE = 1;
+const DEFAULT_COLUMNS = 80;
+/** How long letting go of everything may take before we leave it to the kernel. */
+const CLOSE_TIMEOUT_MS = 3000;
+/** How long a signal that we send to ourselves may take. */
+const SELF_SIGNAL_MS = 1000;
+/** Files of commands to start with when none is named: the first that is there. */
+const HOME_RC_FILE = '.vde2/vde_switch.rc';
+const SYSTEM_RC_FILE = '/etc/vde2/vde_switch.rc';
+
+/**
+ * Runs `vde_switch`.
+ *
+ * @param argv - the words after the program's name
+ * @returns the exit status
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await act(interpretVdeSwitchArguments(argv));
+  } catch (error) {
+    await reportError(NAME, error);
+    return STATUS_FAILURE;
+  }
+}
+
+async function act(request: VdeSwitchAction): Promise<number> {
+  switch (request.action) {
+    case 'help':
+      await writeOutput(formatHelp(VDE_SWITCH_COMMAND_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
+      return 0;
+    case 'version':
+      await writeOutput(`${NAME} ${version()}\n`);
+      return 0;
+    case 'serve':
+      return serve(request);
+  }
+}
+
+async function serve(request: VdeSwitchRequest): Promise<number> {
+  const daemon = request.isDaemon ? await Daemon.detach(NAME) : undefined;
+  const running = new RunningSwitch(request);
+  let end: Ending;
+  try {
+    await running.open();
+    daemon?.ready();
+    running.inBackground = daemon !== undefined;
+    end = await running.ended;
+  } finally {
+    const timeout = sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false });
+    await Promise.race([running.close(), timeout]);
+  }
+  return statusOf(end);
+}
+
+/** Why it is over. */
+type Ending = 'SIGINT' | 'SIGTERM' | 'asked' | 'lost';
+
+/** The switch, and all by which it is reached. */
+class RunningSwitch {
+  readonly ended: Promise<Ending>;
+  /** Whether nobody reads standard error any more. */
+  inBackground = false;
+  readonly #request: VdeSwitchRequest;
+  readonly #managed: ManagedSwitch;
+  readonly #log = new Syslog(NAME);
+  #end: (ending: Ending) => void = () => undefined;
+  #pidFile: PidFile | undefined;
+  #server: ConsoleServer | undefined;
+  #console: StdioSession | undefined;
+
+  constructor(request: VdeSwitchRequest) {
+    this.#request = request;
+    this.ended = new Promise((resolveEnded) => {
+      this.#end = resolveEnded;
+    });
+    const { path, numPorts, hub, spanningTree, mac, priority, hashSize } = request;
+    const address = mac === undefined ? {} : { mac };
+    this.#managed = new ManagedSwitch({ label: path, numPorts, hub, spanningTree, priority, hashSize, ...address });
+    this.#watchSignals();
+  }
+
+  /** Opens everything. What was opened is let go of by {@link close}, also when this fails. */
+  async open(): Promise<void> {
+    const { path, mode, dirmode, group, isUsualPath, taps, pidFile, management, managementAccess } = this.#request;
+    const service = await this.#managed.serve(path, {
+      mode,
+      dirmode,
+      group,
+      ownOnly: isUsualPath,
+      lost: (reason) => {
+        this.#say(`${path}: ${reason}. All clients were let go, and so ends the switch`);
+        this.#end('lost');
+      },
+    });
+    if (service === undefined) throw servedBySomebody(path, path);
+    for (const name of taps) {
+      const tap = openHostTap(`tap://${name}`, name);
+      this.#managed.attach(tap, { module: 'tuntap', description: name });
+    }
+    const managementPath = management === undefined ? undefined : resolve(management);
+    const console = switchConsole({
+      managed: this.#managed,
+      directory: { path: service.path, mode },
+      management: managementPath === undefined ? undefined : { path: managementPath, mode: managementAccess.mode },
+      version: version(),
+      shutdown: () => this.#end('asked'),
+    });
+    if (managementPath !== undefined) {
+      this.#server = new ConsoleServer(NAME, managementPath, managementAccess, console);
+    }
+    if (pidFile !== undefined) this.#pidFile = PidFile.write(pidFile, { exclusive: true });
+    this.#managed.listen((event) => {
+      const { path: category, text } = describeEvent(event);
+      this.#server?.tell(category, text);
+      this.#console?.tell(category, text);
+    });
+    this.#runCommands(console);
+    if (this.#request.hasConsole) this.#console = this.#openConsole(console);
+  }
+
+  async close(): Promise<void> {
+    this.#console?.close();
+    this.#server?.close();
+    this.#pidFile?.remove();
+    await this.#managed.close();
+    this.#log.close();
+  }
+
+  #openConsole(service: ConsoleService): StdioSession {
+    return new StdioSession(service, {
+      ended: () => {
+        this.#say('standard input has ended, and so ends the switch');
+        this.#end('asked');
+      },
+    });
+  }
+
+  /** Those to start with. The switch runs whatever becomes of them. */
+  #runCommands({ interpreter }: ConsoleService): void {
+    const path = this.#request.rcFile ?? usualRcFile();
+    if (path === undefined) return;
+    try {
+      const answering = { selection: new DebugSelection([]), write: () => undefined };
+      for (const { line, command, status } of interpreter.run(path, answering)) {
+        this.#say(`${path}, line ${line}: ${command}: ${status}`);
+      }
+    } catch (error) {
+      this.#say(`${path}: cannot run the commands in it: ${statusLine(errnoOf(error))}`);
+    }
+  }
+
+  #watchSignals(): void {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (!wasIgnored(signal)) this.#end(signal);
+      });
+    }
+    // As the original: whoever logs out leaves it running.
+    process.on('SIGHUP', () => undefined);
+  }
+
+  #say(line: string): void {
+    if (this.inBackground) this.#log.log('warning', line);
+    else writeErrorLineNow(`${NAME}: ${line}`);
+  }
+}
+
+function usualRcFile(): string | undefined {
+  return [join(homedir(), HOME_RC_FILE), SYSTEM_RC_FILE].find((path) => existsSync(path));
+}
+
+/** Whoever interrupts a script sees that we were interrupted, too. */
+async function statusOf(ending: Ending): Promise<number> {
+  if (ending === 'lost') return STATUS_FAILURE;
+  if (ending !== 'SIGINT') return 0;
+  process.removeAllListeners('SIGINT');
+  process.kill(process.pid, 'SIGINT');
+  await sleep(SELF_SIGNAL_MS);
+  return 128 + constants.signals.SIGINT;
+}
