@@ -44,6 +44,8 @@ export interface SocketPermissions {
   readonly mode: number;
   /** A group, as a number. */
   readonly group?: number | undefined;
+  /** A user, as a number, whom only root can give it to. @defaultValue whoever makes it */
+  readonly owner?: number | undefined;
 }
 
 export class ClaimedDirectory {
@@ -133,14 +135,17 @@ export class ClaimedDirectory {
     }
   }
 
-  #setPermissions(name: string, { mode, group }: SocketPermissions): Stats {
+  #setPermissions(name: string, { mode, group, owner }: SocketPermissions): Stats {
     const pinned = openSync(this.#inside(name), O_PATH | fs.O_NOFOLLOW);
     try {
       const found = fstatSync(pinned);
       if (!found.isSocket() || found.uid !== process.geteuid?.()) throw this.#failure(name, 'bind', 'EEXIST');
       // Leads to what was opened, whatever bears the name by now (proc_pid_fd(5)).
       const file = `/proc/self/fd/${pinned}`;
-      if (group !== undefined && group !== found.gid) chownSync(file, SAME_OWNER, group);
+      const isOthers = owner !== undefined && owner !== found.uid;
+      if (isOthers || (group !== undefined && group !== found.gid)) {
+        chownSync(file, owner ?? SAME_OWNER, group ?? SAME_OWNER);
+      }
       if ((found.mode & 0o7777) !== mode) chmodSync(file, mode);
       return found;
     } finally {

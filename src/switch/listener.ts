@@ -12,6 +12,12 @@ import type { ClaimedDirectory, SocketPermissions } from './claimed-directory.ts
 const BACKLOG = 128;
 /** Connections that are taken before others have their turn. */
 const AT_ONCE = 64;
+/** asm-generic/socket.h; Node.js has no names for them. */
+const SOL_SOCKET = 1;
+const SO_PEERGROUPS = 59;
+/** Groups that are asked for at first, and at most (NGROUPS_MAX). */
+const FEW_GROUPS = 64;
+const MAX_GROUPS = 65536;
 /** How long to wait when there are no descriptors, or no memory, for another connection, in milliseconds. */
 export const PAUSE_MS = 1000;
 
@@ -23,6 +29,8 @@ export interface PeerCredentials {
   readonly pid: number;
   readonly uid: number;
   readonly gid: number;
+  /** The other groups that it is in. */
+  readonly groups: readonly number[];
 }
 
 /** Takes a connection: the descriptor belongs to it from now on. Must not throw. */
@@ -96,7 +104,7 @@ export class Listener {
     }
     const [pid = 0, uid = 0, gid = 0] = this.#credentials;
     // Ids are unsigned.
-    this.#connected(connection, { pid, uid: uid >>> 0, gid: gid >>> 0 });
+    this.#connected(connection, { pid, uid: uid >>> 0, gid: gid >>> 0, groups: peerGroups(connection) });
   }
 
   /** The connections stay in the kernel's queue, where they would make the socket readable all the time. */
@@ -106,6 +114,17 @@ export class Listener {
       this.#watch.events = READABLE;
     }, PAUSE_MS);
   }
+}
+
+/** The groups, besides the first one, of who connected, as they were then (SO_PEERGROUPS, unix(7)). */
+function peerGroups(connection: number): readonly number[] {
+  for (const count of [FEW_GROUPS, MAX_GROUPS]) {
+    const groups = new Uint32Array(count);
+    const bytes = native.getSocketOption(connection, SOL_SOCKET, SO_PEERGROUPS, new Uint8Array(groups.buffer));
+    if (bytes >= 0) return [...groups.subarray(0, bytes / Uint32Array.BYTES_PER_ELEMENT)];
+    if (errnoName(bytes) !== 'ERANGE') break;
+  }
+  return [];
 }
 
 function failure(label: string, syscall: string, result: number): VdensError {

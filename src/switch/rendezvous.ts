@@ -37,7 +37,8 @@ import { ClaimedDirectory, CONTROL_NAME, isSameFile, isSwitchSocket, O_PATH } fr
 /** What a path may have besides the directory: `/fd12345`. */
 const LONGEST_NAME_BYTES = 8;
 const MAX_PATH_BYTES = 107;
-const DEFAULT_MODE = 0o600;
+/** Permission bits of the sockets. */
+export const DEFAULT_MODE = 0o600;
 /** How often the directory may change under us before it is somebody else's problem. */
 const MAX_ATTEMPTS = 50;
 /** An original switch needs a moment from the name to listening; a younger name than this is looked at again. */

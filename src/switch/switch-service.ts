@@ -13,6 +13,7 @@ import { native } from '../system/native.ts';
 import { unixPath } from '../system/unix-address.ts';
 import type { ClaimedDirectory } from './claimed-directory.ts';
 import type { PeerCredentials } from './listener.ts';
+import { OrdinaryPorts, type PortLease, type PortPolicy } from './port-policy.ts';
 import { claimDirectory, type RendezvousOptions } from './rendezvous.ts';
 import type { Switch } from './switch.ts';
 import type { SwitchPort } from './switch-port.ts';
@@ -31,6 +32,7 @@ export interface SwitchServiceOptions extends RendezvousOptions {
 interface Client {
   readonly plug: SocketPlug;
   readonly port: SwitchPort;
+  readonly lease: PortLease;
   readonly cable: Cable;
   readonly pid: number;
   readonly uid: number;
@@ -48,7 +50,7 @@ export interface ServedPort {
 }
 
 export class SwitchService {
-  readonly #switch: Switch;
+  readonly #ports: PortPolicy;
   readonly #directory: ClaimedDirectory;
   readonly #server: VdeServer;
   /** By the path of the data socket. */
@@ -57,15 +59,15 @@ export class SwitchService {
   readonly #channels = new Map<HandoverChannel, number>();
   #closed = false;
 
-  private constructor(segment: Switch, label: string, directory: ClaimedDirectory, options: SwitchServiceOptions) {
-    this.#switch = segment;
+  private constructor(ports: PortPolicy, label: string, directory: ClaimedDirectory, options: SwitchServiceOptions) {
+    this.#ports = ports;
     this.#directory = directory;
     const lost = (reason: string): void => {
       void this.close();
       options.lost?.(reason);
     };
     this.#server = new VdeServer(label, directory, {
-      refuse: (wantedPort) => this.#whyNot(wantedPort),
+      admit: (wantedPort, peer) => (this.#closed ? 'the switch ends' : ports.admit(wantedPort, peer)),
       accepted: (plug, client) => this.#welcome(plug, client),
       ...(isHandoverWanted()
         ? { privateConnection: (fd: number, { pid }: PeerCredentials) => this.#openChannel(fd, pid) }
@@ -77,11 +79,12 @@ export class SwitchService {
   /**
    * Serves a switch in a directory.
    *
+   * @param ports the switch, which gives a port to whoever comes, or what decides about that
    * @returns `undefined` when somebody else does, or is about to
    * @throws VdensError `ERR_NETWORK_OPEN` when the directory is no place for a switch of ours
    */
   static async start(
-    segment: Switch,
+    ports: Switch | PortPolicy,
     label: string,
     path: string,
     options: SwitchServiceOptions = {},
@@ -89,7 +92,8 @@ export class SwitchService {
     const claim = await claimDirectory(label, path, options);
     if (claim.kind === 'served') return undefined;
     try {
-      return new SwitchService(segment, label, claim.directory, options);
+      const policy = 'admit' in ports ? ports : new OrdinaryPorts(ports);
+      return new SwitchService(policy, label, claim.directory, options);
     } catch (error) {
       claim.release();
       throw error;
@@ -118,29 +122,26 @@ export class SwitchService {
     this.#directory.release();
   }
 
-  /** Why a client cannot have a port, or that port. Port 0 is as good as any. */
-  #whyNot(wantedPort: number | undefined): string | undefined {
-    if (this.#closed || this.#switch.isFull) return 'all ports are in use';
-    const isFree = wantedPort === undefined || wantedPort === 0 || this.#switch.isFree(wantedPort);
-    return isFree ? undefined : `port ${wantedPort} is taken, or higher than there are ports`;
-  }
-
   #welcome(plug: SocketPlug, client: VdeClient): void {
-    if (!this.#closed && !this.#switch.isFull && this.#giveOutPort(plug, client)) return;
+    if (!this.#closed && this.#giveOutPort(plug, client)) return;
     void plug.close();
   }
 
   /** Returns whether it was possible: the process may be out of memory or descriptors. */
-  #giveOutPort(plug: SocketPlug, { description, dataPath, pid, uid, wantedPort }: VdeClient): boolean {
-    const port = this.#switch.port({ number: wantedPort, description });
+  #giveOutPort(plug: SocketPlug, client: VdeClient): boolean {
+    const { dataPath, pid, uid } = client;
+    const dismiss = (): void => void this.#dismiss(dataPath);
+    let lease: PortLease | undefined;
     try {
-      const down = (): void => void this.#dismiss(dataPath);
-      const joined = cable(plug, port, { down });
+      lease = this.#ports.open(client, dismiss);
+      const { port } = lease;
+      const joined = cable(plug, port, { down: dismiss });
       const taps = new PlugCounters();
-      this.#clients.set(dataPath, { plug, port, cable: joined, pid, uid, channel: undefined, taps });
+      this.#clients.set(dataPath, { plug, port, lease, cable: joined, pid, uid, channel: undefined, taps });
       return true;
     } catch {
-      void port.close();
+      void lease?.port.close();
+      lease?.ended();
       return false;
     }
   }
@@ -150,7 +151,9 @@ export class SwitchService {
     if (client === undefined) return;
     this.#clients.delete(dataPath);
     client.channel?.close();
-    await Promise.all([client.port.close(), client.plug.close()]);
+    const closing = Promise.all([client.port.close(), client.plug.close()]);
+    client.lease.ended();
+    await closing;
   }
 
   #openChannel(fd: number, pid: number): void {

@@ -5,7 +5,7 @@
  * client                                     here
  *   │ binds a datagram socket
  *   │ connects to DIR/ctl   ───────────────▶ accept, who is it?
- *   │ request: my socket    ───────────────▶ a socket of our own, connected to that, called DIR/fdN
+ *   │ request: my socket    ───────────────▶ a socket of our own, connected to that, called DIR/fdN, say
  *   │ connects to DIR/fdN   ◀─────────────── answer: 110 bytes, the address of it
  *   │ frames                ◀──────────────▶ frames
  *   │ control connection ends ─────────────▶ `down`
@@ -20,7 +20,7 @@ import { NETNODE_FRAME_BYTES, PRIVATE_SOCKET } from '../plugs/vde.ts';
 import { errnoName, native } from '../system/native.ts';
 import { SOCK_STREAM, UNIX_ADDRESS_BYTES, unixAddress } from '../system/unix-address.ts';
 import type { VdeRequest } from '../wire/vde-request.ts';
-import { type ClaimedDirectory, CONTROL_NAME } from './claimed-directory.ts';
+import { type ClaimedDirectory, CONTROL_NAME, type SocketPermissions } from './claimed-directory.ts';
 import { ClientPlug } from './client-plug.ts';
 import { connectToClient } from './client-socket.ts';
 import { HalfOpen } from './half-open.ts';
@@ -41,23 +41,30 @@ const REASONS: GoneReasons = {
 };
 
 /** Who is at a port. */
-export interface VdeClient {
+export interface VdeClient extends PeerCredentials {
   /** What it says of itself: one line, safe to print; may be empty. */
   readonly description: string;
-  /** 0 when the process is not visible from here. */
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
   /** The number of the port that it asks for; `undefined` for any. */
   readonly wantedPort: number | undefined;
   /** The path of our data socket, by which the client knows its port. */
   readonly dataPath: string;
 }
 
+/** The socket of ours that a client gets to know its port by. */
+export interface Admission {
+  /** What its name begins with, before a number; `fd` or three digits and a dot. @defaultValue `fd` */
+  readonly prefix?: string;
+  /** What is not said is as in the directory. */
+  readonly permissions?: Partial<SocketPermissions>;
+}
+
 /** What happens at the directory. None of these may throw. */
 export interface VdeServerEvents {
-  /** Asked before a client gets a port. Returns a clause that says why it gets none, if that is so. */
-  refuse?(wantedPort: number | undefined): string | undefined;
+  /**
+   * Asked before a client gets a port, at once after which it is `accepted` if nothing goes wrong. Returns a clause that
+   * says why it gets none, if that is so. @defaultValue everybody gets one
+   */
+  admit?(wantedPort: number | undefined, peer: PeerCredentials): Admission | string;
   /**
    * A client has a port. Whoever takes the plug starts it, and closes it when it is `down` or no longer wanted: that
    * removes its socket and tells the client.
@@ -143,15 +150,15 @@ export class VdeServer {
 
   /** Gives the client a port. Returns undefined, or a clause that says why not; the connection is the caller's then. */
   #serve(control: number, peer: PeerCredentials, request: VdeRequest): string | undefined {
-    const refusal = this.#events.refuse?.(request.port);
-    if (refusal !== undefined) return refusal;
+    const admission = this.#events.admit?.(request.port, peer) ?? {};
+    if (typeof admission === 'string') return admission;
     const data = connectToClient(request.address, peer);
     if (typeof data === 'string') return data;
     let name: string | undefined;
     let plug: SocketPlug;
     let dataPath: string;
     try {
-      name = this.#bind(data);
+      name = this.#bind(data, admission);
       dataPath = join(this.directory.path, name);
       const sent = native.send(control, unixAddress(dataPath));
       if (sent !== UNIX_ADDRESS_BYTES)
@@ -172,13 +179,13 @@ export class VdeServer {
     return new ClientPlug(`${this.label}/${name}`, options, () => this.directory.remove(name));
   }
 
-  #bind(data: number): string {
+  #bind(data: number, { prefix = 'fd', permissions }: Admission): string {
     // Else the name would be made in a directory that is not ours.
     if (!this.directory.isStillOurs()) throw new Error('the directory is not ours any more');
     for (let tries = 0; tries < MAX_DATA_NAMES; tries++) {
-      const name = `fd${this.#nextName}`;
+      const name = `${prefix}${this.#nextName}`;
       this.#nextName = (this.#nextName + 1) % MAX_DATA_NAMES;
-      if (this.directory.bind(data, name)) return name;
+      if (this.directory.bind(data, name, { ...this.directory.permissions, ...permissions })) return name;
     }
     throw new Error('there is no name left for its socket');
   }

@@ -126,7 +126,11 @@ export interface ManagedSwitchApi {
   setPortVlan(number: number, vlan: number): void;
   closeEndpoint(number: number, id: number): void;
   resetCounters(number?: number): void;
-  /** Puts a plug of this process (a TAP) at a port of its own; the number of the port. */
+  /**
+   * Puts a plug of this process (a TAP) at a port of its own; it is closed with its endpoint, or the switch.
+   *
+   * @returns the number of the port
+   */
   attach(plug: Plug, options: { readonly module: string; readonly description: string }): number;
 
   readonly vlans: readonly Vlan[];
@@ -136,6 +140,7 @@ export interface ManagedSwitchApi {
   removeFromVlan(vlan: number, port: number): void;
 
   readonly hash: HashSettings;
+  /** Another size than before forgets all stations, as does the same. */
   setHash(settings: Partial<HashSettings>): void;
   readonly stations: readonly Station[];
 
@@ -146,8 +151,13 @@ export interface ManagedSwitchApi {
   /** What `fstp/print` says of the VLAN; all of them without one. */
   treeStatus(vlan?: number): readonly TreeStatus[];
 
-  /** Calls the listener with what happens, until the function that is returned is called. */
-  listen(listener: (event: SwitchEvent) => void): () => void;
+  /**
+   * Calls the listener with what happens, until the function that is returned is called.
+   *
+   * @param options whether that includes the stations, which is some work at large tables; they are told of up to 100 ms
+   * later. By default it does.
+   */
+  listen(listener: (event: SwitchEvent) => void, options?: { readonly stations?: boolean }): () => void;
   close(): Promise<void>;
 }
 
