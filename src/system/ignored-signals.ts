@@ -20,8 +20,13 @@ export function ignoredSignals(): bigint {
  * not act on it. The files in bin/ look it up.
  */
 export function wasIgnored(signal: NodeJS.Signals): boolean {
+  return (initiallyIgnoredSignals() & bit(constants.signals[signal])) !== 0n;
+}
+
+/** Every signal that this process was started with as ignored, as a bit mask like the above. */
+export function initiallyIgnoredSignals(): bigint {
   const { VDENS_IGNORED_SIGNALS: mask = '' } = process.env;
-  return /^[0-9a-f]+$/i.test(mask) && (BigInt(`0x${mask}`) & bit(constants.signals[signal])) !== 0n;
+  return /^[0-9a-f]{1,16}$/i.test(mask) ? BigInt(`0x${mask}`) : 0n;
 }
 
 function bit(signal: number): bigint {

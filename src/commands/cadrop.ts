@@ -1,0 +1,65 @@
+/** The `cadrop` command: becomes another one, without some capabilities. */
+import { getSystemErrorMap } from 'node:util';
+import { VdensError } from '../errors.ts';
+import { dropCapabilities } from '../system/drop-capabilities.ts';
+import { initiallyIgnoredSignals } from '../system/ignored-signals.ts';
+import { errnoName, native } from '../system/native.ts';
+import { CADROP_TABLE, type CadropAction, interpretCadropArguments } from './cadrop-options.ts';
+import { formatHelp } from './help.ts';
+import { reportError } from './report-error.ts';
+import { writeOutput } from './standard-streams.ts';
+import { version } from './version.ts';
+
+const NAME = 'cadrop';
+/** As the original: there is no shell, or the kernel refused. */
+const STATUS_FAILURE = 1;
+/** As the original: the list of capabilities was wrong, or the command could not be run. */
+const STATUS_USAGE = 2;
+const DEFAULT_COLUMNS = 80;
+const STANDARD_STREAMS = Int32Array.of(0, 1, 2);
+
+/**
+ * Runs `cadrop`. Resolves with an exit status, unless this process became the command.
+ *
+ * @param argv - the words after the program's name
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await act(interpretCadropArguments(argv));
+  } catch (error) {
+    await reportError(NAME, error);
+    const isWrong = error instanceof VdensError && (error.code === 'ERR_USAGE' || error.syscall === 'execve');
+    return isWrong ? STATUS_USAGE : STATUS_FAILURE;
+  }
+}
+
+async function act(request: CadropAction): Promise<number> {
+  switch (request.action) {
+    case 'help':
+      await writeOutput(formatHelp(CADROP_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
+      return 0;
+    case 'version':
+      await writeOutput(`${NAME} ${version()}\n`);
+      return 0;
+    case 'drop':
+      return drop(request.set, request.command ?? [shell()]);
+  }
+}
+
+function shell(): string {
+  const { SHELL: found } = process.env;
+  if (found !== undefined) return found;
+  throw new VdensError('ERR_COMMAND', 'the variable $SHELL is not set. Set it, or name a command: cadrop all COMMAND');
+}
+
+function drop(set: bigint, command: readonly string[]): never {
+  dropCapabilities(set);
+  const ignored = initiallyIgnoredSignals();
+  delete process.env['VDENS_IGNORED_SIGNALS'];
+  const masks = Uint32Array.of(Number(BigInt.asUintN(32, ignored)), Number(ignored >> 32n));
+  const result = native.becomeCommand(command, STANDARD_STREAMS, masks);
+  const errno = errnoName(result);
+  const [, reason = errno] = getSystemErrorMap().get(result) ?? [];
+  const message = `cannot run the command "${command[0] ?? ''}": ${reason}`;
+  throw new VdensError('ERR_COMMAND', message, { value: command[0] ?? '', errno, syscall: 'execve' });
+}

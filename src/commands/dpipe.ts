@@ -1,0 +1,189 @@
+/**
+ * The `dpipe` command: starts commands that are joined by pipes, and waits for all of them.
+ *
+ * The pipes lead from command to command: no byte passes through this process, and every end is in one command only,
+ * so that each sees the end of what it reads as soon as its writer is gone.
+ */
+import { spawn } from 'node:child_process';
+import { constants } from 'node:os';
+import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { getSystemErrorMap } from 'node:util';
+import { VdensError } from '../errors.ts';
+import { Daemon } from '../system/daemon.ts';
+import { initiallyIgnoredSignals, wasIgnored } from '../system/ignored-signals.ts';
+import { errnoName, native } from '../system/native.ts';
+import { PidFile } from '../system/pid-file.ts';
+import { DPIPE_TABLE, type DpipeAction, interpretDpipeArguments } from './dpipe-options.ts';
+import type { Pipeline } from './dpipe-stages.ts';
+import { formatHelp } from './help.ts';
+import { reportError } from './report-error.ts';
+import { writeErrorLine, writeOutput } from './standard-streams.ts';
+import {
+  type CommandEnd,
+  commandEnvironment,
+  type Descriptors,
+  isInForeground,
+  STATUS_NOT_FOUND,
+  StartedCommands,
+} from './started-commands.ts';
+import { version } from './version.ts';
+
+const NAME = 'dpipe';
+/** The command line was wrong, or nothing could be started. */
+const STATUS_FAILURE = 1;
+const DEFAULT_COLUMNS = 80;
+const STDERR = 2;
+/** How long a signal that we send to ourselves may take. */
+const SELF_SIGNAL_MS = 1000;
+
+/**
+ * Runs `dpipe`.
+ *
+ * @param argv - the words after the program's name
+ * @returns the exit status, unless this process became the last command
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await act(interpretDpipeArguments(argv));
+  } catch (error) {
+    await reportError(NAME, error);
+    return STATUS_FAILURE;
+  }
+}
+
+async function act(request: DpipeAction): Promise<number> {
+  switch (request.action) {
+    case 'help':
+      await writeOutput(formatHelp(DPIPE_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
+      return 0;
+    case 'version':
+      await writeOutput(`${NAME} ${version()}\n`);
+      return 0;
+    case 'run':
+      return run(request);
+  }
+}
+
+type RunRequest = Extract<DpipeAction, { action: 'run' }>;
+
+async function run(request: RunRequest): Promise<number> {
+  const daemon = request.isDaemon ? await Daemon.detach(NAME) : undefined;
+  leaveProcessGroup(request.groupFile !== undefined);
+  const files = writeFiles(request);
+  const { commands, pipes } = request.pipeline;
+  const descriptors = openPipes(commands.length, pipes);
+  const started = new StartedCommands(say);
+  const stillToStart = request.becomesLast ? commands.slice(0, -1) : commands;
+  for (const [stage, command] of stillToStart.entries()) started.start(command, descriptors[stage] ?? []);
+  await turn(); // Now it is known which of them could not be started.
+  if (daemon !== undefined && !started.isComplete) {
+    started.signal('SIGTERM');
+    await started.waitForAll();
+    return STATUS_NOT_FOUND;
+  }
+  // What we become still has its relative paths.
+  daemon?.ready({ keepDirectory: request.becomesLast });
+  if (request.becomesLast) {
+    if (request.cleansUp) removeLater(files);
+    return becomeLast(commands.at(-1) ?? [], descriptors.at(-1) ?? []);
+  }
+  const end = await started.waitForAll();
+  for (const { file } of files) file.remove();
+  return statusOf(end, started.interruption);
+}
+
+/**
+ * As with the original, we and the commands are a process group of our own, which `kill -- -PID` ends. Except where a
+ * terminal belongs to a script that waits for us: outside its group, ^C would not reach the commands, and ssh(1) could
+ * not ask for a password.
+ *
+ * @param isNeeded - whether the group is to be known, so that it can be ended: nobody else must be in it
+ */
+function leaveProcessGroup(isNeeded: boolean): void {
+  if (native.processGroup() === process.pid) return; // We lead a session, or a shell with job control has seen to it.
+  if (!isNeeded && isInForeground() && !wasIgnored('SIGINT')) return;
+  const result = native.leadProcessGroup();
+  if (result < 0) {
+    const errno = errnoName(result);
+    throw new VdensError('ERR_COMMAND', `cannot make a process group (${errno})`, { errno, syscall: 'setpgid' });
+  }
+}
+
+/** A file that was written, and what was written into it. */
+interface WrittenFile {
+  readonly file: PidFile;
+  readonly text: string;
+}
+
+function writeFiles({ pidFile, groupFile }: RunRequest): readonly WrittenFile[] {
+  const write = (path: string | undefined, text: string): readonly WrittenFile[] =>
+    path === undefined ? [] : [{ file: PidFile.write(path, { text }), text }];
+  return [...write(pidFile, `${process.pid}`), ...write(groupFile, `-${native.processGroup()}`)];
+}
+
+/** What each descriptor of each command is to be. */
+function openPipes(count: number, pipes: Pipeline['pipes']): readonly Descriptors[] {
+  const descriptors: (number | undefined)[][] = Array.from({ length: count }, () => []);
+  const ends = new Int32Array(2);
+  for (const { writer, reader } of pipes) {
+    const result = native.openPipe(ends);
+    if (result < 0) {
+      const errno = errnoName(result);
+      const message = `cannot make ${pipes.length} pipes (${errno}). Join fewer commands, or raise the limit: ulimit -n`;
+      throw new VdensError('ERR_COMMAND', message, { errno, syscall: 'pipe2' });
+    }
+    for (const [index, { stage, fd }] of [reader, writer].entries()) {
+      const own = descriptors[stage];
+      if (own !== undefined) own[fd] = ends[index];
+    }
+  }
+  return descriptors;
+}
+
+/**
+ * Has the files removed when this process is over, whatever it will be by then. Whoever does that is in a session of its
+ * own: what ends the others must not end it.
+ */
+function removeLater(files: readonly WrittenFile[]): void {
+  if (files.length === 0) return;
+  const script = `
+    while [ -d "/proc/$1" ]; do sleep 1; done
+    shift
+    while [ $# -gt 0 ]; do
+      [ "$(cat -- "$1")" = "$2" ] && rm -f -- "$1"
+      shift 2
+    done`;
+  const words = files.flatMap(({ file, text }) => [file.path, text]);
+  const child = spawn('/bin/sh', ['-c', script, NAME, `${process.pid}`, ...words], {
+    cwd: '/',
+    detached: true,
+    stdio: 'ignore',
+  });
+  child.once('error', () => say('the pid files will not be removed: there is no /bin/sh'));
+}
+
+/** Never returns, unless there is no such command. */
+function becomeLast(command: readonly string[], [stdin = 0, stdout = 1]: Descriptors): number {
+  const ignored = initiallyIgnoredSignals();
+  for (const name of Object.keys(process.env)) if (!(name in commandEnvironment())) delete process.env[name];
+  Object.assign(process.env, commandEnvironment());
+  const masks = Uint32Array.of(Number(BigInt.asUintN(32, ignored)), Number(ignored >> 32n));
+  const result = native.becomeCommand(command, Int32Array.of(stdin, stdout, STDERR), masks);
+  const [, reason = errnoName(result)] = getSystemErrorMap().get(result) ?? [];
+  say(`cannot run the command "${command[0] ?? ''}": ${reason}`);
+  return STATUS_NOT_FOUND;
+}
+
+/** Whoever interrupts a script sees that we were interrupted, too. */
+async function statusOf({ status, signal }: CommandEnd, interruption: NodeJS.Signals | undefined): Promise<number> {
+  const isKey = interruption === 'SIGINT' || interruption === 'SIGQUIT';
+  if (interruption === undefined || !isKey || signal !== interruption) return status;
+  process.removeAllListeners(interruption);
+  process.kill(process.pid, interruption);
+  await sleep(SELF_SIGNAL_MS);
+  return 128 + constants.signals[interruption];
+}
+
+function say(line: string): void {
+  writeErrorLine(`${NAME}: ${line}`);
+}
