@@ -10,10 +10,12 @@ import { ConsoleServer } from '../console/server.ts';
 import type { ConsoleService } from '../console/session.ts';
 import { errnoOf, statusLine } from '../console/status.ts';
 import { StdioSession } from '../console/stdio-session.ts';
+import { VdensError } from '../errors.ts';
 import { openHostTap } from '../plugs/host-tap.ts';
+import { type Audience, EventFeed } from '../switch/console/event-feed.ts';
 import { switchConsole } from '../switch/console/switch-console.ts';
-import { describeEvent } from '../switch/console/switch-events.ts';
 import { ManagedSwitch } from '../switch/managed/managed-switch.ts';
+import type { SwitchService } from '../switch/switch-service.ts';
 import { Daemon } from '../system/daemon.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
 import { PidFile } from '../system/pid-file.ts';
@@ -100,6 +102,7 @@ class RunningSwitch {
   #pidFile: PidFile | undefined;
   #server: ConsoleServer | undefined;
   #console: StdioSession | undefined;
+  #feed: EventFeed | undefined;
 
   constructor(request: VdeSwitchRequest) {
     this.#request = request;
@@ -114,18 +117,8 @@ class RunningSwitch {
 
   /** Opens everything. What was opened is let go of by {@link close}, also when this fails. */
   async open(): Promise<void> {
-    const { path, mode, dirmode, group, isUsualPath, taps, pidFile, management, managementAccess } = this.#request;
-    const service = await this.#managed.serve(path, {
-      mode,
-      dirmode,
-      group,
-      ownOnly: isUsualPath,
-      lost: (reason) => {
-        this.#say(`${path}: ${reason}. All clients were let go, and so ends the switch`);
-        this.#end('lost');
-      },
-    });
-    if (service === undefined) throw servedBySomebody(path, path);
+    const { mode, taps, pidFile, management, managementAccess } = this.#request;
+    const service = await this.#serve();
     for (const name of taps) {
       const tap = openHostTap(`tap://${name}`, name);
       this.#managed.attach(tap, { module: 'tuntap', description: name });
@@ -136,27 +129,45 @@ class RunningSwitch {
       directory: { path: service.path, mode },
       management: managementPath === undefined ? undefined : { path: managementPath, mode: managementAccess.mode },
       version: version(),
+      selectionChanged: () => this.#feed?.refresh(),
       shutdown: () => this.#end('asked'),
     });
     if (managementPath !== undefined) {
       this.#server = new ConsoleServer(NAME, managementPath, managementAccess, console);
     }
     if (pidFile !== undefined) this.#pidFile = PidFile.write(pidFile, { exclusive: true });
-    this.#managed.listen((event) => {
-      const { path: category, text } = describeEvent(event);
-      this.#server?.tell(category, text);
-      this.#console?.tell(category, text);
-    });
+    this.#feed = new EventFeed(this.#managed, () => this.#audiences);
     this.#runCommands(console);
     if (this.#request.hasConsole) this.#console = this.#openConsole(console);
   }
 
   async close(): Promise<void> {
+    this.#feed?.close();
     this.#console?.close();
     this.#server?.close();
     this.#pidFile?.remove();
     await this.#managed.close();
     this.#log.close();
+  }
+
+  async #serve(): Promise<SwitchService> {
+    const { path, mode, dirmode, group, isUsualPath, managementAccess } = this.#request;
+    const lost = (reason: string): void => {
+      this.#say(`${path}: ${reason}. All clients were let go, and so ends the switch`);
+      this.#end('lost');
+    };
+    const { mode: managementMode, group: managementGroup } = managementAccess;
+    const permissions = { mode, dirmode, group, ownOnly: isUsualPath, managementMode, managementGroup };
+    try {
+      return await this.#managed.serve(path, { ...permissions, lost });
+    } catch (error) {
+      if (error instanceof VdensError && error.errno === 'EADDRINUSE') throw servedBySomebody(path, path);
+      throw error;
+    }
+  }
+
+  get #audiences(): readonly Audience[] {
+    return [this.#server, this.#console].filter((each) => each !== undefined);
   }
 
   #openConsole(service: ConsoleService): StdioSession {

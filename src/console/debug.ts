@@ -22,9 +22,20 @@ export class DebugSelection {
   readonly #categories: readonly DebugCategory[];
   readonly #selected = new Set<DebugCategory>();
 
-  /** @param categories all that there are */
-  constructor(categories: readonly DebugCategory[]) {
+  readonly #changed: () => void;
+
+  /**
+   * @param categories all that there are
+   * @param changed called after each change of what is wanted
+   */
+  constructor(categories: readonly DebugCategory[], changed: () => void = () => undefined) {
     this.#categories = categories;
+    this.#changed = changed;
+  }
+
+  /** Whether any category is wanted whose path begins with the prefix. */
+  wants(prefix: string): boolean {
+    return [...this.#selected].some(({ path }) => path.startsWith(prefix));
   }
 
   /**
@@ -37,6 +48,7 @@ export class DebugSelection {
     const added = meant.filter((category) => !this.#selected.has(category));
     if (added.length === 0) throw refusal('EEXIST', 'all of these are selected already', prefix);
     for (const category of added) this.#selected.add(category);
+    this.#changed();
   }
 
   /**
@@ -47,6 +59,7 @@ export class DebugSelection {
   remove(prefix: string): void {
     const removed = this.#meant(prefix).filter((category) => this.#selected.delete(category));
     if (removed.length === 0) throw refusal('ENOENT', 'none of these is selected', prefix);
+    this.#changed();
   }
 
   /** The lines of `debug/list`: those whose path begins with the prefix. */

@@ -66,6 +66,11 @@ export class ConsoleServer {
     return this.#sessions.size;
   }
 
+  /** Whether anybody wants to be told of anything whose path begins with the prefix. */
+  wants(prefix: string): boolean {
+    return [...this.#sessions].some((session) => session.wants(prefix));
+  }
+
   /** Tells all who want to know that something happened. */
   tell(path: string, text: string): void {
     for (const session of [...this.#sessions]) session.tell(path, text);

@@ -20,6 +20,8 @@ export interface ConsoleService {
   readonly banner: readonly string[];
   readonly interpreter: Interpreter;
   readonly categories: readonly DebugCategory[];
+  /** A session wants to be told of other things than before, or has ended. */
+  selectionChanged?(): void;
   /** Somebody wants all of it to end. */
   shutdown(): void;
 }
@@ -50,7 +52,7 @@ export class Session {
   constructor(service: ConsoleService, peer: SessionPeer) {
     this.#service = service;
     this.#peer = peer;
-    this.#selection = new DebugSelection(service.categories);
+    this.#selection = new DebugSelection(service.categories, () => service.selectionChanged?.());
   }
 
   /** What a client gets before it has said anything. */
@@ -92,6 +94,11 @@ export class Session {
     return this.#lines.length > 0;
   }
 
+  /** Whether it wants to be told of anything whose path begins with the prefix. */
+  wants(prefix: string): boolean {
+    return !this.#isOver && this.#selection.wants(prefix);
+  }
+
   /** Tells that something happened, if this session wants to know. */
   tell(path: string, text: string): void {
     if (this.#isOver) return;
@@ -101,9 +108,11 @@ export class Session {
 
   /** The peer is gone. Idempotent. */
   close(): void {
+    if (this.#isOver) return;
     this.#isOver = true;
     this.#lines.length = 0;
     clearTimeout(this.#timer);
+    if (this.#selection.wants('')) this.#service.selectionChanged?.();
   }
 
   #takeRest(): void {

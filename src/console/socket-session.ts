@@ -53,6 +53,11 @@ export class SocketSession {
     return this.#socket?.writableNeedDrain === true;
   }
 
+  /** Whether it wants to be told of anything whose path begins with the prefix. */
+  wants(prefix: string): boolean {
+    return this.#session.wants(prefix);
+  }
+
   /** Tells that something happened, if it wants to know. */
   tell(path: string, text: string): void {
     this.#session.tell(path, text);

@@ -49,6 +49,11 @@ export class StdioSession {
     process.stdin.on('data', this.#take).on('end', this.#takeEnd).on('close', this.#takeEnd).on('error', this.#takeEnd);
   }
 
+  /** Whether it wants to be told of anything whose path begins with the prefix. */
+  wants(prefix: string): boolean {
+    return this.#session.wants(prefix);
+  }
+
   /** Tells that something happened, if it was asked for. */
   tell(path: string, text: string): void {
     if (this.#output.pending < MAX_OUTPUT_BYTES) this.#session.tell(path, text);

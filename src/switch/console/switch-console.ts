@@ -33,6 +33,8 @@ export interface SwitchConsoleOptions {
   readonly management?: ShownPath | undefined;
   /** Of this package. */
   readonly version: string;
+  /** A session wants to be told of other things than before, or has ended. */
+  selectionChanged?(): void;
   /** Ends the switch. */
   shutdown(): void;
 }
@@ -82,6 +84,7 @@ export function switchConsole(options: SwitchConsoleOptions): ConsoleService {
     banner,
     interpreter: new Interpreter(NAME, commands),
     categories: SWITCH_CATEGORIES,
+    selectionChanged: () => options.selectionChanged?.(),
     shutdown,
   };
 }
