@@ -16,6 +16,7 @@ import { refusal } from './refusal.ts';
 /** What `vde_switch` calls a port that nobody is at. */
 const INACTIVE = 'Learning';
 const FORWARDING = 'Forwarding';
+const CLOSED = 'Discarding';
 
 /** What is around it. */
 export interface TreeSurroundings {
@@ -96,8 +97,7 @@ export class TreeControl {
   /** What the port does in a VLAN, in a word. */
   statusOf(vlan: number, port: PortRecord): string {
     if (!port.isActive) return INACTIVE;
-    const known = this.#tree.status(vlan)?.ports.find(({ number }) => number === port.number);
-    return known?.status ?? FORWARDING;
+    return this.#tree.isForwarding(vlan, port.number) ? FORWARDING : CLOSED;
   }
 
   setEdge(vlan: number, port: number, isEdge: boolean): void {
