@@ -11,13 +11,23 @@ import { parseNetworkWord } from './network.ts';
 import { defaultNodeDirectory, nodeOptions } from './node-options.ts';
 import { defaultSwitchDirectories, type ResolvedLocator, resolveLocator } from './resolve.ts';
 import { OPENABLE_SCHEMES } from './schemes.ts';
-import { vdeAccessOptions, vdePortOption } from './vde-options.ts';
+import { type VdePort, vdeAccessOptions, vdePortOption } from './vde-options.ts';
 
 /** A command always starts; one that speaks the stream is still there after so long, in milliseconds. */
 const COMMAND_SETTLE_MS = 1000;
 
 /** A segment whose server went away is to be served again soon, by one of those left, in milliseconds. */
 const TAKEOVER_PAUSE_MS = 400;
+
+/** What a command line says of a port of a switch beside its name. */
+export interface SwitchAccess {
+  /** 1 to 16777215. */
+  readonly port?: number;
+  /** By name or by number. */
+  readonly group?: string;
+  /** Permission bits, 0 to 0o777. */
+  readonly mode?: number;
+}
 
 /** How to open a network. */
 export interface OpenPlugOptions {
@@ -27,6 +37,8 @@ export interface OpenPlugOptions {
   readonly reconnect?: boolean;
   /** How long a switch may take to answer, in milliseconds. @defaultValue 5000 */
   readonly timeoutMs?: number;
+  /** Which port of a switch, and who may use our socket there: for `vde://`, as far as the network's name does not say it. */
+  readonly access?: SwitchAccess;
   /** Gives up opening; what was made for it is gone when the promise is rejected with the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -93,8 +105,8 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
 
 async function openVde(label: string, locator: Locator, options: OpenPlugOptions): Promise<Plug> {
   const { VdePlug } = await import('../plugs/vde.ts');
-  const port = vdePortOption(locator);
-  const { group, mode } = vdeAccessOptions(locator);
+  const port = portOf(locator, options.access?.port);
+  const { group, mode } = { ...options.access, ...vdeAccessOptions(locator) };
   const connection = {
     ...(port.kind === 'port' ? { port: port.port } : {}),
     ...(port.kind === 'group' ? { portGroup: port.name } : {}),
@@ -117,6 +129,11 @@ async function openVde(label: string, locator: Locator, options: OpenPlugOptions
     const message = `${label}: no switch runs at the usual places, neither ${places}. Start one with: vde switch ${directories.at(-1)}, or name yours: vde:///run/sw`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { errno: 'ENOENT' });
   });
+}
+
+function portOf(locator: Locator, wanted: number | undefined): VdePort {
+  const port = vdePortOption(locator);
+  return port.kind === 'any' && wanted !== undefined ? { kind: 'port', port: wanted } : port;
 }
 
 /** A segment that we serve, or join when somebody else does. */

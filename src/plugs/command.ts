@@ -6,7 +6,8 @@
  * it, and it does not outlive us.
  */
 import type { ChildProcess } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, existsSync, constants as fsConstants } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
@@ -20,13 +21,15 @@ import { StreamPlug } from './stream.ts';
 const EXIT_STATUS_MS = 300;
 /** How long it has between SIGTERM and SIGKILL when the plug is closed. */
 const TERMINATE_MS = 500;
+/** As env(1) has it, of a command that there is not. */
+const STATUS_NOT_STARTED = 127;
 
 export class CommandPlug implements Plug {
   readonly label: string;
   readonly takesSuperFrames: boolean = false;
   readonly #process: ChildProcess;
   readonly #stream: StreamPlug;
-  readonly #exited: Promise<void>;
+  readonly #exited: Promise<number>;
   #ending: string | undefined;
   #closing: Promise<void> | undefined;
 
@@ -37,11 +40,11 @@ export class CommandPlug implements Plug {
     this.#exited = new Promise((resolve) => {
       child.on('error', (error) => {
         this.#ending = `the command could not be started (${error.message})`;
-        resolve();
+        resolve(STATUS_NOT_STARTED);
       });
       child.on('exit', (status, signal) => {
         this.#ending = signal === null ? `the command ended with status ${status}` : `the command ended by ${signal}`;
-        resolve();
+        resolve(status ?? 128 + constants.signals[signal ?? 'SIGKILL']);
       });
     });
   }
@@ -70,6 +73,18 @@ export class CommandPlug implements Plug {
 
   get busy(): boolean {
     return this.#stream.busy;
+  }
+
+  /** The exit status of the command once it has ended, or 128+n for signal n. */
+  get exit(): Promise<number> {
+    return this.#exited;
+  }
+
+  /** Closes its input and gives it some time to end by itself, in milliseconds. */
+  async finish(timeoutMs: number): Promise<void> {
+    await this.#stream.close();
+    await Promise.race([this.#exited, new Promise((resolve) => setTimeout(resolve, timeoutMs).unref())]);
+    await this.close();
   }
 
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
@@ -120,7 +135,7 @@ function requireProgram(label: string, program: string): void {
   const places = program.includes('/') ? [program] : PATH.split(':').map((folder) => join(folder, program));
   const isExecutable = (path: string): boolean => {
     try {
-      accessSync(path, constants.X_OK);
+      accessSync(path, fsConstants.X_OK);
       return true;
     } catch {
       return false;
@@ -129,7 +144,8 @@ function requireProgram(label: string, program: string): void {
   if (places.some(isExecutable)) return;
   const where = program.includes('/') ? 'is not a program that can be run' : 'is not in PATH';
   const message = `${label}: the command "${program}" ${where}. Name one that speaks the VDE stream, such as vde_plug or ssh`;
-  throw new VdensError('ERR_NETWORK_OPEN', message, { value: program, errno: 'ENOENT' });
+  const errno = places.some((path) => existsSync(path)) ? 'EACCES' : 'ENOENT';
+  throw new VdensError('ERR_NETWORK_OPEN', message, { value: program, errno });
 }
 
 interface Pipe {
