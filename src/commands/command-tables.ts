@@ -2,6 +2,12 @@
  * Every command of the package. The manual pages and the completions of shells are made from this list, and tests
  * go through it: what is not in it does not exist. No command loads it.
  */
+import { CADROP_MANUAL } from './cadrop-manual.ts';
+import { CADROP_TABLE } from './cadrop-options.ts';
+import { CAPRINT_MANUAL } from './caprint-manual.ts';
+import { CAPRINT_TABLE } from './caprint-options.ts';
+import { DPIPE_MANUAL } from './dpipe-manual.ts';
+import { DPIPE_TABLE } from './dpipe-options.ts';
 import type { CommandTable, Manual } from './option-table.ts';
 import { VDE_MANUAL } from './vde-manual.ts';
 import { VDE_TABLE } from './vde-options.ts';
@@ -18,6 +24,9 @@ export interface Command {
 
 /** By name. */
 export const COMMANDS: readonly Command[] = [
+  { table: CADROP_TABLE, manual: CADROP_MANUAL },
+  { table: CAPRINT_TABLE, manual: CAPRINT_MANUAL },
+  { table: DPIPE_TABLE, manual: DPIPE_MANUAL },
   { table: VDE_TABLE, manual: VDE_MANUAL },
   { table: VDE_PLUG_TABLE, manual: VDE_PLUG_MANUAL },
   { table: VDENS_TABLE, manual: VDENS_MANUAL },

@@ -7,7 +7,7 @@ import { parseOptions, usage } from './parse-options.ts';
 export const DPIPE_TABLE: CommandTable = {
   name: 'dpipe',
   summary: 'Joins commands by pipes in both directions',
-  synopsis: ['[options] command [argument ...] = command [argument ...] [= command [argument ...] ...]'],
+  synopsis: ['[options] command = command [= command ...]'],
   options: [
     { long: 'daemon', short: 'd', help: 'go into the background' },
     { long: 'pidfile', short: 'p', argument: 'FILE', values: 'file', help: 'write the process id to this file' },
