@@ -28,6 +28,7 @@ export interface Row {
     | 'ms'
     | 's'
     | 'MiB'
+    | '%'
     | 'µs'
     | 'frames/s'
     | 'packets/s'

@@ -11,6 +11,7 @@ import { checkout, original } from '../test/interop/harness.ts';
 import { type Bench, type BenchOptions, builtVdens, createBench } from './harness.ts';
 import type { Row } from './row.ts';
 import { bigTable } from './rows/big-table.ts';
+import { companions } from './rows/companions.ts';
 import { gatewayFlows, gatewayIntegrity, gatewayMemory, gatewayRows } from './rows/gateway.ts';
 import { manyMemory, manyPingEach, manySetUp, manySetUpEach } from './rows/many.ts';
 import { memory } from './rows/memory.ts';
@@ -37,6 +38,7 @@ const rows: readonly Row[] = [
   switchOursRoundTrip,
   originalsOnSwitch,
   originalsOnPlug,
+  ...companions,
   ptp,
   ...overlayThroughput,
   overlaySmall,

@@ -25,6 +25,8 @@ export interface OriginalSwitchOptions {
   readonly path?: string;
   /** More arguments, such as `['-M', path]`. */
   readonly args?: readonly string[];
+  /** A `vde_switch` in place of the original: ours takes the same options, and has the same console. */
+  readonly program?: string;
 }
 
 /** A running original switch. */
@@ -43,7 +45,7 @@ export interface OriginalSwitch {
 
 /** Starts a switch and waits until clients can connect. The test must have required `vde_switch`. */
 export async function startSwitch(t: Owner, options: OriginalSwitchOptions = {}): Promise<OriginalSwitch> {
-  const program = original('vde_switch');
+  const program = options.program ?? original('vde_switch');
   if (program === undefined) throw new Error('vde_switch is not installed: call requireCommands first');
   const path = options.path ?? join(makeTemporaryDirectory(t), 'switch');
   const argv = [program, '--sock', path];
