@@ -246,12 +246,12 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
   }
 
   setEdge(vlan: number, port: number, isEdge: boolean): void {
-    this.#checkMember(vlan, port);
+    this.#checkPlace(vlan, port);
     this.#tree.setEdge(vlan, port, isEdge);
   }
 
   setBonus(vlan: number, port: number, cost: number): void {
-    this.#checkMember(vlan, port);
+    this.#checkPlace(vlan, port);
     this.#tree.setBonus(vlan, port, cost);
   }
 
@@ -402,10 +402,10 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
     return this.#vlans.isIn(tag, port) ? tag : undefined;
   }
 
-  #checkMember(vlan: number, port: number): void {
+  /** A port that is not there yet, or not yet in the VLAN, can be spoken of: it may come later. */
+  #checkPlace(vlan: number, port: number): void {
     this.#vlans.check(vlan);
-    if (this.#vlans.isIn(vlan, this.#ports.get(port))) return;
-    throw refusal('ENXIO', `port ${port} is not in VLAN ${vlan}`, `See which are: vlan/allprint ${vlan}`);
+    this.#ports.check(port);
   }
 }
 
