@@ -46,8 +46,11 @@ test('a client gets exactly 110 bytes, the address of a socket of its own, and f
   assert.ok(statSync(path).isSocket());
   await echoes(client);
   const [uid, gid] = [process.geteuid?.(), process.getegid?.()];
-  const expected = { description: 'me, myself', pid: process.pid, uid, gid, wantedPort: 7, dataPath: path };
+  const [found] = served.clients;
+  const groups = found?.groups ?? [];
+  const expected = { description: 'me, myself', pid: process.pid, uid, gid, groups, wantedPort: 7, dataPath: path };
   assert.deepEqual(served.clients, [expected]);
+  assert.deepEqual(new Set([...groups, gid]), new Set([...(process.getgroups?.() ?? []), gid]));
 });
 
 test('the name of a port goes with its client, and other ports stay', async (t) => {

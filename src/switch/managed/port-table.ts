@@ -61,9 +61,9 @@ export class PortTable {
   /** Makes a port; without a number (or with 0) the first that is not there yet. */
   create(number = 0): PortRecord {
     this.check(number);
-    if (this.#ports.has(number)) throw refusal('EEXIST', `there is a port ${number}`, 'Choose another number');
     const free = number === 0 ? this.#firstMissing() : number;
     if (free === undefined) throw refusal('ENOSPC', `there are ${this.#count} ports`, 'Allow more: port/setnumports');
+    if (this.#ports.has(free)) throw refusal('EEXIST', `there is a port ${free}`, 'Choose another number');
     return this.#add(free, false);
   }
 
