@@ -94,7 +94,9 @@ function pipeCable(
   dpipe: string | undefined,
   plug: string | undefined,
 ): ((a: string, b: string) => readonly string[]) | undefined {
-  return dpipe === undefined || plug === undefined ? undefined : (a, b) => [dpipe, plug, a, '=', plug, b];
+  if (dpipe === undefined || plug === undefined) return undefined;
+  // The original does not start as the leader of a session.
+  return (a, b) => ['sh', '-c', '"$@" & wait', 'sh', dpipe, plug, a, '=', plug, b];
 }
 
 const plugRow: Row = {
