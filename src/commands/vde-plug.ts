@@ -2,34 +2,31 @@
  * The `vde_plug` command: a cable between two networks, or between a network and the VDE stream, until a signal or an
  * end of it ends it.
  */
-import { fstatSync } from 'node:fs';
-import { constants } from 'node:os';
-import { setTimeout as sleep } from 'node:timers/promises';
+
+import { userInfo } from 'node:os';
+import { basename } from 'node:path';
 import { VdensError } from '../errors.ts';
-import { openPlug } from '../locator/open-plug.ts';
-import { cable } from '../plugs/cable.ts';
-import { CommandPlug } from '../plugs/command.ts';
-import { formatCounters } from '../plugs/counters.ts';
-import type { Plug } from '../plugs/plug.ts';
-import { StreamPlug } from '../plugs/stream.ts';
-import { wasIgnored } from '../system/ignored-signals.ts';
+import { groupId } from '../locator/group-id.ts';
+import { type FrameObserver, openCommandEnd, openNetworkEnd, openStreamEnd, requireStream } from './cable-ends.ts';
 import { formatHelp } from './help.ts';
-import { usage } from './parse-options.ts';
+import { usageStatusOf } from './option-table.ts';
 import { reportError } from './report-error.ts';
-import { writeErrorLineNow, writeOutput } from './standard-streams.ts';
-import { interpretVdePlugArguments, type OtherEnd, VDE_PLUG_TABLE, type VdePlugAction } from './vde-plug-options.ts';
+import { isUsageError, needsDirectory, type RunningEnd, runCable } from './run-cable.ts';
+import { SessionLog } from './session-log.ts';
+import { writeErrorLine, writeOutput } from './standard-streams.ts';
+import { interpretVdePlugArguments, type JoinRequest, VDE_PLUG_TABLE, type VdePlugAction } from './vde-plug-options.ts';
 import { version } from './version.ts';
 
 const NAME = 'vde_plug';
 /** As the original: a network could not be opened. */
 const STATUS_FAILURE = 1;
-/** As the original: the command line was wrong. */
-const STATUS_USAGE = 255;
+const STATUS_USAGE = usageStatusOf(VDE_PLUG_TABLE);
+/** As env(1) has it: there is no such command, or it is no program. */
+const STATUS_NOT_FOUND = 127;
+const STATUS_NOT_EXECUTABLE = 126;
 const DEFAULT_COLUMNS = 80;
-/** How long letting go of everything may take before we leave it to the kernel. */
-const CLOSE_TIMEOUT_MS = 3000;
-/** How long a signal that we send to ourselves may take. */
-const SELF_SIGNAL_MS = 1000;
+/** Of users in this group, whose login shell we are, addresses are logged, too. */
+const ADDRESS_LOG_GROUP = 'vdeplug_iplog';
 
 /**
  * Runs `vde_plug`.
@@ -38,11 +35,12 @@ const SELF_SIGNAL_MS = 1000;
  * @returns the exit status
  */
 export async function main(argv: readonly string[]): Promise<number> {
+  if (argv.length === 0 && isLoginShell()) return refuseLogin();
   try {
     return await act(interpretVdePlugArguments(argv));
   } catch (error) {
     await reportError(NAME, error);
-    return error instanceof VdensError && error.code === 'ERR_USAGE' ? STATUS_USAGE : STATUS_FAILURE;
+    return isUsageError(error) ? STATUS_USAGE : STATUS_FAILURE;
   }
 }
 
@@ -54,100 +52,93 @@ async function act(request: VdePlugAction): Promise<number> {
     case 'version':
       await writeOutput(`${NAME} ${version()}\n`);
       return 0;
+    case 'refuse-login':
+      return refuseLogin();
     case 'join':
       return join(request);
   }
 }
 
-type JoinRequest = Extract<VdePlugAction, { action: 'join' }>;
-
 async function join(request: JoinRequest): Promise<number> {
-  const ending = watchSignals();
-  const plugs: Plug[] = [];
+  const { first, other, daemon, pidFile } = request;
+  if (other.kind === 'stream') requireStream(VDE_PLUG_TABLE);
+  const log = request.log === 'nothing' ? undefined : openLog(request.log !== 'login');
+  const observer = log !== undefined && (await logsAddresses(request)) ? log.see.bind(log) : undefined;
+  const { description, reconnect } = request;
   try {
-    const options = { description: request.description, reconnect: request.reconnect, signal: ending.signal };
-    plugs.push(await openPlug(request.network, options));
-    plugs.push(await openOther(request.other, options));
-    ending.signal.throwIfAborted();
-    lay(plugs, request.reconnect, ending.end);
-    await ending.ended;
+    return await runCable({
+      name: NAME,
+      ends: [
+        (signal) => openNetworkEnd(NAME, first.word, { description, reconnect, access: first.access, signal }),
+        (signal) => openOther(request, observer, signal),
+      ],
+      daemon,
+      keepDirectory: needsDirectory(first.word) || (other.kind === 'network' && needsDirectory(other.word)),
+      pidFile: pidFile === undefined ? undefined : { path: pidFile, exclusive: false },
+      log,
+    });
   } catch (error) {
-    if (!ending.signal.aborted) throw error;
-  } finally {
-    const timeout = sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false });
-    await Promise.race([Promise.allSettled(plugs.map((plug) => plug.close())), timeout]);
+    const status = statusOfMissing(request, error);
+    if (status === undefined) throw error;
+    await reportError(NAME, error);
+    return status;
   }
-  return statusOf(ending.signal.reason as Ending);
 }
 
-/** Joins the two, and says what becomes of them. */
-function lay(plugs: readonly Plug[], reconnect: boolean, end: () => void): void {
-  const [left, right] = plugs;
-  if (left === undefined || right === undefined) return;
-  cable(left, right, {
-    down: (plug, reason) => {
-      // The end of a stream is how it ends.
-      if (!(plug instanceof StreamPlug)) {
-        say(`${plug.label}: ${reason}${reconnect ? '; waiting for it' : ''}`);
-      }
-      // One end of a line may still wait for the first who comes.
-      if (!reconnect && plug.hasBeenUp !== false) end();
-    },
-    up: (plug) => say(`${plug.label}: is ${plug.isServedHere === true ? 'back, served from here now' : 'up'}`),
-    trouble: (_plug, error) => say(error.message),
-  });
-  process.on('SIGUSR1', () => {
-    for (const plug of plugs) {
-      say(`${plug.label}: ${formatCounters(plug.counters)}`);
-      for (const line of plug.report?.() ?? []) say(`${plug.label}: ${line}`);
-    }
-  });
-}
-
-async function openOther(other: OtherEnd, options: Parameters<typeof openPlug>[1]): Promise<Plug> {
+async function openOther(
+  { other, description, reconnect }: JoinRequest,
+  observer: FrameObserver | undefined,
+  signal: AbortSignal,
+): Promise<RunningEnd> {
   switch (other.kind) {
     case 'network':
-      return openPlug(other.word, options);
+      return openNetworkEnd(NAME, other.word, { description, reconnect, access: other.access, signal });
     case 'stream':
-      if (!canCarry(0) || !canCarry(1)) {
-        const message = 'a stream takes pipes as standard input and output: name a second network, or run it in dpipe';
-        throw usage(VDE_PLUG_TABLE, message, '');
-      }
-      return new StreamPlug('the stream', 0, 1);
+      return openStreamEnd(observer);
     case 'command':
-      return CommandPlug.open(`= ${other.command.join(' ')}`, other.command);
+      return openCommandEnd(other.command, observer);
   }
 }
 
-/** Whether a stream can pass: on a terminal nobody speaks it, and a file is never waited for. */
-function canCarry(fd: number): boolean {
-  const status = fstatSync(fd);
-  return status.isFIFO() || status.isSocket();
+/** The status of a command that could not be started; `undefined` when that is not the error. */
+function statusOfMissing({ other }: JoinRequest, error: unknown): number | undefined {
+  if (other.kind !== 'command' || !(error instanceof VdensError) || error.value !== other.command[0]) return undefined;
+  if (error.errno === 'ENOENT') return STATUS_NOT_FOUND;
+  return error.errno === 'EACCES' ? STATUS_NOT_EXECUTABLE : undefined;
 }
 
-/** Why it is over: a signal, or that an end is gone. */
-type Ending = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'end';
+/** @param isAskedFor - whether somebody wants to know that there is no log */
+function openLog(isAskedFor: boolean): SessionLog {
+  return new SessionLog(NAME, (message) => {
+    if (isAskedFor) writeErrorLine(`${NAME}: ${message}`);
+  });
+}
 
-function watchSignals(): { readonly signal: AbortSignal; readonly ended: Promise<void>; end(): void } {
-  const controller = new AbortController();
-  const ended = new Promise<void>((resolve) => controller.signal.addEventListener('abort', () => resolve()));
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (!wasIgnored(signal)) controller.abort(signal);
-    });
+async function logsAddresses({ log }: JoinRequest): Promise<boolean> {
+  if (log !== 'login') return log === 'addresses';
+  const group = await groupId(NAME, ADDRESS_LOG_GROUP).catch(() => undefined);
+  return group !== undefined && (process.getegid?.() === group || process.getgroups?.().includes(group) === true);
+}
+
+/**
+ * Whether somebody logs in who has us as a shell. A script does not see the hyphen before its name (execve(2)), by
+ * which a shell knows a login; that it is to run nothing, and is the shell, says the same.
+ */
+function isLoginShell(): boolean {
+  const { SHELL = '' } = process.env;
+  return [SHELL, shellOfUser()].some((shell) => basename(shell) === NAME);
+}
+
+function shellOfUser(): string {
+  try {
+    return userInfo().shell ?? '';
+  } catch {
+    return ''; // An id without a name.
   }
-  return { signal: controller.signal, ended, end: () => controller.abort('end') };
 }
 
-/** Whoever interrupts a script sees that we were interrupted, too. */
-async function statusOf(ending: Ending): Promise<number> {
-  if (ending === 'end' || ending === 'SIGTERM') return 0;
-  process.removeAllListeners(ending);
-  process.kill(process.pid, ending);
-  await sleep(SELF_SIGNAL_MS);
-  return 128 + constants.signals[ending];
-}
-
-function say(line: string): void {
-  writeErrorLineNow(`${NAME}: ${line}`);
+function refuseLogin(): number {
+  writeErrorLine(`${NAME}: this is no login shell: the one command it runs is ${NAME}`);
+  openLog(false).fail();
+  return STATUS_USAGE;
 }
