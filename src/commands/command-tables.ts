@@ -13,6 +13,8 @@ import { VDE_MANUAL } from './vde-manual.ts';
 import { VDE_TABLE } from './vde-options.ts';
 import { VDE_PLUG_MANUAL } from './vde-plug-manual.ts';
 import { VDE_PLUG_TABLE } from './vde-plug-options.ts';
+import { VDE_PLUG2TAP_MANUAL } from './vde-plug2tap-manual.ts';
+import { VDE_PLUG2TAP_TABLE } from './vde-plug2tap-options.ts';
 import { VDENS_MANUAL } from './vdens-manual.ts';
 import { VDENS_TABLE } from './vdens-options.ts';
 
@@ -29,5 +31,6 @@ export const COMMANDS: readonly Command[] = [
   { table: DPIPE_TABLE, manual: DPIPE_MANUAL },
   { table: VDE_TABLE, manual: VDE_MANUAL },
   { table: VDE_PLUG_TABLE, manual: VDE_PLUG_MANUAL },
+  { table: VDE_PLUG2TAP_TABLE, manual: VDE_PLUG2TAP_MANUAL },
   { table: VDENS_TABLE, manual: VDENS_MANUAL },
 ];
