@@ -7,14 +7,17 @@ export type TreeRole = 'Root' | 'Designated' | 'Alternate/Backup' | 'Edge';
 
 /** What another bridge offers at a port. */
 export interface Claim extends Vector {
-  /** How old the news is, in bridges that it passed and the seconds that they said. */
+  /** How old the news is: seconds, and some for each bridge that it passed. */
   readonly ageSeconds: number;
   /** When it is forgotten unless it is repeated. */
   readonly until: number;
 }
 
-/** BPDUs that leave a port in a second, at most (IEEE 802.1D, 17.14 "Transmit Hold Count"); others wait. */
-const MAX_SENT_PER_SECOND = 6;
+/**
+ * BPDUs that leave a port in a second, at most; others wait (IEEE 802.1D, 17.14 "Transmit Hold Count", and more than
+ * there: as long as news of a root that is gone goes round in circles, this is what slows it down).
+ */
+const MAX_SENT_PER_SECOND = 20;
 /** BPDUs that are listened to at a port in a second, at most. */
 const MAX_HEARD_PER_SECOND = 64;
 const SECOND_MS = 1000;

@@ -36,12 +36,14 @@ const DEAF_MS = 10_000;
 const PROPOSE_MS = 1000;
 /** How long a change of the topology is told, in milliseconds: in two BPDUs at least. */
 const CHANGE_MS = 5000;
-/** The age at which news is not passed on: it may go round in circles, a second older at each bridge. */
+/** The age at which news is not passed on: it may go round in circles. */
 const MAX_AGE_SECONDS = 40;
+/** How much older it is after each bridge: a network may be 20 bridges deep (IEEE 802.1D, 17.14 "Bridge Max Age"). */
+const HOP_SECONDS = 2;
 /** What each port adds to the way to the root; that of 1 Mbit/s in IEEE 802.1D, table 17-3. */
 const PORT_COST = 20_000_000;
-/** The longest way that is believed in: originals do not count how old news is, but what the way costs. */
-const MAX_COST = 0x7fff_ffff;
+/** The longest way that is believed in, 20 bridges as well: the originals do not pass on how old news is. */
+const MAX_COST: number = 20 * PORT_COST;
 /** The `designated` bridge of the root. */
 const NOBODY: BridgeId = 'ff:ff:ff:ff:ff:ff:ff:ff';
 
@@ -201,7 +203,6 @@ export class VlanTree {
     const port = this.#ports.get(number);
     const now = this.#clock.now();
     if (!this.#isOn || port === undefined || this.#isEdge(port) || !port.hear(bpdu.bridge, now)) return;
-    if (bpdu.cost > MAX_COST || bpdu.ageSeconds >= MAX_AGE_SECONDS) return;
     const isNew = !port.isActive;
     port.isActive = true;
     if (isNew) this.#host.event({ kind: 'tree-port-active', port: number, vlan: this.#vlan });
@@ -233,7 +234,8 @@ export class VlanTree {
   #hearOffer(port: TreePort, bpdu: Bpdu): void {
     const isRepeated = port.claim?.bridge === bpdu.bridge && port.claim.port === bpdu.port;
     const isBetter = compareVectors(bpdu, port.claim ?? this.#offerAt(port)) < 0;
-    if (isRepeated || isBetter) this.#takeOffer(port, bpdu);
+    if (isTooOld(bpdu)) port.claim = undefined;
+    else if (isRepeated || isBetter) this.#takeOffer(port, bpdu);
     const isWorse = compareVectors(bpdu, this.#offerAt(port)) > 0 && !isRepeated;
     const agrees = bpdu.isAgreement && bpdu.role === 'alternate' && this.#isAgreement(port, bpdu);
     port.isAgreed ||= agrees;
@@ -250,7 +252,7 @@ export class VlanTree {
 
   #takeOffer(port: TreePort, { root, cost, bridge, port: from, ageSeconds }: Bpdu): void {
     const now = this.#clock.now();
-    port.claim = { root, cost, bridge, port: from, ageSeconds: ageSeconds + 1, until: now + CLAIM_MS };
+    port.claim = { root, cost, bridge, port: from, ageSeconds: ageSeconds + HOP_SECONDS, until: now + CLAIM_MS };
     if (this.#way.port === port) this.#rootAt = now;
   }
 
@@ -279,10 +281,10 @@ export class VlanTree {
     let bestVector: Vector = { root: this.#bridge, cost: 0, bridge: this.#bridge, port: 0 };
     for (const port of [...this.#ports.values()].sort((a, b) => a.number - b.number)) {
       const { claim } = port;
-      if (claim === undefined || claim.bridge === this.#bridge || claim.ageSeconds >= MAX_AGE_SECONDS) continue;
+      if (claim === undefined || claim.bridge === this.#bridge) continue;
       const cost = claim.cost + this.#costOf(port);
       const vector = { ...claim, cost };
-      if (cost > MAX_COST || compareVectors(vector, bestVector) >= 0) continue;
+      if (compareVectors(vector, bestVector) >= 0) continue;
       bestVector = vector;
       best = { port, root: claim.root, cost, designated: claim.bridge, ageSeconds: claim.ageSeconds };
     }
@@ -480,4 +482,9 @@ export class VlanTree {
       port.isHello = true;
     }
   }
+}
+
+/** Whether news of the root is not passed on: it goes round in circles. */
+function isTooOld({ ageSeconds, cost }: Bpdu): boolean {
+  return ageSeconds + HOP_SECONDS >= MAX_AGE_SECONDS || cost + PORT_COST > MAX_COST;
 }
