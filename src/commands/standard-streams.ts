@@ -93,12 +93,17 @@ function writeSome(fd: number, bytes: Uint8Array): number {
 }
 
 /** Writes a text to standard output; rejects when not all of it could be written. */
-export function writeOutput(text: string): Promise<void> {
+export function writeOutput(text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException): void => {
       reject(new Error(`cannot write to standard output (${cause.code ?? cause.message})`, { cause }));
     };
     process.stdout.on('error', fail);
-    process.stdout.write(text, (error) => (error ? fail(error) : resolve()));
+    process.stdout.write(text, (error) => {
+      // The event comes after this.
+      if (error) return fail(error);
+      process.stdout.off('error', fail);
+      resolve();
+    });
   });
 }

@@ -4,9 +4,15 @@ import type { Manual } from './option-table.ts';
 export const VDE_MANUAL: Manual = {
   date: 'November 22, 2026',
   description: [
-    '`vde` looks after what `vdens(1)` needs, and serves switches. The first word that is not an option says what to do, and has options of its own; `--help` after it lists them.',
+    '`vde` looks after what `vdens(1)` needs, serves switches, and speaks with their consoles. The first word that is not an option says what to do, and has options of its own; `--help` after it lists them.',
   ],
   options: {
+    console: [
+      'Speaks with the management console that `vde_switch(1)`, `wirefilter(1)` and others of the family have at a `SOCKET`, which is what their `-M` was given.',
+      'On a terminal, the prompt is `vde[SOCKET]:`, lines are edited, and earlier ones are found again, those of other sessions too: the last 500 are kept in `$XDG_STATE_HOME/vdens/console-history`. The tabulator completes what the `help` of this console lists. What the console says by itself, after `debug/add`, appears above the line that is edited. It ends with `logout`, `^D`, `^C`, or the switch.',
+      'Where standard input or output is no terminal, lines are passed on one by one, each after the answer to the one before, and all that the console says comes out as it is. The end of the input ends it, after the last answer.',
+      'With a `COMMAND`, that one is run: its data goes to standard output. When it fails, the status of the console, such as `1017 File exists`, goes to standard error. An answer may pause for 10 seconds, and be 16 megabytes long.',
+    ],
     doctor: [
       'Says whether this machine can run `vdens(1)`. For each obstacle there is a line that says what it is, and one with the command that removes it: namespaces that the kernel, a setting, AppArmor or a container does not allow, a `/dev/net/tun` that is missing or closed, a program that was not built for this machine. Nothing is changed.',
     ],
@@ -43,6 +49,10 @@ export const VDE_MANUAL: Manual = {
   },
   environment: [
     {
+      term: '`$XDG_STATE_HOME`',
+      text: ['Where the history of `console` is kept; by default, `.local/state` in the home directory.'],
+    },
+    {
       term: '`$VDENS_DEBUG`',
       text: ['When it is set, an error is printed with the place in the program where it arose.'],
     },
@@ -51,14 +61,14 @@ export const VDE_MANUAL: Manual = {
     {
       term: '0',
       text: [
-        'All is well: with `doctor`, this machine can run `vdens(1)`; with `switch`, it was ended by `SIGINT`, `SIGTERM` or `SIGHUP`.',
+        'All is well: with `doctor`, this machine can run `vdens(1)`; with `switch`, it was ended by `SIGINT`, `SIGTERM` or `SIGHUP`; with `console`, the command succeeded, or there was none.',
       ],
     },
-    { term: '1', text: ['With `doctor`: there is an obstacle.'] },
+    { term: '1', text: ['With `doctor`: there is an obstacle. With `console`: the command failed there.'] },
     {
       term: '125',
       text: [
-        'The options were wrong, or `vde` itself failed: with `switch`, also when somebody else serves there, or the directory was removed.',
+        'The options were wrong, or `vde` itself failed: with `switch`, also when somebody else serves there, or the directory was removed; with `console`, when there is no console, or no answer.',
       ],
     },
   ],
@@ -75,6 +85,10 @@ export const VDE_MANUAL: Manual = {
       command:
         'vde switch /tmp/lan 2>/tmp/log & sleep 1\nkill -USR1 $!; sleep 1\nawk \'$1 == "station" { print $2, $4 }\' /tmp/log',
     },
+    {
+      text: 'A switch with a console, and what its console says of its ports:',
+      command: 'vde_switch -d -s /tmp/sw -M /tmp/sw.mgmt\nvde console /tmp/sw.mgmt port/print',
+    },
   ],
-  seeAlso: ['vde_plug(1)', 'vde_switch(1)', 'vdens(1)', 'user_namespaces(7)'],
+  seeAlso: ['vde_plug(1)', 'vde_switch(1)', 'vdens(1)', 'vdeterm(1)', 'wirefilter(1)', 'user_namespaces(7)'],
 };

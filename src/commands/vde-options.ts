@@ -37,6 +37,17 @@ export const VDE_SWITCH_TABLE: CommandTable = {
   ],
 };
 
+export const VDE_CONSOLE_TABLE: CommandTable = {
+  name: 'vde console',
+  summary: 'Speaks with the management console of a switch: on a terminal, for a script, or one command',
+  synopsis: ['socket [command [argument ...]]'],
+  options: [{ long: 'help', short: 'h', help: 'print this' }],
+  operands: [{ name: 'socket', values: 'socket' }],
+  notes: [
+    'The socket is what vde_switch -M, wirefilter -M and others were given. On a terminal, TAB completes commands, ^D ends.',
+  ],
+};
+
 export const VDE_TABLE: CommandTable = {
   name: 'vde',
   summary: 'Looks after virtual networks',
@@ -45,7 +56,7 @@ export const VDE_TABLE: CommandTable = {
     { long: 'help', short: 'h', help: 'print this' },
     { long: 'version', short: 'V', help: 'print the version' },
   ],
-  subcommands: [VDE_DOCTOR_TABLE, VDE_SWITCH_TABLE],
+  subcommands: [VDE_CONSOLE_TABLE, VDE_DOCTOR_TABLE, VDE_SWITCH_TABLE],
 };
 
 /** What a command line of `vde` asks for. */
@@ -53,6 +64,7 @@ export type VdeAction =
   | { readonly action: 'help'; readonly table: CommandTable }
   | { readonly action: 'version' }
   | { readonly action: 'doctor'; readonly json: boolean; readonly printAppArmor: boolean }
+  | { readonly action: 'console'; readonly socket: string; readonly command: string | undefined }
   /** What it says is for switch-options.ts, which needs more of the library. */
   | { readonly action: 'switch'; readonly options: ParsedOptions };
 
@@ -68,6 +80,7 @@ export function interpretVdeArguments(argv: readonly string[]): VdeAction {
   if (values.has('version')) return { action: 'version' };
   const [word, ...rest] = operands;
   if (word === undefined) throw usage(VDE_TABLE, 'a command is missing, for example: vde doctor', '');
+  if (word === 'console') return interpretConsole(rest);
   if (word === 'doctor') return interpretDoctor(rest);
   if (word === 'switch') return interpretSwitch(rest);
   throw unknownCommand(word);
@@ -77,6 +90,14 @@ function interpretSwitch(argv: readonly string[]): VdeAction {
   const options = parseOptions(VDE_SWITCH_TABLE, argv);
   if (options.values.has('help')) return { action: 'help', table: VDE_SWITCH_TABLE };
   return { action: 'switch', options };
+}
+
+function interpretConsole(argv: readonly string[]): VdeAction {
+  const { values, operands } = parseOptions(VDE_CONSOLE_TABLE, argv);
+  if (values.has('help')) return { action: 'help', table: VDE_CONSOLE_TABLE };
+  const [socket = '', ...words] = operands;
+  if (socket === '') throw usage(VDE_CONSOLE_TABLE, 'a socket is missing, for example: vde console /tmp/sw.mgmt', '');
+  return { action: 'console', socket, command: words.length === 0 ? undefined : words.join(' ') };
 }
 
 function interpretDoctor(argv: readonly string[]): VdeAction {

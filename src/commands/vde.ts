@@ -41,6 +41,10 @@ async function act(request: VdeAction): Promise<number> {
       return 0;
     case 'doctor':
       return request.printAppArmor ? printProfile() : reportChecks(request.json);
+    case 'console': {
+      const { openConsole } = await import('./console.ts');
+      return openConsole(request);
+    }
     case 'switch':
       return serve(request.options);
   }
