@@ -23,7 +23,7 @@ export const VDE_SWITCH_MANUAL: Manual = {
     mode: ['Lets those join whom this mode of the sockets lets read and write.'],
     dirmode: ['Sets the mode of the directory. Without `--mode`, the sockets have the same, without execution.'],
     group: ['Gives the directory and the sockets to this group.'],
-    numports: ['Has ports from 1 to this number, 4096 at most.'],
+    numports: ['Has ports from 1 to this number, 4095 at most.'],
     hub: ['Sends every frame to every port.'],
     fstp: ['Speaks the fast spanning tree protocol of VDE 2, so that cables between switches may form loops.'],
     macaddr: ['Sets the address of the switch, in the spanning tree.'],

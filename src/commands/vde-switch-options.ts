@@ -1,5 +1,7 @@
 /** The options of `vde_switch`, and what a command line of it asks for. */
 import type { VdensError } from '../errors.ts';
+import { MAX_PORT_NUMBER } from '../switch/managed/port-table.ts';
+import { MAX_HASH_SIZE } from '../switch/managed/station-table.ts';
 import { groupId } from '../system/accounts.ts';
 import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
@@ -110,11 +112,9 @@ const MAX_DIRECTORY_MODE = 0o7777;
 /** What of the directory's mode is left for its sockets. */
 const SOCKET_BITS = 0o666;
 const DEFAULT_PORTS = 32;
-const MAX_PORTS = 4096;
 const DEFAULT_PRIORITY = 0x8000;
 const MAX_PRIORITY = 0xffff;
 const DEFAULT_HASH_SIZE = 128;
-const MAX_HASH_SIZE = 1_048_576;
 const MAC = /^[0-9a-f]{1,2}(?:([:.])[0-9a-f]{1,2})(?:\1[0-9a-f]{1,2}){4}$/i;
 
 type Values = ParsedOptions['values'];
@@ -144,7 +144,7 @@ export function interpretVdeSwitchArguments(argv: readonly string[]): VdeSwitchA
     mode: readOctal(values, 'mode', MAX_MODE) ?? (dirmode === undefined ? DEFAULT_MODE : dirmode & SOCKET_BITS),
     dirmode,
     group: readGroup(values, 'group'),
-    numPorts: readNumber(values, 'numports', 1, MAX_PORTS) ?? DEFAULT_PORTS,
+    numPorts: readNumber(values, 'numports', 1, MAX_PORT_NUMBER) ?? DEFAULT_PORTS,
     hub: values.has('hub'),
     spanningTree: values.has('fstp'),
     mac: readMac(values),

@@ -133,7 +133,7 @@ class RunningSwitch {
       shutdown: () => this.#end('asked'),
     });
     if (managementPath !== undefined) {
-      this.#server = new ConsoleServer(NAME, managementPath, managementAccess, console);
+      this.#server = new ConsoleServer('--mgmt', managementPath, managementAccess, console);
     }
     if (pidFile !== undefined) this.#pidFile = PidFile.write(pidFile, { exclusive: true });
     this.#feed = new EventFeed(this.#managed, () => this.#audiences);

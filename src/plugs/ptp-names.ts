@@ -119,8 +119,8 @@ export function listenAt(
   const fd = openUnixSocket(label, type);
   let own: NamedSocket | undefined;
   try {
-    own = bindToFreeName(label, fd, path, group === undefined ? mode : mode & OWNER_BITS);
-    if (group !== undefined) giveToGroup(label, own.path, group, mode);
+    own = bindToFreeName(label, fd, path, mode & OWNER_BITS);
+    if (group !== undefined || mode !== (mode & OWNER_BITS)) openToOthers(label, own.path, group, mode);
     check(label, name, 'listen', native.listen(fd, backlog));
     if (give(label, own.path, name)) return new NamedSocket(fd, name, own.identity);
     native.closeDescriptor(fd);
@@ -230,14 +230,14 @@ function bind(label: string, fd: number, path: string, mode: number = MODE): boo
   return true;
 }
 
-/** Only then come the bits that are for it. */
-function giveToGroup(label: string, path: string, group: number, mode: number): void {
+/** Another group than ours comes before the bits that are for it; they hold whatever the umask says. */
+function openToOthers(label: string, path: string, group: number | undefined, mode: number): void {
   try {
-    chownSync(path, SAME_OWNER, group);
+    if (group !== undefined) chownSync(path, SAME_OWNER, group);
     chmodSync(path, mode);
   } catch (cause) {
     const { code: errno = '', syscall = 'chown' } = cause as NodeJS.ErrnoException;
-    const message = `${label}: cannot give the socket ${path} to the group ${group} (${syscall}: ${errno}). Name a group that you are in`;
+    const message = `${label}: cannot open the socket ${path} to group ${group ?? 'and others'} (${syscall}: ${errno}). Name a group that you are in`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno, syscall, cause });
   }
 }
