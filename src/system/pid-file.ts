@@ -34,6 +34,7 @@ export class PidFile {
   readonly #content: string;
   readonly #inode: bigint;
   readonly #device: bigint;
+  #isRemoved = false;
   readonly #atExit = (): void => this.remove();
 
   private constructor(path: string, content: string, { ino, dev }: { readonly ino: bigint; readonly dev: bigint }) {
@@ -68,6 +69,8 @@ export class PidFile {
 
   /** Removes the file if it is still ours. Idempotent, and never throws. */
   remove(): void {
+    if (this.#isRemoved) return;
+    this.#isRemoved = true;
     process.off('exit', this.#atExit);
     try {
       if (this.#isOurs()) unlinkSync(this.path);
