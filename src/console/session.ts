@@ -99,11 +99,13 @@ export class Session {
     return !this.#isOver && this.#selection.wants(prefix);
   }
 
-  /** Tells that something happened, if this session wants to know. */
-  tell(path: string, text: string): void {
-    if (this.#isOver) return;
+  /** Tells that something happened, if this session wants to know. Returns how many characters were written. */
+  tell(path: string, text: string): number {
+    if (this.#isOver) return 0;
     const line = this.#selection.lineFor(path, text);
-    if (line !== undefined) this.#peer.write(`${line}\n`);
+    if (line === undefined) return 0;
+    this.#peer.write(`${line}\n`);
+    return line.length + 1;
   }
 
   /** The peer is gone. Idempotent. */

@@ -8,7 +8,7 @@ import { Socket } from 'node:net';
 import { native } from '../system/native.ts';
 import { type ConsoleService, Session } from './session.ts';
 
-/** What may wait to be read by a client, in bytes; only what happens meanwhile can make it more. */
+/** What happened and may wait to be read by a client, in bytes, beside the answer to its last command. */
 export const MAX_PENDING_BYTES = 1_048_576;
 /** How long a client has to take the last words. */
 const LINGER_MS = 2000;
@@ -18,6 +18,8 @@ export class SocketSession {
   readonly #socket: Socket | undefined;
   #linger: NodeJS.Timeout | undefined;
   #isEnding = false;
+  /** What happened since it has been behind, in characters. */
+  #told = 0;
 
   /**
    * @param connection the session's from now on
@@ -60,8 +62,9 @@ export class SocketSession {
 
   /** Tells that something happened, if it wants to know. */
   tell(path: string, text: string): void {
-    this.#session.tell(path, text);
-    if ((this.#socket?.writableLength ?? 0) > MAX_PENDING_BYTES) this.close();
+    this.#told += this.#session.tell(path, text);
+    if (!this.isBehind) this.#told = 0;
+    else if (this.#told > MAX_PENDING_BYTES) this.close();
   }
 
   /** Says what was to be said, and ends it. */
