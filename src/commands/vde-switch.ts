@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import { constants, homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isatty } from 'node:tty';
 import { DebugSelection } from '../console/debug.ts';
 import { ConsoleServer } from '../console/server.ts';
 import type { ConsoleService } from '../console/session.ts';
@@ -18,6 +19,7 @@ import { ManagedSwitch } from '../switch/managed/managed-switch.ts';
 import type { SwitchService } from '../switch/switch-service.ts';
 import { Daemon } from '../system/daemon.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
+import { native } from '../system/native.ts';
 import { PidFile } from '../system/pid-file.ts';
 import { Syslog } from '../system/syslog.ts';
 import { formatHelp } from './help.ts';
@@ -73,6 +75,7 @@ async function act(request: VdeSwitchAction): Promise<number> {
 
 async function serve(request: VdeSwitchRequest): Promise<number> {
   const daemon = request.isDaemon ? await Daemon.detach(NAME) : undefined;
+  const hadTerminal = [0, 1, 2].some(isatty);
   const running = new RunningSwitch(request);
   let end: Ending;
   try {
@@ -84,7 +87,10 @@ async function serve(request: VdeSwitchRequest): Promise<number> {
     const timeout = sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false });
     await Promise.race([running.close(), timeout]);
   }
-  return statusOf(end);
+  const status = await statusOf(end);
+  // At its exit Node.js puts the terminal in order, and crashes when that has been hung up.
+  if (hadTerminal) native.endProcess(status);
+  return status;
 }
 
 /** Why it is over. */

@@ -269,6 +269,25 @@ test('with a terminal as input and a pipe as output, as the test driver of NixOS
   await terminal.press('C-c');
   await terminal.waitFor(new RegExp(`\\n(ended 130\\n)?${PROMPT.trim().replace('$', '\\$')}$`, 'm'));
   await waitFor(() => !existsSync(directory), 10_000, 'the end of the switch');
+
+  // A terminal that is taken away is the end of standard input.
+  const status = join(folder, 'status');
+  const script = join(folder, 'script');
+  writeFileSync(
+    script,
+    `trap '' HUP
+(until [ -S ${directory}/ctl ]; do sleep 0.1; done; tmux kill-pane) &
+${PROGRAM} -s ${directory} 2>${folder}/errors
+echo $? >${status}
+`,
+  );
+  await terminal.type(`sh ${script}`);
+  await waitFor(() => existsSync(status) && readFileSync(status, 'utf8') === '0\n', 10_000, 'its status');
+  assert.equal(
+    readFileSync(join(folder, 'errors'), 'utf8'),
+    'vde_switch: standard input has ended, and so ends the switch\n',
+  );
+  assert.equal(existsSync(directory), false);
 });
 
 test('standard output that nobody reads holds up nothing', async (t) => {
