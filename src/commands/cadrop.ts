@@ -1,5 +1,4 @@
 /** The `cadrop` command: becomes another one, without some capabilities. */
-import { getSystemErrorMap } from 'node:util';
 import { VdensError } from '../errors.ts';
 import { dropCapabilities } from '../system/drop-capabilities.ts';
 import { initiallyIgnoredSignals } from '../system/ignored-signals.ts';
@@ -8,6 +7,7 @@ import { CADROP_TABLE, type CadropAction, interpretCadropArguments } from './cad
 import { formatHelp } from './help.ts';
 import { reportError } from './report-error.ts';
 import { writeOutput } from './standard-streams.ts';
+import { unrunnable } from './unrunnable.ts';
 import { version } from './version.ts';
 
 const NAME = 'cadrop';
@@ -58,8 +58,7 @@ function drop(set: bigint, command: readonly string[]): never {
   delete process.env['VDENS_IGNORED_SIGNALS'];
   const masks = Uint32Array.of(Number(BigInt.asUintN(32, ignored)), Number(ignored >> 32n));
   const result = native.becomeCommand(command, STANDARD_STREAMS, masks);
-  const errno = errnoName(result);
-  const [, reason = errno] = getSystemErrorMap().get(result) ?? [];
-  const message = `cannot run the command "${command[0] ?? ''}": ${reason}`;
-  throw new VdensError('ERR_COMMAND', message, { value: command[0] ?? '', errno, syscall: 'execve' });
+  const [program = ''] = command;
+  const details = { value: program, errno: errnoName(result), syscall: 'execve' };
+  throw new VdensError('ERR_COMMAND', unrunnable(program, result), details);
 }

@@ -7,7 +7,6 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:os';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
-import { getSystemErrorMap } from 'node:util';
 import { VdensError } from '../errors.ts';
 import { Daemon } from '../system/daemon.ts';
 import { initiallyIgnoredSignals, wasIgnored } from '../system/ignored-signals.ts';
@@ -26,6 +25,7 @@ import {
   STATUS_NOT_FOUND,
   StartedCommands,
 } from './started-commands.ts';
+import { unrunnable } from './unrunnable.ts';
 import { version } from './version.ts';
 
 const NAME = 'dpipe';
@@ -169,8 +169,7 @@ function becomeLast(command: readonly string[], [stdin = 0, stdout = 1]: Descrip
   Object.assign(process.env, commandEnvironment());
   const masks = Uint32Array.of(Number(BigInt.asUintN(32, ignored)), Number(ignored >> 32n));
   const result = native.becomeCommand(command, Int32Array.of(stdin, stdout, STDERR), masks);
-  const [, reason = errnoName(result)] = getSystemErrorMap().get(result) ?? [];
-  say(`cannot run the command "${command[0] ?? ''}": ${reason}`);
+  say(unrunnable(command[0] ?? '', result));
   return STATUS_NOT_FOUND;
 }
 

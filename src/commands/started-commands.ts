@@ -1,10 +1,10 @@
 /** The commands that `dpipe` starts: all of them are waited for, and get the signals that are meant to end us. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
-import { getSystemErrorMap } from 'node:util';
 import { initiallyIgnoredSignals, wasIgnored } from '../system/ignored-signals.ts';
 import { native } from '../system/native.ts';
 import { alternates } from './dpipe-stages.ts';
+import { unrunnable } from './unrunnable.ts';
 
 /** As every shell has it: the command could not be started. */
 export const STATUS_NOT_FOUND = 127;
@@ -76,7 +76,7 @@ export class StartedCommands {
       new Promise((resolve) => {
         child.once('error', (error: NodeJS.ErrnoException) => {
           this.#isComplete = false;
-          this.#say(`cannot run the command "${command[0] ?? ''}": ${reasonOf(error)}`);
+          this.#say(unrunnable(command[0] ?? '', error.errno ?? 0));
           resolve({ status: STATUS_NOT_FOUND, signal: undefined });
         });
         child.once('exit', (status, signal) => {
@@ -114,9 +114,4 @@ function withIgnoredSignals(command: readonly string[]): readonly string[] {
   );
   if (numbers.length === 0) return command;
   return ['/bin/sh', '-c', `trap '' ${numbers.join(' ')}; exec "$@"`, 'sh', ...command];
-}
-
-function reasonOf({ errno, code, message }: NodeJS.ErrnoException): string {
-  const [, reason = code ?? message] = getSystemErrorMap().get(errno ?? 0) ?? [];
-  return reason;
 }

@@ -4,8 +4,8 @@ import { VdensError } from '../errors.ts';
 import { ALL_CAPABILITIES, bit } from './capabilities.ts';
 import { errnoName, native } from './native.ts';
 
-/** The kernel has no more than these (linux/capability.h: two words of 32). */
-const MAX_CAPABILITIES = 64;
+/** Bits of a set (linux/capability.h: two words of 32). */
+const SET_BITS = 64;
 const WORD_BITS = 32n;
 
 /**
@@ -41,7 +41,7 @@ function dropFromBoundingSet(set: bigint): boolean {
 
 /** Calls a function for each capability of the set that the kernel knows, until one fails: its last is before EINVAL. */
 function forEachKnown(set: bigint, act: (capability: number) => number): boolean {
-  for (let capability = 0; capability < MAX_CAPABILITIES; capability += 1) {
+  for (let capability = 0; capability < SET_BITS; capability += 1) {
     if ((set & bit(capability)) === 0n) continue;
     const result = act(capability);
     if (result >= 0) continue;
