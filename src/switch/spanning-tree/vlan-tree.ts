@@ -371,7 +371,10 @@ export class VlanTree {
   /** The port is a part of the tree now. */
   #change(port: TreePort): void {
     this.#forgetElsewhere(port);
-    for (const other of this.#ports.values()) this.#tellChange(other);
+    for (const other of this.#ports.values()) {
+      other.changedUntil = 0;
+      this.#tellChange(other);
+    }
   }
 
   #shut(port: TreePort): void {
