@@ -1,5 +1,8 @@
 /** The ends that a cable can have: a network, the stream on standard input and output, and a command. */
-import { fstatSync } from 'node:fs';
+import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
+import { pipeline } from 'node:stream';
+import { isatty } from 'node:tty';
+import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import { type OpenPlugOptions, openPlug } from '../locator/open-plug.ts';
 import { resolveLocator } from '../locator/resolve.ts';
@@ -7,6 +10,7 @@ import { CommandPlug } from '../plugs/command.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
 import { StreamPlug } from '../plugs/stream.ts';
 import { TapPlug } from '../plugs/tap.ts';
+import { errnoName, native } from '../system/native.ts';
 import type { CommandTable } from './option-table.ts';
 import { usage } from './parse-options.ts';
 import type { RunningEnd } from './run-cable.ts';
@@ -35,7 +39,8 @@ export async function openNetworkEnd(name: string, word: string, options: OpenPl
  * {@link requireStream}.
  */
 export function openStreamEnd(observer: FrameObserver | undefined): RunningEnd {
-  return { plug: observed(new StreamPlug('the stream', 0, 1), observer), heals: false, endsSilently: true };
+  const plug = new StreamPlug('the stream', isWaitedFor(0) ? 0 : pipeFromFile(), 1);
+  return { plug: observed(plug, observer), heals: false, endsSilently: true };
 }
 
 /** Starts a command that speaks the stream. Its exit status is that of the run. */
@@ -49,19 +54,34 @@ export function openCommandEnd(command: readonly string[], observer: FrameObserv
 }
 
 /**
- * On a terminal nobody speaks the stream, and a file is never waited for.
+ * On a terminal nobody speaks the stream.
  *
  * @throws VdensError `ERR_USAGE` when standard input and output cannot carry it
  */
 export function requireStream(table: CommandTable): void {
-  if (canCarry(0) && canCarry(1)) return;
+  if (!isatty(0) && !isatty(1)) return;
   const message = 'a stream takes pipes as standard input and output: name a second network, or run it in dpipe';
   throw usage(table, message, '');
 }
 
-function canCarry(fd: number): boolean {
+/** Whether the kernel tells when more is there to be read; of files (and of /dev/null) it does not. */
+function isWaitedFor(fd: number): boolean {
   const status = fstatSync(fd);
   return status.isFIFO() || status.isSocket();
+}
+
+/** A pipe into which standard input goes. */
+function pipeFromFile(): number {
+  const ends = new Int32Array(2);
+  const result = native.openPipe(ends);
+  if (result < 0) {
+    const errno = errnoName(result);
+    throw new VdensError('ERR_NETWORK_OPEN', `the stream: cannot make a pipe (${errno})`, { errno, syscall: 'pipe2' });
+  }
+  const [readEnd = -1, writeEnd = -1] = ends;
+  // Its reader may go first; then so does all of us.
+  pipeline(createReadStream('', { fd: 0 }), createWriteStream('', { fd: writeEnd }), () => undefined);
+  return readEnd;
 }
 
 function observed(plug: Plug, observer: FrameObserver | undefined): Plug {
