@@ -57,6 +57,16 @@ static napi_value drop_ambient(napi_env env, napi_callback_info info)
 	return result_or_errno(env, prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, capability, 0, 0));
 }
 
+/* hasBounding(capability): whether the bounding set has it, 1 or 0, or -errno; EINVAL for one the kernel does not know. */
+static napi_value has_bounding(napi_env env, napi_callback_info info)
+{
+	int32_t capability;
+
+	if (!get_number(env, info, &capability))
+		return NULL;
+	return result_or_errno(env, prctl(PR_CAPBSET_READ, capability, 0, 0, 0));
+}
+
 /* dropBounding(capability): 0 or -errno; EPERM without CAP_SETPCAP. */
 static napi_value drop_bounding(napi_env env, napi_callback_info info)
 {
@@ -79,6 +89,7 @@ void capability_init(napi_env env, napi_value exports)
 	export_function(env, exports, "getCapabilities", get_capabilities);
 	export_function(env, exports, "setCapabilities", set_capabilities);
 	export_function(env, exports, "dropAmbient", drop_ambient);
+	export_function(env, exports, "hasBounding", has_bounding);
 	export_function(env, exports, "dropBounding", drop_bounding);
 	export_function(env, exports, "setNoNewPrivileges", set_no_new_privileges);
 }

@@ -34,9 +34,12 @@ export function dropCapabilities(set: bigint): void {
   if (isLocked) check(native.setNoNewPrivileges(), 'prctl');
 }
 
-/** @returns whether we may */
+/** @returns whether they are gone: it takes CAP_SETPCAP, unless they were not there */
 function dropFromBoundingSet(set: bigint): boolean {
-  return forEachKnown(set, (capability) => native.dropBounding(capability));
+  return forEachKnown(set, (capability) => {
+    const found = native.hasBounding(capability);
+    return found > 0 ? native.dropBounding(capability) : found;
+  });
 }
 
 /** Calls a function for each capability of the set that the kernel knows, until one fails: its last is before EINVAL. */

@@ -141,6 +141,7 @@ export interface Native {
   getCapabilities(words: Uint32Array): number;
   setCapabilities(words: Uint32Array): number;
   dropAmbient(capability: number): number;
+  hasBounding(capability: number): number;
   dropBounding(capability: number): number;
   setNoNewPrivileges(): number;
 

@@ -182,6 +182,10 @@ test('of uid 0 that may not change its bounding set, too', async () => {
   }
   assert.equal((sets.get('CapBnd') ?? 0n) & NETWORK, NETWORK);
   assert.equal(sets.get('NoNewPrivs'), 1n);
+  // What the bounding set does not have any more does not take it.
+  const once = await setsOf([ours('vdens'), '--root', 'no', ours('cadrop'), '3100', ours('cadrop'), 'net_raw']);
+  assert.equal((once.get('CapPrm') ?? NETWORK) & NETWORK, 0n);
+  assert.equal(once.get('NoNewPrivs'), 0n);
 });
 
 test('wrong usage is one line and the status of the originals; help is no error', async () => {
