@@ -1,5 +1,5 @@
 /**
- * Every command of README.md and docs/library.md, run as it stands.
+ * Every command of README.md, docs/library.md and docs/companions.md, run as it stands.
  *
  * A comment before each block says whether it is run (test/fixtures/page-blocks.ts).
  *
@@ -20,7 +20,7 @@ import { type CommandResult, checkout, requireCommands, runCommand } from '../in
 /** The switches of the examples. */
 const SWITCHES = ['/tmp/sw', '/tmp/lan', '/tmp/left', '/tmp/right'];
 
-for (const block of ['README.md', 'docs/library.md'].flatMap(blocksOf)) {
+for (const block of ['README.md', 'docs/library.md', 'docs/companions.md'].flatMap(blocksOf)) {
   if (block.needs === undefined) continue;
   const [first = ''] = block.text.split('\n');
   test(`${block.file}:${block.line} works as it stands: ${first}`, async (t) => {
