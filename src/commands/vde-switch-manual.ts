@@ -12,7 +12,83 @@ export const VDE_SWITCH_MANUAL: Manual = {
       title: 'CONSOLE',
       text: [
         'Commands are read from standard input, and from whoever connects to the socket of `--mgmt`: `vde console PATH`, `unixterm`, `vdeterm` or a script. `help` lists them. An answer may have data, between `0000 DATA END WITH` and a line that is a dot; it ends with `1000 Success`, or with 1 and the number of an error of the system, and a prompt that no newline follows. The prompt of the console on standard input is written to standard input, so that a pipe at standard output has answers alone.',
-        'After `debug/add port`, for example, lines that begin with 3 tell what happens at the ports.',
+        'A command is known by its beginning: what follows its name is its argument. It has 128 bytes at most. Lines that are empty or begin with `#` have no answer but a prompt.',
+      ],
+    },
+    {
+      title: 'COMMANDS OF THE CONSOLE',
+      text: ['`N` is the number of a port or a VLAN; `[N]` stands for all when it is left out.'],
+      items: [
+        {
+          term: '`help [PREFIX]`, `showinfo`, `ds/showinfo`',
+          text: [
+            'List the commands; show the version, process, address, age and management socket; show the directory.',
+          ],
+        },
+        {
+          term: '`load FILE`, `logout`, `shutdown`',
+          text: [
+            'Run the commands of a file, each of which is shown before its answer; end the session; end the switch.',
+          ],
+        },
+        {
+          term: '`debug/list [PREFIX]`, `debug/add PREFIX`, `debug/del PREFIX`',
+          text: [
+            'Choose what this session is told of while it happens, in lines that begin with 3: `hash` (stations that are learnt or forgotten), `fstp` (the spanning tree), `port` (who comes and leaves).',
+          ],
+        },
+        {
+          term: '`port/showinfo`, `port/setnumports N`, `port/sethub 0/1`',
+          text: ['Show and set the highest port number, and whether it is a hub.'],
+        },
+        {
+          term: '`port/create N`, `port/createauto`, `port/remove N`, `port/allocatable N 0/1`',
+          text: [
+            'Make a port before anybody is at it, or remove one. It is given to those who ask for any port only after `port/allocatable N 1`.',
+          ],
+        },
+        {
+          term: '`port/setuser N USER`, `port/setgroup N GROUP`',
+          text: ['Keep a port for a user or the members of a group (and root); `NONE` opens it to everybody.'],
+        },
+        {
+          term: '`port/print [N]`, `port/allprint [N]`, `port/resetcounter [N]`, `port/epclose N ID`',
+          text: [
+            'Show the ports where somebody is, or all of them, with their counters and endpoints; count from zero; disconnect an endpoint.',
+          ],
+        },
+        {
+          term: '`port/setvlan N VLAN`, `vlan/create N`, `vlan/remove N`, `vlan/addport N PORT`, `vlan/delport N PORT`',
+          text: [
+            'Make VLANs, from 1 to 4093. A port is in one VLAN without a tag (0 at first; 4095 is none), and in any number with the tag `N`. As long as there is only VLAN 0, tags pass untouched.',
+          ],
+        },
+        {
+          term: '`vlan/print [N]`, `vlan/allprint [N]`',
+          text: ['Show VLANs and their ports, where somebody is or all.'],
+        },
+        {
+          term: '`hash/print`, `hash/find MAC [VLAN]`',
+          text: ['Show the stations that are known, or one of them, with the port behind which it is.'],
+        },
+        {
+          term: '`hash/showinfo`, `hash/setsize N`, `hash/setgcint N`, `hash/setexpire N`, `hash/setminper N`',
+          text: [
+            'Show and set the size of their table, how often it is cleaned, how long a silent station stays in it, and how long it stays at its port; times are in seconds.',
+          ],
+        },
+        {
+          term: '`fstp/showinfo`, `fstp/setfstp 0/1`, `fstp/print [N]`',
+          text: ['Show and set whether there is a spanning tree; show it.'],
+        },
+        {
+          term: '`fstp/setedge VLAN PORT 1/0`, `fstp/bonus VLAN PORT COST`',
+          text: ['Say that no switch is behind a port, so that it forwards at once; make the way by a port cheaper.'],
+        },
+        {
+          term: '`plugin/list`, `plugin/add`, `plugin/del`',
+          text: ['There are no plugins.'],
+        },
       ],
     },
   ],
@@ -39,7 +115,9 @@ export const VDE_SWITCH_MANUAL: Manual = {
       'Writes the process id to this file, which must not be there yet, and is removed at the end. One that another process has left has to be removed by hand.',
     ],
     nostdin: ['Reads no commands from standard input, and runs until a signal or `shutdown` ends it.'],
-    rcfile: ['Runs the commands of this file at the start. What fails is told on standard error.'],
+    rcfile: [
+      'Runs the commands of this file at the start. Without it, those of `.vde2/vde_switch.rc` in the home directory are run, or, when that is not there, of `/etc/vde2/vde_switch.rc`. What fails is told on standard error.',
+    ],
     mgmt: ['Makes the console available at this socket. One whose switch is gone is taken over.'],
     mgmtmode: ['Sets the mode of that socket.'],
     mgmtgroup: ['Gives that socket to this group.'],
@@ -65,18 +143,6 @@ export const VDE_SWITCH_MANUAL: Manual = {
   examples: [
     { text: 'A switch, and a namespace on it:', command: 'vde_switch -d -s /tmp/sw -M /tmp/sw.mgmt\nvdens /tmp/sw' },
     { text: 'What is on it:', command: 'vde console /tmp/sw.mgmt port/print' },
-  ],
-  closing: [
-    {
-      title: 'FILES',
-      text: [],
-      items: [
-        {
-          term: '`/etc/vde2/vde_switch.rc`',
-          text: ['Commands to start with, unless there is `.vde2/vde_switch.rc` in the home directory.'],
-        },
-      ],
-    },
   ],
   seeAlso: ['vde(1)', 'vde_plug(1)', 'vdens(1)'],
 };

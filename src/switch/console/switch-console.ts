@@ -7,7 +7,6 @@ import { DEBUG_MENU, helpCommand, LOAD, LOGOUT, PLUGIN_MENU } from '../../consol
 import { Interpreter } from '../../console/interpreter.ts';
 import type { ConsoleService } from '../../console/session.ts';
 import type { ManagedSwitchApi } from '../managed/managed-switch-api.ts';
-import { digits } from './arguments.ts';
 import { hashCommands } from './hash-commands.ts';
 import { portCommands } from './port-commands.ts';
 import { SWITCH_CATEGORIES } from './switch-events.ts';
@@ -16,6 +15,7 @@ import { vlanCommands } from './vlan-commands.ts';
 
 /** As the prompt has it. */
 const NAME = 'vde';
+const MS_PER_SECOND = 1000;
 
 /** A socket or a directory of the switch, for `showinfo`. */
 export interface ShownPath {
@@ -41,15 +41,19 @@ export interface SwitchConsoleOptions {
 
 /** The console, for those who let somebody in. */
 export function switchConsole(options: SwitchConsoleOptions): ConsoleService {
-  const { managed, shutdown } = options;
-  const banner = [`VDE switch V.${options.version}`, '(vdens: compatible with vde_switch of VDE 2)'];
-  const startedAt = performance.now();
-  const showInfo = (print: (line: string) => void): void => {
-    const uptime = Math.floor((performance.now() - startedAt) / 1000);
-    for (const line of [...banner, '']) print(line);
-    print(`pid ${process.pid} MAC ${managed.mac} uptime ${uptime}`);
-    if (options.management !== undefined) print(`mgmt ${shown(options.management)}`);
+  return {
+    name: NAME,
+    banner: bannerOf(options),
+    interpreter: new Interpreter(NAME, switchCommands(options)),
+    categories: SWITCH_CATEGORIES,
+    selectionChanged: () => options.selectionChanged?.(),
+    shutdown: options.shutdown,
   };
+}
+
+/** Its commands. Their order says which is meant when a line begins with several. */
+export function switchCommands(options: SwitchConsoleOptions): readonly ConsoleCommand[] {
+  const { managed } = options;
   const commands: readonly ConsoleCommand[] = [
     { path: 'ds', help: 'THE DIRECTORY OF SOCKETS' },
     {
@@ -59,18 +63,13 @@ export function switchConsole(options: SwitchConsoleOptions): ConsoleService {
       run: ({ print }) => {
         if (options.directory === undefined) return;
         print(`ctl dir ${options.directory.path}`);
-        print(`std mode ${digits(Number(options.directory.mode.toString(8)), 4)}`);
+        print(`std mode ${modeText(options.directory)}`);
       },
     },
     helpCommand(() => commands),
     LOGOUT,
     { path: 'shutdown', help: 'end the switch', run: () => 'shutdown' },
-    {
-      path: 'showinfo',
-      help: 'show which switch this is',
-      hasData: true,
-      run: ({ print }) => showInfo(print),
-    },
+    showInfo(options),
     LOAD,
     ...DEBUG_MENU,
     ...PLUGIN_MENU,
@@ -79,16 +78,29 @@ export function switchConsole(options: SwitchConsoleOptions): ConsoleService {
     ...portCommands(managed),
     ...vlanCommands(managed),
   ];
+  return commands;
+}
+
+function showInfo(options: SwitchConsoleOptions): ConsoleCommand {
+  const { managed, management } = options;
+  const startedAt = performance.now();
   return {
-    name: NAME,
-    banner,
-    interpreter: new Interpreter(NAME, commands),
-    categories: SWITCH_CATEGORIES,
-    selectionChanged: () => options.selectionChanged?.(),
-    shutdown,
+    path: 'showinfo',
+    help: 'show which switch this is',
+    hasData: true,
+    run: ({ print }) => {
+      const uptime = Math.floor((performance.now() - startedAt) / MS_PER_SECOND);
+      for (const line of [...bannerOf(options), '']) print(line);
+      print(`pid ${process.pid} MAC ${managed.mac} uptime ${uptime}`);
+      if (management !== undefined) print(`mgmt ${management.path} perm ${modeText(management)}`);
+    },
   };
 }
 
-function shown({ path, mode }: ShownPath): string {
-  return `${path} perm ${digits(Number(mode.toString(8)), 4)}`;
+function bannerOf({ version }: SwitchConsoleOptions): readonly string[] {
+  return [`VDE switch V.${version}`, '(vdens: compatible with vde_switch of VDE 2)'];
+}
+
+function modeText({ mode }: ShownPath): string {
+  return mode.toString(8).padStart(4, '0');
 }
