@@ -34,8 +34,8 @@ import { errnoName, native } from '../system/native.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
 import { ClaimedDirectory, CONTROL_NAME, isSameFile, isSwitchSocket, O_PATH } from './claimed-directory.ts';
 
-/** What a path may have besides the directory: `/fd12345`. */
-const LONGEST_NAME_BYTES = 8;
+/** What a path may have besides the directory: `/fd12345`, `/001.123`. */
+export const LONGEST_NAME_BYTES = 8;
 const MAX_PATH_BYTES = 107;
 /** Permission bits of the sockets. */
 export const DEFAULT_MODE = 0o600;

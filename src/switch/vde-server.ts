@@ -25,12 +25,14 @@ import { ClientPlug } from './client-plug.ts';
 import { connectToClient } from './client-socket.ts';
 import { HalfOpen } from './half-open.ts';
 import { Listener, type PeerCredentials } from './listener.ts';
+import { LONGEST_NAME_BYTES } from './rendezvous.ts';
 
 const SOCK_SEQPACKET = 5;
 /** Clients that have connected and not asked yet; then the one that waits longest is closed. */
 export const MAX_HALF_OPEN = 64;
 /** How often it is looked whether the directory is still the one that others find, in milliseconds. */
 export const CHECK_MS = 1000;
+/** A power of ten, so that the last digits alone go round as well. */
 const MAX_DATA_NAMES = 100_000;
 const PRIVATE_MODE = 0o600;
 
@@ -182,8 +184,9 @@ export class VdeServer {
   #bind(data: number, { prefix = 'fd', permissions }: Admission): string {
     // Else the name would be made in a directory that is not ours.
     if (!this.directory.isStillOurs()) throw new Error('the directory is not ours any more');
-    for (let tries = 0; tries < MAX_DATA_NAMES; tries++) {
-      const name = `${prefix}${this.#nextName}`;
+    const names = 10 ** (LONGEST_NAME_BYTES - 1 - prefix.length);
+    for (let tries = 0; tries < names; tries++) {
+      const name = `${prefix}${this.#nextName % names}`;
       this.#nextName = (this.#nextName + 1) % MAX_DATA_NAMES;
       if (this.directory.bind(data, name, { ...this.directory.permissions, ...permissions })) return name;
     }

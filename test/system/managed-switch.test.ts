@@ -1,6 +1,6 @@
 /** A managed switch: ports, who is at them, VLANs, stations and events, with clients that are real sockets. */
 import assert from 'node:assert/strict';
-import { existsSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { batchOf } from '../../src/frames/batch.ts';
@@ -396,6 +396,23 @@ test('port 0 is a port of its own, whose socket is for those who manage', async 
     lab.managed.ports.map(({ number }) => number),
     [0, 1, 2],
   );
+});
+
+test('a directory whose path is as long as any may be is served, too', async (t) => {
+  const short = makeTemporaryDirectory(t);
+  const folder = join(short, 'x'.repeat(99 - short.length - '//sw'.length));
+  mkdirSync(folder);
+  const managed = new ManagedSwitch({ label: 'lab', numPorts: 4095 });
+  t.after(() => managed.close());
+  const { path } = await managed.serve(join(folder, 'sw'));
+  assert.equal(path.length, 99);
+  let names = 0;
+  for (const port of [1, 4095, 4095]) {
+    const raw = new RawClient(path, join(short, `c${names++}`)).ownedBy(t);
+    raw.say(raw.request('', port));
+    assert.notEqual(await raw.answer(5000), 'closed');
+    raw.send(frameOf(ALL, A, BODY));
+  }
 });
 
 test('requests in two pieces, and with an abstract address as UML has it, are served', async (t) => {
