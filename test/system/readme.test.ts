@@ -108,7 +108,9 @@ async function cleanUp(mark: string): Promise<void> {
     await sleep(40);
   }
   // They did not exist before the block.
-  for (const path of SWITCHES) rmSync(path, { recursive: true, force: true });
+  for (const path of SWITCHES) {
+    for (const suffix of ['', '.console', '.pid']) rmSync(path + suffix, { recursive: true, force: true });
+  }
 }
 
 function isMarked(pid: string, mark: string): boolean {
