@@ -44,7 +44,10 @@ export interface SocketPermissions {
   readonly mode: number;
   /** A group, as a number. */
   readonly group?: number | undefined;
-  /** A user, as a number, whom only root can give it to. @defaultValue whoever makes it */
+  /**
+   * A user, as a number, whom only root can give it to. When even root may not, as in a user namespace, the socket is as
+   * all others of the directory. @defaultValue whoever makes it
+   */
   readonly owner?: number | undefined;
 }
 
@@ -142,11 +145,10 @@ export class ClaimedDirectory {
       if (!found.isSocket() || found.uid !== process.geteuid?.()) throw this.#failure(name, 'bind', 'EEXIST');
       // Leads to what was opened, whatever bears the name by now (proc_pid_fd(5)).
       const file = `/proc/self/fd/${pinned}`;
-      const isOthers = owner !== undefined && owner !== found.uid;
-      if (isOthers || (group !== undefined && group !== found.gid)) {
-        chownSync(file, owner ?? SAME_OWNER, group ?? SAME_OWNER);
-      }
+      if (group !== undefined && group !== found.gid) chownSync(file, SAME_OWNER, group);
       if ((found.mode & 0o7777) !== mode) chmodSync(file, mode);
+      const isGiven = owner === undefined || owner === found.uid || isGivenTo(file, owner);
+      if (!isGiven) chmodSync(file, this.permissions.mode);
       return found;
     } finally {
       closeSync(pinned);
@@ -173,6 +175,16 @@ export class ClaimedDirectory {
   #failure(path: string, syscall: string, errno: string, cause?: unknown): VdensError {
     const message = `${this.#label}: cannot make the socket ${path} (${syscall}: ${errno}). ${remedyFor(syscall, errno)}`;
     return new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno, syscall, cause });
+  }
+}
+
+/** Gives a file to a user. Returns whether that was allowed. */
+function isGivenTo(file: string, owner: number): boolean {
+  try {
+    chownSync(file, owner, SAME_OWNER);
+    return true;
+  } catch {
+    return false;
   }
 }
 
