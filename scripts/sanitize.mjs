@@ -65,6 +65,8 @@ const testFiles = [
   { file: 'dist/test/conformance/memory.test.js' },
   { file: 'dist/test/system/plugs-vde-refusals.test.js' },
   { file: 'dist/test/system/rtnetlink.test.js' },
+  { file: 'dist/test/interop/cado-suite.test.js', names: 'of uid 0' },
+  { file: 'dist/test/interop/dpipe.test.js', names: '-n becomes' },
 ];
 const testsAtATime = 2;
 const stepSeconds = 90;
