@@ -76,11 +76,8 @@ function asChild(...argv: readonly string[]): string[] {
 }
 
 const LINES: readonly (readonly [line: string, names: string])[] = [
-  ['a = b', 'ab'],
-  ['a x -p y = b -- = c', 'abc'],
-  ['a = b = c = d = e', 'abcde'],
-  ['a =} b }= c', 'abc'],
-  ['a ={ b {= c', 'abc'],
+  ['a x -p y = b -- z', 'ab'],
+  ['a = b = c = d', 'abcd'],
   ['a =} b }={ c {= d = e', 'abcde'],
   ['a =} b =} c }={ d {={ e {= f', 'abcdef'],
   ['a =}x b }=x} c = d {x }y z = e', 'abcde'],
