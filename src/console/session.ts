@@ -47,6 +47,8 @@ export class Session {
   readonly #lines: (string | typeof TOO_LONG)[] = [];
   #timer: NodeJS.Timeout | undefined;
   #isInputOver = false;
+  #isAnswering = false;
+  #unsaid = '';
   #isOver = false;
 
   constructor(service: ConsoleService, peer: SessionPeer) {
@@ -57,7 +59,7 @@ export class Session {
 
   /** What a client gets before it has said anything. */
   greet(): void {
-    this.#peer.write(`${this.#service.banner.join('\n')}\n`);
+    this.#say(`${this.#service.banner.join('\n')}\n`);
     this.#prompt();
   }
 
@@ -104,7 +106,8 @@ export class Session {
     if (this.#isOver) return 0;
     const line = this.#selection.lineFor(path, text);
     if (line === undefined) return 0;
-    this.#peer.write(`${line}\n`);
+    this.#say(`${line}\n`);
+    if (!this.#isAnswering) this.#flush();
     return line.length + 1;
   }
 
@@ -124,21 +127,35 @@ export class Session {
 
   #answer(line: string | typeof TOO_LONG): void {
     const { interpreter } = this.#service;
-    const write = (text: string): void => this.#peer.write(text);
-    const after = interpreter.answer(line, { selection: this.#selection, write });
+    this.#isAnswering = true;
+    const after = interpreter.answer(line, { selection: this.#selection, write: (text) => this.#say(text) });
+    this.#isAnswering = false;
     if (after === undefined || (after === 'logout' && this.#peer.canLogOut === false)) {
       this.#prompt();
       return;
     }
-    if (this.#peer.canLogOut !== false) this.#peer.write(END_OF_SESSION);
+    if (this.#peer.canLogOut !== false) this.#say(END_OF_SESSION);
+    this.#flush();
     this.#end('command');
     if (after === 'shutdown') this.#service.shutdown();
   }
 
   #prompt(): void {
     const text = `\n${this.#service.name}$ `;
-    if (this.#peer.prompt === undefined) this.#peer.write(text);
-    else this.#peer.prompt(text);
+    if (this.#peer.prompt === undefined) this.#say(text);
+    this.#flush();
+    this.#peer.prompt?.(text);
+  }
+
+  /** An answer leaves in one piece, with its prompt: there are clients that look at what one read gave them. */
+  #say(text: string): void {
+    this.#unsaid += text;
+  }
+
+  #flush(): void {
+    const text = this.#unsaid;
+    this.#unsaid = '';
+    if (text !== '') this.#peer.write(text);
   }
 
   #end(why: 'input' | 'command'): void {

@@ -16,17 +16,27 @@ interface Peer {
   isReady: boolean;
   ends: string[];
   shutdowns: number;
+  /** How often something was written. */
+  writes: number;
 }
 
 function open(options: { readonly hasOwnPrompt?: boolean; readonly canLogOut?: boolean } = {}): Peer {
   let text = '';
   const commands: readonly ConsoleCommand[] = [
     { path: 'ok', help: '', run: () => undefined },
+    {
+      path: 'happen',
+      help: '',
+      run: ({ print }) => {
+        session.tell('port/+', '01');
+        print('done');
+      },
+    },
     { path: 'shutdown', help: '', run: () => 'shutdown' },
     LOGOUT,
     ...DEBUG_MENU,
   ];
-  const peer = { prompts: [] as string[], isReady: true, ends: [] as string[], shutdowns: 0 };
+  const peer = { prompts: [] as string[], isReady: true, ends: [] as string[], shutdowns: 0, writes: 0 };
   const service: ConsoleService = {
     name: 'vde',
     banner: ['VDE switch V.1', 'of ours'],
@@ -36,9 +46,10 @@ function open(options: { readonly hasOwnPrompt?: boolean; readonly canLogOut?: b
       peer.shutdowns += 1;
     },
   };
-  const session = new Session(service, {
+  const session: Session = new Session(service, {
     write: (part) => {
       text += part;
+      peer.writes += 1;
     },
     isReady: () => peer.isReady,
     end: (why) => void peer.ends.push(why),
@@ -61,6 +72,16 @@ test('a banner of two lines, an empty line, and the prompt, which no newline fol
   const { session, said } = open();
   session.greet();
   assert.equal(said(), `VDE switch V.1\nof ours\n${PROMPT}`);
+});
+
+test('an answer is written in one piece, with what happens while the command runs, and its prompt', () => {
+  const peer = open();
+  peer.session.take(bytes('debug/add\n'));
+  peer.said();
+  const before = peer.writes;
+  peer.session.take(bytes('happen\n'));
+  assert.equal(peer.said(), `3021 port/+ 01\n0000 DATA END WITH '.'\ndone\n.\n1000 Success\n${PROMPT}`);
+  assert.equal(peer.writes, before + 1);
 });
 
 test('each of several lines in one read is answered', () => {
