@@ -30,8 +30,8 @@ HOT uint16_t vlan_at_port(const struct port_vlans *vlans, uint16_t tag)
 {
 	const uint16_t untagged = vlans == NULL ? 0 : vlans->untagged;
 
-	/* A tag with a priority alone belongs where no tag would (IEEE 802.1Q, 6.9.1). */
-	if (tag == NO_TAG || tag == 0)
+	/* A tag with a priority alone belongs where no tag would (IEEE 802.1Q, 6.9.1), unless VLAN 0 has tags here. */
+	if (tag == NO_TAG || (tag == 0 && (vlans == NULL || !vlan_set_has(&vlans->tagged, 0))))
 		return untagged;
 	return tag == untagged || (vlans != NULL && vlan_set_has(&vlans->tagged, tag)) ? tag : VLAN_NONE;
 }

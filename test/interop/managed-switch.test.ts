@@ -141,6 +141,7 @@ const STEPS: readonly Step[] = [
   ['b', ALL + B, 'c'],
   'vlan/addport 0 4',
   ['b', ALL + B, 'c', 'd 81000000'],
+  ['d', `${ALL}${D}81006000`, 'b -', 'b2 -', 'c -'],
   'vlan/remove 10',
   'vlan/delport 20 1',
   ['a', `${ALL}${A}81000014`],

@@ -398,7 +398,8 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
   #vlanOf(number: number, tag: number | undefined): number | undefined {
     const port = this.#ports.find(number);
     if (port === undefined) return undefined;
-    if (tag === undefined || tag === 0) return port.untaggedVlan === NO_VLAN ? undefined : port.untaggedVlan;
+    const isUntagged = tag === undefined || (tag === 0 && !this.#vlans.isTagged(0, port));
+    if (isUntagged) return port.untaggedVlan === NO_VLAN ? undefined : port.untaggedVlan;
     return this.#vlans.isIn(tag, port) ? tag : undefined;
   }
 
