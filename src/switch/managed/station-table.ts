@@ -11,13 +11,13 @@ import { refusal } from './refusal.ts';
 
 export const DEFAULT_HASH: HashSettings = { size: 128, gcInterval: 2, expire: 100, minPersistence: 3 };
 /** The most buckets. */
-export const MAX_HASH_SIZE: number = 2 ** 24;
+export const MAX_HASH_SIZE = 16_777_216;
 /** What a bucket is good for: `vde_switch` has a list in each. */
 const STATIONS_PER_BUCKET = 4;
-const MIN_STATIONS = 1024;
-const MAX_STATIONS = 2 ** 20;
+const MIN_STATIONS = 4096;
+const MAX_STATIONS = 1_048_576;
 
-const SECONDS_MAX = 2 ** 31 - 1;
+const MOST_SECONDS = 2 ** 31 - 1;
 const VLAN_SHIFT = 48n;
 const WORD = (1n << 64n) - 1n;
 const HALF = 33n;
@@ -31,8 +31,8 @@ export function changeHash(current: HashSettings, change: Partial<HashSettings>)
     throw refusal('EINVAL', `the table cannot have ${size} buckets`, `Name a number from 1 to ${MAX_HASH_SIZE}`);
   }
   for (const value of Object.values(seconds)) {
-    if (!Number.isInteger(value) || value < 0 || value > SECONDS_MAX) {
-      throw refusal('EINVAL', `${value} is no time in seconds`, `Name a number from 0 to ${SECONDS_MAX}`);
+    if (!Number.isInteger(value) || value < 0 || value > MOST_SECONDS) {
+      throw refusal('EINVAL', `${value} is no time in seconds`, `Name a number from 0 to ${MOST_SECONDS}`);
     }
   }
   return { ...current, ...seconds, size: 2 ** Math.ceil(Math.log2(size)) };
