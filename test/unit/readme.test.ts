@@ -122,7 +122,11 @@ test('docs/limits.md has every bound of the code that is written as a number', (
   const listed = new Set(Array.from(rows, ([, limit = '', name = '']) => `${name} ${numberOf(limit)}`));
   const folders = ['switch', 'overlay', 'gateway', 'plugs', 'locator', 'commands'].map((name) => `src/${name}`);
   folders.push('native/io', 'native/gateway');
-  const files = folders.flatMap((folder) => readdirSync(join(checkout, folder)).map((name) => join(folder, name)));
+  const files = folders.flatMap((folder) =>
+    readdirSync(join(checkout, folder), { recursive: true, encoding: 'utf8' })
+      .filter((name) => /\.(ts|c|h)$/.test(name))
+      .map((name) => join(folder, name)),
+  );
   const pattern = /(?:const |#define )((?:MAX|QUEUE)_\w+|\w+_MS|(?:\w+_)?AT_ONCE|BACKLOG)(?:: number)?(?: =)? \(?\d/g;
   const bounds = files.flatMap((file) =>
     Array.from(read(file).matchAll(pattern), ([, name = '']) => ({ file, name, value: constantOf(name, file) })),
