@@ -4,9 +4,10 @@
  * What is meant to differ is listed here, and nothing else does.
  */
 import assert from 'node:assert/strict';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ManagementSession } from '../fixtures/management.ts';
+import { openTerminal } from '../fixtures/terminal.ts';
 import {
   type BackgroundCommand,
   makeTemporaryDirectory,
@@ -285,4 +286,20 @@ test('unixterm and unixcmd drive it', async (t) => {
   const [expected, actual] = await Promise.all([drive(theirs), drive(mine)]);
   assert.deepEqual(actual, expected);
   assert.match(actual?.[1] ?? '', /^Numports=32\n.HUB=false\n/s);
+});
+
+test('vdeterm completes commands from its help, and shows answers', async (t) => {
+  if (!requireCommands(t, 'vdeterm', 'tmux', 'bash')) return;
+  const { socket } = await start(t, ours('vde_switch'));
+  const terminal = await openTerminal(t, { SHELL: '/bin/sh' });
+  await terminal.type(`cd ${dirname(socket)}; ${original('vdeterm')} mgmt`);
+  await terminal.waitFor(/^VDE switch V\.\S+\n.*\n\nvde\[mgmt\]:$/m);
+  await terminal.press('p', 'o', 'r', 't', '/', 's', 'h', 'Tab');
+  await terminal.waitFor(/^vde\[mgmt\]: port\/showinfo$/m);
+  await terminal.press('Enter');
+  await terminal.waitFor(/^Numports=32\nHUB=false\ncounters=true\nSuccess\nvde\[mgmt\]:$/m);
+  await terminal.type('vlan/create 0');
+  await terminal.waitFor(/^Invalid argument\nvde\[mgmt\]:$/m);
+  await terminal.type('logout');
+  await terminal.waitFor(/^outer\$$/m);
 });
