@@ -144,7 +144,7 @@ class CableRun {
     const timeout = sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false });
     await Promise.race([Promise.allSettled(this.#ends.map(({ plug }) => plug.close())), timeout]);
     this.#pidFile?.remove();
-    this.#job.log?.stop();
+    await this.#job.log?.stop();
   }
 
   #lose(end: RunningEnd, reason: string): void {

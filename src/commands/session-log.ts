@@ -46,12 +46,13 @@ export class SessionLog {
     this.#tellSession('START');
   }
 
-  /** The end of what was started. */
-  stop(): void {
+  /** The end of what was started, and of the log. */
+  async stop(): Promise<void> {
     if (!this.#isStarted) return;
     this.#isStarted = false;
     this.#tellUnwritten();
     this.#tellSession('STOP');
+    await this.#syslog.close();
   }
 
   /** Somebody wanted more than this program gives. */

@@ -7,9 +7,11 @@
  *  └ facility * 8 + severity
  * ```
  *
- * Nothing here waits: what the log does not take at once is lost, and that there is no log is said once.
+ * Nothing here waits: what the log does not take at once is kept, up to a bound, and tried again. That there is no log
+ * is said once.
  */
 import { constants } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
 import { AGAIN, errnoName, native } from './native.ts';
 import { AF_UNIX, SOCK_DGRAM, SOCK_STREAM, unixAddress } from './unix-address.ts';
@@ -20,6 +22,12 @@ const LOG_PATH = '/dev/log';
 const FACILITY_USER = 1;
 /** RFC 3164, section 4.1: a record has at most this many bytes. */
 const MAX_RECORD_BYTES = 1024;
+/** How many records wait while the log takes nothing; more are lost. */
+const QUEUE_RECORDS = 256;
+/** How long a log that takes nothing is left alone, in milliseconds. */
+const QUEUE_PAUSE_MS = 20;
+/** How long what waits at the end has to be taken, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 500;
 /** After a log could not be reached, how long it is left alone, in milliseconds. */
 const RETRY_PAUSE_MS = 1000;
 
@@ -49,6 +57,9 @@ export class Syslog {
   #isTroubleTold = false;
   #triedAt = Number.NEGATIVE_INFINITY;
   #isClosed = false;
+  /** Records that the log did not take, oldest first. */
+  #waiting: Uint8Array[] = [];
+  #timer: NodeJS.Timeout | undefined;
 
   /** @param ident what the log calls us */
   constructor(ident: string, options: SyslogOptions = {}) {
@@ -59,22 +70,52 @@ export class Syslog {
 
   /** Logs a message, of one line. Never waits, never throws. */
   log(severity: SyslogSeverity, message: string): void {
+    if (this.#isClosed || this.#waiting.length === QUEUE_RECORDS) return;
+    this.#waiting.push(formatRecord(this.#tag, severity, message, new Date()));
+    // The earlier ones have their turn soon.
+    if (this.#timer === undefined) this.#sendWaiting();
+  }
+
+  /** Ends it; what waits has a moment to be taken. */
+  async close(): Promise<void> {
     if (this.#isClosed) return;
-    const record = formatRecord(this.#tag, severity, message, new Date());
+    this.#isClosed = true;
+    const deadline = performance.now() + CLOSE_TIMEOUT_MS;
+    for (this.#sendWaiting(); this.#waiting.length > 0 && performance.now() < deadline; this.#sendWaiting()) {
+      await sleep(QUEUE_PAUSE_MS);
+    }
+    this.#disconnect();
+  }
+
+  #sendWaiting(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    let sent = 0;
+    for (const record of this.#waiting) {
+      if (!this.#deliver(record)) break;
+      sent += 1;
+    }
+    this.#waiting = this.#waiting.slice(sent);
+    if (this.#waiting.length > 0 && !this.#isClosed) {
+      this.#timer = setTimeout(() => this.#sendWaiting(), QUEUE_PAUSE_MS).unref();
+    }
+  }
+
+  /** False when the log takes nothing now; what no log is there for is lost. */
+  #deliver(record: Uint8Array): boolean {
     if (this.#fd !== undefined) {
-      if (this.#send(this.#fd, record) !== 'broken') return;
+      const outcome = this.#send(this.#fd, record);
+      if (outcome !== 'broken') return outcome === 'sent';
       // The log was restarted, most likely.
       this.#disconnect();
     } else if (performance.now() - this.#triedAt < RETRY_PAUSE_MS) {
-      return;
+      return true;
     }
     const fd = this.#connect();
-    if (fd !== undefined && this.#send(fd, record) === 'broken') this.#disconnect();
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    this.#disconnect();
+    if (fd === undefined) return true;
+    const outcome = this.#send(fd, record);
+    if (outcome === 'broken') this.#disconnect();
+    return outcome !== 'full';
   }
 
   #connect(): number | undefined {
@@ -102,11 +143,11 @@ export class Syslog {
     this.#fd = undefined;
   }
 
-  #send(fd: number, record: Uint8Array): 'sent' | 'lost' | 'broken' {
+  #send(fd: number, record: Uint8Array): 'sent' | 'full' | 'broken' {
     // In a stream, a NUL ends a record.
     const bytes = this.#isStream ? Buffer.concat([record, Buffer.of(0)]) : record;
     const result = native.send(fd, bytes);
-    if (result === AGAIN || result === -constants.errno.ENOBUFS) return 'lost';
+    if (result === AGAIN || result === -constants.errno.ENOBUFS) return 'full';
     // A part of a record in a stream would become one with the next.
     return result === bytes.length ? 'sent' : 'broken';
   }
