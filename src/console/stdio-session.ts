@@ -38,7 +38,10 @@ export class StdioSession {
     this.#prompts = isatty(0) || fstatSync(0).isSocket() ? new Outlet(0, () => undefined) : undefined;
     this.#session = new Session(service, {
       write: (text) => this.#output.write(text),
-      prompt: (text) => this.#prompts?.write(text),
+      // Where nobody reads them, as at a socket that is only written to, no more are kept.
+      prompt: (text) => {
+        if (this.#prompts?.isBehind === false) this.#prompts.write(text);
+      },
       isReady: () => !this.#output.isBehind,
       end: (why) => {
         if (why === 'input') this.#events.ended();
