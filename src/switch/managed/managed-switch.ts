@@ -34,7 +34,7 @@ import { PortTable } from './port-table.ts';
 import { refusal } from './refusal.ts';
 import { capacityOf, changeHash, DEFAULT_HASH, stationsOf } from './station-table.ts';
 import { StationWatch } from './station-watch.ts';
-import { TreeControl } from './tree-control.ts';
+import { NOWHERE, TreeControl } from './tree-control.ts';
 import { VlanTable } from './vlan-table.ts';
 
 export * from './managed-switch-api.ts';
@@ -167,6 +167,7 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
   }
 
   attach(plug: Plug, { module, description }: { readonly module: string; readonly description: string }): number {
+    this.#checkOpen();
     const user = process.geteuid?.() ?? 0;
     const self = { pid: process.pid, uid: user, gid: process.getegid?.() ?? 0, groups: process.getgroups?.() ?? [] };
     const number = this.#choose(undefined, self);
@@ -280,7 +281,7 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
    * @throws VdensError `ERR_NETWORK_OPEN` when somebody else serves there, or it is no place for a switch
    */
   async serve(path: string, options: ManagedServiceOptions = {}): Promise<SwitchService> {
-    if (this.#closing !== undefined) throw new VdensError('ERR_CLOSED', `${this.label}: the switch is closed`);
+    this.#checkOpen();
     const giver: PortGiver = {
       choose: (wanted, visitor) => this.#choose(wanted, visitor),
       join: (number, newcomer, leave) => this.#join(number, newcomer, leave),
@@ -296,6 +297,8 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
       throw new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno: 'EADDRINUSE' });
     }
     this.#services.add(service);
+    if (this.#closing !== undefined) await service.close();
+    this.#checkOpen();
     return service;
   }
 
@@ -314,7 +317,13 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
     const served = [...this.#services].map((service) => service.close());
     for (const port of this.#ports.all) for (const { leave } of port.endpoints) leave();
     await Promise.all(served);
+    this.#stationWatch.close();
     await this.#switch.close();
+  }
+
+  /** @throws VdensError `ERR_CLOSED` */
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new VdensError('ERR_CLOSED', `${this.label}: the switch is closed`);
   }
 
   #choose(wanted: number | undefined, visitor: PeerCredentials): number | string {
@@ -363,7 +372,7 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
 
   /** Brings what forwards, and the spanning tree, up to date with a port. */
   #settle(port: PortRecord): void {
-    this.#tree.place(port, port.isActive ? this.#vlans.of(port) : []);
+    this.#tree.place(port, port.isActive ? this.#vlans.of(port) : NOWHERE);
     this.#applyVlans(port);
   }
 

@@ -16,6 +16,7 @@ export class StationWatch {
   #known = new Map<string, ForwardingEntry>();
   #watchers = 0;
   #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
 
   constructor(table: () => readonly ForwardingEntry[], tell: (event: SwitchEvent) => void) {
     this.#table = table;
@@ -24,7 +25,7 @@ export class StationWatch {
 
   /** Somebody wants to know. Returns what ends it. */
   begin(): () => void {
-    if (this.#watchers++ === 0) {
+    if (this.#watchers++ === 0 && !this.#isClosed) {
       this.#known = this.#read();
       this.#timer = setInterval(() => this.compare(), COMPARE_MS).unref();
     }
@@ -35,9 +36,15 @@ export class StationWatch {
     };
   }
 
+  /** There is no table any more. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#isClosed = true;
+  }
+
   /** Tells what is different from before. */
   compare(): void {
-    if (this.#watchers === 0) return;
+    if (this.#watchers === 0 || this.#isClosed) return;
     const before = this.#known;
     this.#known = this.#read();
     for (const [key, { mac, vlan, port }] of before) {

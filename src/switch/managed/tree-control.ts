@@ -17,6 +17,7 @@ import { refusal } from './refusal.ts';
 const INACTIVE = 'Learning';
 const FORWARDING = 'Forwarding';
 const CLOSED = 'Discarding';
+export const NOWHERE: ReadonlySet<number> = new Set();
 
 /** What is around it. */
 export interface TreeSurroundings {
@@ -78,20 +79,18 @@ export class TreeControl {
   }
 
   /** Says in which VLANs a port is that somebody is at; in none when nobody is. */
-  place(port: PortRecord, vlans: readonly number[]): void {
-    const { number } = port;
-    const before = this.#placed.get(number) ?? new Set<number>();
-    const now = new Set(vlans);
-    if (now.size > 0) this.#placed.set(number, now);
+  place({ number }: PortRecord, vlans: ReadonlySet<number>): void {
+    const before = this.#placed.get(number) ?? NOWHERE;
+    if (vlans.size > 0) this.#placed.set(number, vlans);
     else this.#placed.delete(number);
-    for (const vlan of before) if (!now.has(vlan)) this.#tree.removePort(vlan, number);
-    this.#keepClosed(number, now);
-    for (const vlan of now) if (!before.has(vlan)) this.#tree.addPort(vlan, number);
+    for (const vlan of before) if (!vlans.has(vlan)) this.#tree.removePort(vlan, number);
+    this.#keepClosed(number, vlans);
+    for (const vlan of vlans) if (!before.has(vlan)) this.#tree.addPort(vlan, number);
   }
 
   /** The VLANs whose frames may not pass the port. */
   closedAt(port: PortRecord): ReadonlySet<number> {
-    return this.#closed.get(port.number) ?? new Set();
+    return this.#closed.get(port.number) ?? NOWHERE;
   }
 
   /** What the port does in a VLAN, in a word. */

@@ -9,6 +9,8 @@ import { refusal } from './refusal.ts';
 /** The highest number of a VLAN that can be made, as `vde_switch` has it. */
 export const MAX_VLAN = 4093;
 
+const NONE: ReadonlySet<number> = new Set();
+
 /** What the table knows of a port. */
 export interface VlanPort {
   readonly number: number;
@@ -18,10 +20,14 @@ export interface VlanPort {
 export class VlanTable {
   /** Numbers of the ports that are in a VLAN with a tag. */
   readonly #tagged = new Map<number, Set<number>>([[0, new Set()]]);
+  /** The same by port: the VLANs that it is in with a tag. */
+  readonly #taggedOf = new Map<number, Set<number>>();
+  #numbers: readonly number[] | undefined;
 
   /** In order. */
   get numbers(): readonly number[] {
-    return [...this.#tagged.keys()].sort((a, b) => a - b);
+    this.#numbers ??= [...this.#tagged.keys()].sort((a, b) => a - b);
+    return this.#numbers;
   }
 
   /** Whether there are others than VLAN 0. */
@@ -37,6 +43,7 @@ export class VlanTable {
     if (!Number.isInteger(vlan) || vlan < 1 || vlan > MAX_VLAN) throw noSuchNumber(vlan);
     if (this.#tagged.has(vlan)) throw refusal('EEXIST', `there is a VLAN ${vlan}`, 'Choose another number');
     this.#tagged.set(vlan, new Set());
+    this.#numbers = undefined;
   }
 
   /** @param ports all that there are */
@@ -47,12 +54,17 @@ export class VlanTable {
       throw refusal('EADDRINUSE', `there are ports in VLAN ${vlan}`, 'Take them out first: vlan/delport, port/setvlan');
     }
     this.#tagged.delete(vlan);
+    this.#numbers = undefined;
   }
 
   /** Puts a port into a VLAN, with a tag; one that is in it without a tag stays so. */
   add(vlan: number, port: VlanPort): void {
     const tagged = this.#get(vlan);
-    if (port.untaggedVlan !== vlan) tagged.add(port.number);
+    if (port.untaggedVlan === vlan) return;
+    tagged.add(port.number);
+    const own = this.#taggedOf.get(port.number);
+    if (own === undefined) this.#taggedOf.set(port.number, new Set([vlan]));
+    else own.add(vlan);
   }
 
   /** Takes a port out of a VLAN that it is in with a tag. */
@@ -62,27 +74,29 @@ export class VlanTable {
       const remedy = `Put it elsewhere: port/setvlan ${port.number} ${NO_VLAN}`;
       throw refusal('EADDRINUSE', `frames of port ${port.number} without a tag belong to VLAN ${vlan}`, remedy);
     }
-    tagged.delete(port.number);
+    this.#take(tagged, vlan, port);
   }
 
   /** Says to which VLAN a port's frames without a tag belong; to none with {@link NO_VLAN}. */
   setUntagged(vlan: number, port: VlanPort): void {
-    if (vlan !== NO_VLAN) this.#get(vlan).delete(port.number);
+    if (vlan !== NO_VLAN) this.#take(this.#get(vlan), vlan, port);
     port.untaggedVlan = vlan;
   }
 
-  /** The VLANs that a port is in with a tag, in order. */
-  taggedOf(port: VlanPort): readonly number[] {
-    return this.numbers.filter((vlan) => this.#tagged.get(vlan)?.has(port.number));
+  /** The VLANs that a port is in with a tag. */
+  taggedOf(port: VlanPort): ReadonlySet<number> {
+    return this.#taggedOf.get(port.number) ?? NONE;
   }
 
-  /** All VLANs that a port is in, in order. */
-  of(port: VlanPort): readonly number[] {
-    return this.numbers.filter((vlan) => this.isIn(vlan, port));
+  /** All VLANs that a port is in. */
+  of(port: VlanPort): ReadonlySet<number> {
+    const all = new Set(this.taggedOf(port));
+    if (port.untaggedVlan !== NO_VLAN) all.add(port.untaggedVlan);
+    return all;
   }
 
   isTagged(vlan: number, port: VlanPort): boolean {
-    return this.#tagged.get(vlan)?.has(port.number) ?? false;
+    return this.taggedOf(port).has(vlan);
   }
 
   isIn(vlan: number, port: VlanPort): boolean {
@@ -91,12 +105,18 @@ export class VlanTable {
 
   /** The port is gone. */
   forget(port: VlanPort): void {
-    for (const tagged of this.#tagged.values()) tagged.delete(port.number);
+    for (const vlan of this.taggedOf(port)) this.#tagged.get(vlan)?.delete(port.number);
+    this.#taggedOf.delete(port.number);
   }
 
   /** @throws VdensError `EINVAL` for a number that no VLAN can have; `ENXIO` when there is no such VLAN */
   check(vlan: number): void {
     this.#get(vlan);
+  }
+
+  #take(tagged: Set<number>, vlan: number, port: VlanPort): void {
+    tagged.delete(port.number);
+    this.#taggedOf.get(port.number)?.delete(vlan);
   }
 
   #get(vlan: number): Set<number> {
