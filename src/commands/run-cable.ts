@@ -22,8 +22,8 @@ import { writeErrorLineNow } from './standard-streams.ts';
 const CLOSE_TIMEOUT_MS = 3000;
 /** How long a signal that we send to ourselves may take. */
 const SELF_SIGNAL_MS = 1000;
-/** A timer that only keeps Node.js running, in milliseconds. */
-const HOLD_MS = 3_600_000;
+/** In milliseconds. */
+const HOUR = 3_600_000;
 
 /** One end of the cable. */
 export interface RunningEnd {
@@ -133,7 +133,7 @@ class CableRun {
     });
     process.on('SIGUSR1', () => this.#report());
     // Some networks (null://) have nothing that Node.js would wait for.
-    const hold = setInterval(() => undefined, HOLD_MS);
+    const hold = setInterval(() => undefined, HOUR);
     await this.#ended;
     clearInterval(hold);
     return (await this.#gone?.finish?.()) ?? 0;

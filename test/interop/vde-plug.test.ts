@@ -20,6 +20,7 @@ import {
   waitFor,
 } from './harness.ts';
 import { startSwitch } from './original-switch.ts';
+import { inNamespace } from './original-vdens.ts';
 import { startStreamClient } from './stream-client.ts';
 
 const PLUG = ours('vde_plug');
@@ -104,6 +105,18 @@ test('as the stream of vdens, and of a command, it reaches an original switch', 
   await startCable(t, left.path, '=', original('vde_plug') ?? '', right.path);
   await LanHost.start(t, `=${PLUG} ${right.path}`, '10.84.0.2/24');
   await a.waitForPing('10.84.0.2', 10_000);
+});
+
+test('as the stream of an original vdens, and of its cmd://, it reaches a switch', async (t) => {
+  if (!requireCommands(t, 'vde_switch', 'vdens', 'ip', 'ping')) return;
+  const lan = await startSwitch(t);
+  await LanHost.start(t, lan.path, '10.84.0.2/24');
+  for (const network of [`=${PLUG} ${lan.path}`, `cmd://${PLUG} ${lan.path}`]) {
+    const ping = ['ping', '-q', '-c', '1', '-i', '0.2', '-w', '15', '10.84.0.2'];
+    const vdens = original('vdens') ?? '';
+    const host = await spawnBackground(t, inNamespace({ vdens, network, address: '10.84.0.1/24', command: ping }));
+    await host.waitForOutput(/ [1-9]\d* received/, 20_000);
+  }
 });
 
 test('a stream ends it, and so does its network', async (t) => {
