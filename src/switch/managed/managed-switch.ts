@@ -181,7 +181,12 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
       lease.ended();
     };
     const lease = this.#join(number, { module, description, user }, leave);
-    cable(plug, lease.port, { down: leave });
+    try {
+      cable(plug, lease.port, { down: leave });
+    } catch (error) {
+      leave();
+      throw error;
+    }
     return number;
   }
 
