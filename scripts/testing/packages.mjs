@@ -38,6 +38,8 @@ export const packages = [
   },
   { package: 'isc-dhcp-client', command: 'dhclient', neededBy: 'addresses from a gateway, by DHCP and DHCPv6' },
   { package: 'dhcpcd-base', command: 'dhcpcd', neededBy: 'addresses from a gateway, by all means at once' },
+  { package: 'zsh', command: 'zsh', neededBy: 'completion of our commands in zsh' },
+  { package: 'fish', command: 'fish', neededBy: 'completion of our commands in fish' },
   { package: 'mandoc', command: 'mandoc', neededBy: 'checks of the manual pages' },
 ];
 

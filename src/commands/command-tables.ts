@@ -15,6 +15,8 @@ import { VDE_PLUG_MANUAL } from './vde-plug-manual.ts';
 import { VDE_PLUG_TABLE } from './vde-plug-options.ts';
 import { VDE_PLUG2TAP_MANUAL } from './vde-plug2tap-manual.ts';
 import { VDE_PLUG2TAP_TABLE } from './vde-plug2tap-options.ts';
+import { VDE_SWITCH_MANUAL } from './vde-switch-manual.ts';
+import { VDE_SWITCH_COMMAND_TABLE } from './vde-switch-options.ts';
 import { VDENS_MANUAL } from './vdens-manual.ts';
 import { VDENS_TABLE } from './vdens-options.ts';
 
@@ -32,5 +34,6 @@ export const COMMANDS: readonly Command[] = [
   { table: VDE_TABLE, manual: VDE_MANUAL },
   { table: VDE_PLUG_TABLE, manual: VDE_PLUG_MANUAL },
   { table: VDE_PLUG2TAP_TABLE, manual: VDE_PLUG2TAP_MANUAL },
+  { table: VDE_SWITCH_COMMAND_TABLE, manual: VDE_SWITCH_MANUAL },
   { table: VDENS_TABLE, manual: VDENS_MANUAL },
 ];

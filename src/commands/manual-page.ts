@@ -36,6 +36,7 @@ export function formatManualPage(table: CommandTable, manual: Manual): string {
     '.Sh OPTIONS',
     ...optionList(shownOptions(table), '', manual),
     ...list('ENVIRONMENT', manual.environment),
+    ...(manual.files === undefined ? [] : list('FILES', manual.files)),
     ...list('EXIT STATUS', manual.exitStatus),
     '.Sh EXAMPLES',
     ...manual.examples.flatMap(({ text: prose, command }, index) => [
@@ -83,7 +84,7 @@ function optionList(options: readonly OptionSpec[], prefix: string, manual: Manu
     const value = option.argument === undefined ? '' : ` Ar ${option.argument}`;
     return [`.It ${short}${names}${value}`, ...paragraphs(manual.options[prefix + option.long] ?? [`${option.help}.`])];
   });
-  return ['.Bl -tag -width Ds', ...items, '.El'];
+  return items.length === 0 ? [] : ['.Bl -tag -width Ds', ...items, '.El'];
 }
 
 /** `[-m] network [command [argument ...]]`: one line for each outermost part; brackets within close where the line ends. */

@@ -129,6 +129,7 @@ export interface Manual {
   /** What each option does, by its long name (`doctor --json` for one of a subcommand). */
   readonly options: Readonly<Record<string, readonly string[]>>;
   readonly environment: readonly Explanation[];
+  readonly files?: readonly Explanation[];
   readonly exitStatus: readonly Explanation[];
   readonly examples: readonly Example[];
   /** Sections that follow the examples. */

@@ -9,7 +9,7 @@ export const VDE_MANUAL: Manual = {
   options: {
     console: [
       'Speaks with the management console that `vde_switch(1)`, `wirefilter(1)` and others of the family have at a `SOCKET`, which is what their `-M` was given.',
-      'On a terminal, the prompt is `vde[SOCKET]:`, lines are edited, and earlier ones are found again, those of other sessions too: the last 500 are kept in `$XDG_STATE_HOME/vdens/console-history`. The tabulator completes what the `help` of this console lists. What the console says by itself, after `debug/add`, appears above the line that is edited. It ends with `logout`, `^D`, `^C`, or the switch.',
+      'On a terminal, lines are edited behind the prompt `vde[SOCKET]`, and earlier ones are found again, those of other sessions too: the last 500 are kept. The tabulator completes what the `help` of this console lists. What the console says by itself, after `debug/add`, appears above the line that is edited. It ends with `logout`, `^D`, `^C`, or the switch.',
       'Where standard input or output is no terminal, lines are passed on one by one, each after the answer to the one before, and all that the console says comes out as it is. The end of the input ends it, after the last answer.',
       'With a `COMMAND`, that one is run: its data goes to standard output. When it fails, the status of the console, such as `1017 File exists`, goes to standard error. An answer may pause for 10 seconds, and be 16 megabytes long.',
     ],
@@ -57,6 +57,7 @@ export const VDE_MANUAL: Manual = {
       text: ['When it is set, an error is printed with the place in the program where it arose.'],
     },
   ],
+  files: [{ term: '`~/.local/state/vdens/console-history`', text: ['What was typed at consoles.'] }],
   exitStatus: [
     {
       term: '0',
