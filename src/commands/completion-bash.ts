@@ -202,7 +202,7 @@ _vdens_place() {
     local word variant
     place= seen=()
     while (( i < cword )); do
-        word=\${words[i]}
+        word=\${words[i]//[\\\\\\"\\']/}
         (( i += 1 ))
         if (( ! ended )) && [[ $word == -- ]]; then
             ended=1
@@ -232,7 +232,7 @@ _vdens_place() {
     done
     if [[ $place == command ]]; then
         for (( ; chain && i < cword; i++ )); do
-            _vdens_among "\${words[i]}" "\${separators[@]}" && at=$(( i + 1 ))
+            _vdens_among "\${words[i]//[\\\\\\"\\']/}" "\${separators[@]}" && at=$(( i + 1 ))
         done
         return
     fi

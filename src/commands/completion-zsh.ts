@@ -115,7 +115,7 @@ function action(values: ValueKind | undefined, what: string): string {
     group: '_groups',
     command: '_command_names -e',
     interface: '_net_interfaces',
-    pid: '_pids',
+    pid: 'compadd -- /proc/<->(N:t)',
     network: '_vdens_networks',
   };
   return actions[values] ?? ':';
