@@ -49,21 +49,6 @@ static void keep_control(struct member *from, const uint8_t *frame, uint32_t len
 	fabric_notify(fabric);
 }
 
-/* Whether the address may be noted here: one that was just heard elsewhere stays there for a moment. */
-HOT static bool may_learn(const struct member *from, uint64_t key, uint32_t now)
-{
-	const struct fabric *fabric = from->fabric;
-	const struct forwarding_entry *entry;
-
-	if (fabric->persist == 0)
-		return true;
-	entry = forwarding_table_entry(&fabric->table, key);
-	if (entry == NULL || entry->port == from->token || now - entry->seen >= fabric->persist)
-		return true;
-	const struct member *there = fabric_member_of(fabric, entry, now);
-	return there == NULL || there->group == from->group;
-}
-
 /* A station's key. Without VLANs the tags of frames, whatever they mean, only tell stations apart. */
 HOT static uint64_t key_of(const struct fabric *fabric, const uint8_t *frame, uint32_t length, uint32_t offset,
 			   uint16_t vlan)
@@ -79,8 +64,8 @@ HOT static uint32_t look_up(struct member *from, const uint8_t *frame, uint32_t 
 	if (table->size == 0)
 		return TO_ALL;
 	const uint64_t source = key_of(from->fabric, frame, length, SOURCE_OFFSET, vlan);
-	if (!(frame[SOURCE_OFFSET] & MULTICAST_BIT) && may_learn(from, source, now))
-		forwarding_table_learn(table, source, from->token, now);
+	if (!(frame[SOURCE_OFFSET] & MULTICAST_BIT))
+		fabric_learn(from, source, now);
 	if (frame[DESTINATION_OFFSET] & MULTICAST_BIT)
 		return TO_ALL;
 	const uint64_t destination = key_of(from->fabric, frame, length, DESTINATION_OFFSET, vlan);

@@ -193,12 +193,22 @@ static void release_held(struct member *member)
 	}
 }
 
+/* Whether any member has another of its group beside it. */
+static bool has_mates(const struct fabric *fabric, const struct member *member)
+{
+	for (uint32_t i = 0; member->group >= FIRST_GROUP && i < fabric->count; i++) {
+		if (fabric->members[i] != member && fabric->members[i]->group == member->group)
+			return true;
+	}
+	return false;
+}
+
 void fabric_choose_way(struct fabric *fabric)
 {
-	fabric->is_bridge = fabric->is_tagging || fabric->control != NULL || fabric->persist > 0;
-	for (uint32_t i = 0; i < fabric->count; i++) {
+	fabric->is_bridge = fabric->is_tagging || fabric->control != NULL;
+	for (uint32_t i = 0; !fabric->is_bridge && i < fabric->count; i++) {
 		const struct member *member = fabric->members[i];
-		fabric->is_bridge = fabric->is_bridge || member->group != member->id || member->vlans != NULL;
+		fabric->is_bridge = member->vlans != NULL || has_mates(fabric, member);
 	}
 }
 
@@ -212,7 +222,9 @@ void fabric_remove(struct member *member)
 	fabric->members[member->place]->place = member->place;
 	free(member->vlans);
 	member->vlans = NULL;
-	fabric_choose_way(fabric);
+	/* One less makes no bridge of what was none. */
+	if (fabric->is_bridge)
+		fabric_choose_way(fabric);
 }
 
 /* Does not read @from while frames wait at @to. */
@@ -276,6 +288,26 @@ HOT void fabric_deliver(struct member *from, struct member *to, const struct fra
 		hold(from, to);
 }
 
+/* Whether the address was just heard elsewhere, and so is not yet to be noted here. */
+static bool stays_elsewhere(const struct member *from, uint64_t key, uint32_t now)
+{
+	const struct fabric *fabric = from->fabric;
+	const struct forwarding_entry *entry = forwarding_table_entry(&fabric->table, key);
+
+	if (entry == NULL || entry->port == from->token || now - entry->seen >= fabric->persist)
+		return false;
+	const struct member *there = fabric_member_of(fabric, entry, now);
+	return there != NULL && there->group != from->group;
+}
+
+HOT void fabric_learn(struct member *from, uint64_t key, uint32_t now)
+{
+	struct fabric *fabric = from->fabric;
+
+	if (fabric->persist == 0 || !stays_elsewhere(from, key, now))
+		forwarding_table_learn(&fabric->table, key, from->token, now);
+}
+
 HOT static uint32_t destination_of(struct member *from, const uint8_t *frame, uint32_t length, uint32_t now)
 {
 	struct forwarding_table *table = &from->fabric->table;
@@ -284,7 +316,7 @@ HOT static uint32_t destination_of(struct member *from, const uint8_t *frame, ui
 		return TO_ALL;
 	/* A group address cannot be where a frame comes from. */
 	if (!(frame[SOURCE_OFFSET] & MULTICAST_BIT))
-		forwarding_table_learn(table, forwarding_key(frame, length, SOURCE_OFFSET), from->token, now);
+		fabric_learn(from, forwarding_key(frame, length, SOURCE_OFFSET), now);
 	if (frame[DESTINATION_OFFSET] & MULTICAST_BIT)
 		return TO_ALL;
 	const uint32_t token = forwarding_table_find(table, forwarding_key(frame, length, DESTINATION_OFFSET), now);

@@ -135,6 +135,9 @@ uint32_t fabric_now(const struct fabric *fabric);
 /* Gives @to frames that came in at @from; @is_sole when nobody else gets them. */
 void fabric_deliver(struct member *from, struct member *to, const struct frames *frames, bool is_sole);
 
+/* Notes that the address was heard at @from. */
+void fabric_learn(struct member *from, uint64_t key, uint32_t now);
+
 /* Finds out anew whether the fabric is a bridge. To be called when what that depends on has changed. */
 void fabric_choose_way(struct fabric *fabric);
 

@@ -148,16 +148,93 @@ static napi_value fabric_notice(napi_env env, napi_callback_info info)
 	return number(env, notice);
 }
 
+/* A bit for each VLAN; none at all where the array is empty. */
+static bool get_vlan_set(const struct arguments *arguments, size_t index, struct vlan_set *set)
+{
+	struct bytes bytes;
+
+	if (!get_bytes(arguments, index, &bytes))
+		return false;
+	*set = (struct vlan_set){ 0 };
+	if (bytes.length == 0)
+		return true;
+	if (bytes.length != sizeof set->bits) {
+		napi_throw_range_error(arguments->env, NULL, "expected a bit for each VLAN");
+		return false;
+	}
+	memcpy(set->bits, bytes.data, sizeof set->bits);
+	return true;
+}
+
+/* Three arguments from @index on: untagged, tagged, closed (struct port_vlans). */
+static bool get_vlans(const struct arguments *arguments, size_t index, struct port_vlans *vlans)
+{
+	int32_t untagged;
+
+	if (!get_int(arguments, index, &untagged) || !get_vlan_set(arguments, index + 1, &vlans->tagged) ||
+	    !get_vlan_set(arguments, index + 2, &vlans->closed))
+		return false;
+	vlans->untagged = (uint16_t)(untagged < 0 || untagged > VLAN_NONE ? VLAN_NONE : untagged);
+	return true;
+}
+
+/* Puts a member into VLANs; 0 or an errno. */
+static int set_vlans(struct member *member, const struct port_vlans *vlans)
+{
+	static const struct port_vlans vlan_0;
+	const bool is_usual = memcmp(vlans, &vlan_0, sizeof vlan_0) == 0;
+
+	if (is_usual) {
+		free(member->vlans);
+		member->vlans = NULL;
+		return 0;
+	}
+	if (member->vlans == NULL)
+		member->vlans = malloc(sizeof *vlans);
+	if (member->vlans == NULL)
+		return ENOMEM;
+	*member->vlans = *vlans;
+	return 0;
+}
+
+/* Adds a port to a fabric, in its group and VLANs from the first frame on; 0 or an errno. */
+static int add_member(struct fabric *fabric, struct member *member, int32_t group, const struct port_vlans *vlans)
+{
+	int error = datapath_enter(member);
+
+	if (error != 0)
+		return error;
+	error = fabric_add(fabric, member);
+	if (error != 0) {
+		datapath_leave(member);
+		return error;
+	}
+	/* The two highest numbers mean other things (bridge.c). */
+	if (group >= 0 && group < INT32_MAX - 1)
+		member->group = FIRST_GROUP + (uint32_t)group;
+	error = set_vlans(member, vlans);
+	if (error != 0) {
+		fabric_remove(member);
+		datapath_leave(member);
+	}
+	if (!fabric->is_bridge)
+		fabric_choose_way(fabric);
+	return error;
+}
+
 /*
- * fabricAddPort(fabric, counters): a number for a port with JavaScript behind it, or -errno. The counters are those
- * of the plug that JavaScript has in its hands.
+ * fabricAddPort(fabric, counters, group, untagged, tagged, closed): a number for a port with JavaScript behind it, or
+ * -errno. The counters are those of the plug that JavaScript has in its hands. A group is a number of 2^31, or -1
+ * (struct member); the VLANs are those of struct port_vlans.
  */
 static napi_value fabric_add_port(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	int32_t id;
+	struct port_vlans vlans;
+	int32_t id, group;
 
-	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &id))
+	if (!get_arguments(env, info, 6, &arguments) || !get_int(&arguments, 0, &id) || !get_int(&arguments, 2, &group) ||
+	    !get_vlans(&arguments, 3, &vlans))
 		return NULL;
 	struct handle_port *port = calloc(1, sizeof *port);
 	if (port == NULL)
@@ -170,12 +247,7 @@ static napi_value fabric_add_port(napi_env env, napi_callback_info info)
 	become_script(port);
 	datapath_lock();
 	struct handle *handle = find_fabric(id);
-	int error = handle == NULL ? EINVAL : datapath_enter(&port->member);
-	if (error == 0) {
-		error = fabric_add(&handle->fabric, &port->member);
-		if (error != 0)
-			datapath_leave(&port->member);
-	}
+	int error = handle == NULL ? EINVAL : add_member(&handle->fabric, &port->member, group, &vlans);
 	datapath_unlock();
 	if (error != 0) {
 		drop_reference(env, &port->script_reference);
@@ -546,64 +618,22 @@ static napi_value fabric_configure(napi_env env, napi_callback_info info)
 	return number(env, -error);
 }
 
-static bool get_vlan_set(const struct arguments *arguments, size_t index, struct vlan_set *set)
-{
-	struct bytes bytes;
-
-	if (!get_bytes(arguments, index, &bytes))
-		return false;
-	if (bytes.length != sizeof set->bits) {
-		napi_throw_range_error(arguments->env, NULL, "expected a bit for each VLAN");
-		return false;
-	}
-	memcpy(set->bits, bytes.data, sizeof set->bits);
-	return true;
-}
-
 /* fabricSetVlans(port, untagged, tagged, closed): which VLANs the port is in (struct port_vlans); 0 or -errno. */
 static napi_value fabric_set_vlans(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	struct port_vlans vlans;
-	int32_t id, untagged;
+	int32_t id;
 
-	if (!get_arguments(env, info, 4, &arguments) || !get_int(&arguments, 0, &id) ||
-	    !get_int(&arguments, 1, &untagged) || !get_vlan_set(&arguments, 2, &vlans.tagged) ||
-	    !get_vlan_set(&arguments, 3, &vlans.closed))
+	if (!get_arguments(env, info, 4, &arguments) || !get_int(&arguments, 0, &id) || !get_vlans(&arguments, 1, &vlans))
 		return NULL;
-	vlans.untagged = (uint16_t)(untagged < 0 || untagged > VLAN_NONE ? VLAN_NONE : untagged);
 	datapath_lock();
 	struct handle_port *port = find_port(id);
-	int error = port == NULL ? EINVAL : 0;
-	if (error == 0 && port->member.vlans == NULL)
-		port->member.vlans = malloc(sizeof vlans);
-	if (error == 0 && port->member.vlans == NULL)
-		error = ENOMEM;
-	if (error == 0) {
-		*port->member.vlans = vlans;
+	int error = port == NULL ? EINVAL : set_vlans(&port->member, &vlans);
+	if (error == 0)
 		fabric_choose_way(port->member.fabric);
-	}
 	datapath_unlock();
 	return number(env, -error);
-}
-
-/* fabricSetGroup(port, group): makes it one of the ports of that group, of 2^31 (struct member). */
-static napi_value fabric_set_group(napi_env env, napi_callback_info info)
-{
-	struct arguments arguments;
-	int32_t id, group;
-
-	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &id) || !get_int(&arguments, 1, &group))
-		return NULL;
-	datapath_lock();
-	struct handle_port *port = find_port(id);
-	/* The two highest numbers mean other things (bridge.c). */
-	if (port != NULL && group >= 0 && group < INT32_MAX - 1) {
-		port->member.group = FIRST_GROUP + (uint32_t)group;
-		fabric_choose_way(port->member.fabric);
-	}
-	datapath_unlock();
-	return NULL;
 }
 
 /* fabricSendOut(port, arena, slots, count): sends the frames out of this port. */
@@ -737,7 +767,6 @@ void fabric_init(napi_env env, napi_value exports)
 	export_function(env, exports, "fabricAdvance", fabric_advance);
 	export_function(env, exports, "fabricConfigure", fabric_configure);
 	export_function(env, exports, "fabricSetVlans", fabric_set_vlans);
-	export_function(env, exports, "fabricSetGroup", fabric_set_group);
 	export_function(env, exports, "fabricSendOut", fabric_send_out);
 	export_function(env, exports, "fabricControl", fabric_control);
 	export_function(env, exports, "fabricForget", fabric_forget);

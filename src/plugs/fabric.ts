@@ -40,6 +40,8 @@ const CONTROL_AT_ONCE = 16;
 const EVERYWHERE = -1;
 /** A bit for each VLAN (IEEE 802.1Q has 12 bits for it). */
 const VLAN_SET_BYTES = 4096 / 8;
+const NO_VLAN = -1;
+const NO_GROUP = -1;
 
 /** How many ports are told of at a time. */
 const REPORTS_AT_ONCE = 64;
@@ -79,6 +81,20 @@ export interface PortVlans {
   readonly tagged: Iterable<number>;
   /** Those whose frames may not pass at present, so that they do not go round in circles. */
   readonly closed: Iterable<number>;
+}
+
+/** Where ports are that nobody put anywhere else. */
+const VLAN_0: PortVlans = { untagged: 0, tagged: [], closed: [] };
+
+/** Where a port of a bridge is, from its first frame on. */
+export interface FabricPlace {
+  /**
+   * A number of 2^31: ports that have the same are endpoints of one port of a switch. They do not exchange frames, and
+   * each gets what is for one of them.
+   */
+  readonly group?: number | undefined;
+  /** @defaultValue VLAN 0, without a tag */
+  readonly vlans?: PortVlans | undefined;
 }
 
 /** What a port tells whoever is behind it; never while another port of this process does. */
@@ -165,8 +181,10 @@ export class Fabric {
    *
    * @param counters of the plug that JavaScript has in its hands: what it sends goes into the fabric
    */
-  addPort(counters: PlugCounters, events: FabricPortEvents): FabricPort {
-    const id = check(native.fabricAddPort(this.#id, counters.values), 'add a port');
+  addPort(counters: PlugCounters, events: FabricPortEvents, place: FabricPlace = {}): FabricPort {
+    const { group = NO_GROUP, vlans } = place;
+    const sets = vlanArguments(vlans ?? VLAN_0);
+    const id = check(native.fabricAddPort(this.#id, counters.values, group, ...sets), 'add a port');
     const port: FabricPort = new FabricPort(id, this, events, (isOver) => {
       this.#unreport(id, isOver ? GONE | PENDING | RELEASED : GONE);
       if (!isOver) return;
@@ -374,17 +392,8 @@ export class FabricPort {
   }
 
   /** Puts it into VLANs. Before, it is in VLAN 0, without a tag. */
-  setVlans({ untagged, tagged, closed }: PortVlans): void {
-    if (this.#isOver()) return;
-    check(native.fabricSetVlans(this.id, untagged ?? -1, vlanSet(tagged), vlanSet(closed)), 'put a port into VLANs');
-  }
-
-  /**
-   * Makes it one of the ports with this number, of 2^31: endpoints of one port of a switch. They do not exchange frames,
-   * and each gets what is for one of them.
-   */
-  setGroup(group: number): void {
-    if (!this.#isOver()) native.fabricSetGroup(this.id, group);
+  setVlans(vlans: PortVlans): void {
+    if (!this.#isOver()) check(native.fabricSetVlans(this.id, ...vlanArguments(vlans)), 'put a port into VLANs');
   }
 
   /** It may send again. Called by its fabric. */
@@ -416,6 +425,11 @@ export class FabricPort {
   #isOver(): boolean {
     return this.#isRemoved || this.#fabric.isClosed;
   }
+}
+
+/** How C takes them. */
+function vlanArguments({ untagged, tagged, closed }: PortVlans): [number, Uint8Array, Uint8Array] {
+  return [untagged ?? NO_VLAN, vlanSet(tagged), vlanSet(closed)];
 }
 
 function vlanSet(vlans: Iterable<number>): Uint8Array {

@@ -23,6 +23,8 @@ export interface SwitchPortOptions {
   readonly counters?: PlugCounters | undefined;
   /** Whether there may be others with this number. */
   readonly shares?: boolean;
+  /** Where it is from its first frame on. */
+  readonly vlans?: PortVlans | undefined;
   /** Called when the port is closed. */
   readonly closed: () => void;
 }
@@ -48,18 +50,18 @@ export class SwitchPort implements Plug {
   #adopted: { readonly kind: KernelEnd['kind']; readonly end: (isGone: boolean) => void } | undefined;
 
   /** Made by {@link Switch.port}. */
-  constructor({ number, label, fabric, batch, counters, shares, closed }: SwitchPortOptions) {
+  constructor({ number, label, fabric, batch, counters, shares, vlans, closed }: SwitchPortOptions) {
     this.counters = counters ?? new PlugCounters();
     this.number = number;
     this.label = label;
     this.#batch = batch;
     this.#wasClosed = closed;
-    this.#port = fabric.addPort(this.counters, {
+    const events = {
       pending: () => this.#deliver(),
       released: () => this.#release(),
       gone: () => this.#adopted?.end(true),
-    });
-    if (shares === true) this.#port.setGroup(number);
+    };
+    this.#port = fabric.addPort(this.counters, events, { group: shares === true ? number : undefined, vlans });
   }
 
   get busy(): boolean {

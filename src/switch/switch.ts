@@ -9,7 +9,7 @@ import { FrameBatch } from '../frames/batch.ts';
 import { formatMac } from '../net/mac.ts';
 import { cable } from '../plugs/cable.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
-import { Fabric, type FabricPort } from '../plugs/fabric.ts';
+import { Fabric, type FabricPort, type PortVlans } from '../plugs/fabric.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { SwitchPort } from './switch-port.ts';
 import { SwitchService, type SwitchServiceOptions } from './switch-service.ts';
@@ -54,6 +54,8 @@ export interface PortOptions {
    * what is for one of them. All who have the number must say so.
    */
   readonly shares?: boolean;
+  /** The VLANs in which it is from its first frame on. @defaultValue VLAN 0, without a tag */
+  readonly vlans?: PortVlans | undefined;
   /** Who is behind it, for people. */
   readonly description?: string;
   /** Goes on counting there, when this is not the first port for the same purpose. */
@@ -184,6 +186,7 @@ export class Switch implements AsyncDisposable {
     const port: SwitchPort = new SwitchPort({
       number,
       shares,
+      vlans: options.vlans,
       label: options.label ?? `${this.label} port ${number}`,
       fabric: this.#fabric,
       batch: this.#batch,

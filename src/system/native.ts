@@ -50,7 +50,14 @@ export interface Native {
 
   fabricOpen(tableSize: number, seed: number, expireMs: number): number;
   fabricNotice(fabric: number): number;
-  fabricAddPort(fabric: number, counters: Float64Array): number;
+  fabricAddPort(
+    fabric: number,
+    counters: Float64Array,
+    group: number,
+    untagged: number,
+    tagged: Uint8Array,
+    closed: Uint8Array,
+  ): number;
   fabricAttach(port: number, fd: number, flags: number, maxFrameBytes: number, counters: Float64Array): number;
   fabricDetach(port: number): void;
   fabricRemovePort(port: number): void;
@@ -62,7 +69,6 @@ export interface Native {
   fabricAdvance(fabric: number, ms: number): void;
   fabricConfigure(fabric: number, tableSize: number, expireMs: number, persistMs: number, flags: number): number;
   fabricSetVlans(port: number, untagged: number, tagged: Uint8Array, closed: Uint8Array): number;
-  fabricSetGroup(port: number, group: number): void;
   fabricSendOut(port: number, arena: Uint8Array, slots: Int32Array, count: number): void;
   fabricControl(fabric: number, words: Int32Array, bytes: Uint8Array): number;
   fabricForget(fabric: number, port: number, vlan: number): void;

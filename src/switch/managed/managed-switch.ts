@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { VdensError } from '../../errors.ts';
 import { formatMac, MAC_LENGTH, parseMac } from '../../net/mac.ts';
 import { cable } from '../../plugs/cable.ts';
+import type { PortVlans } from '../../plugs/fabric.ts';
 import type { Plug } from '../../plugs/plug.ts';
 import type { PeerCredentials } from '../listener.ts';
 import type { PortLease } from '../port-policy.ts';
@@ -53,6 +54,13 @@ export interface ManagedServiceOptions extends SwitchServiceOptions {
   /** Their group, as a number. */
   readonly managementGroup?: number | undefined;
 }
+
+/** Where an endpoint is until it is settled in the VLANs of its port: no frame passes. */
+const UNSETTLED: PortVlans = {
+  untagged: undefined,
+  tagged: [],
+  closed: Array.from({ length: NO_VLAN + 1 }, (_, id) => id),
+};
 
 export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
   readonly label: string;
@@ -341,7 +349,7 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
     const id = this.#ids.take();
     let switchPort: EndpointRecord['switchPort'];
     try {
-      switchPort = this.#switch.port({ number, shares: true, description });
+      switchPort = this.#switch.port({ number, shares: true, description, vlans: UNSETTLED });
     } catch (error) {
       this.#ids.give(id);
       throw error;
