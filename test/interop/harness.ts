@@ -128,9 +128,11 @@ export async function runCommand(
     isTimedOut = true;
     killGroup(child.pid, 'SIGKILL');
   }, options.timeoutMs ?? 20_000);
+  // Listened for from the start: it may come together with the end.
+  const isClosed = closed(child);
   try {
     const [status, signal] = await ended(child);
-    await Promise.race([closed(child), sleep(200)]); // A stray descendant may hold the output open.
+    await Promise.race([isClosed, sleep(200)]); // A stray descendant may hold the output open.
     return { status, signal, ...output, isTimedOut };
   } finally {
     clearTimeout(timer);
