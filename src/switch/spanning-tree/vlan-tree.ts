@@ -22,7 +22,7 @@ import { Alarm, type Clock } from '../../system/clock.ts';
 import { type Bpdu, type BridgeId, emitBpdu, portId } from '../../wire/bpdu.ts';
 import type { TreeHost } from './spanning-tree.ts';
 import { TreePort, type TreeRole } from './tree-port.ts';
-import { compareIds, compareVectors, type Vector } from './vector.ts';
+import { compareVectors, type Vector } from './vector.ts';
 
 /** How often each port says what it offers, in milliseconds. */
 const HELLO_MS = 4000;
@@ -98,6 +98,8 @@ export class VlanTree {
   #way: Way;
   /** When the root was heard of last. */
   #rootAt: number;
+  /** Since when the way is what it is. */
+  #wayAt: number;
   #helloAt = 0;
 
   constructor(host: TreeHost, clock: Clock, { vlan, bridge }: VlanTreeOptions) {
@@ -108,6 +110,7 @@ export class VlanTree {
     this.#alarm = new Alarm(clock);
     this.#way = this.#ownWay();
     this.#rootAt = clock.now();
+    this.#wayAt = clock.now();
   }
 
   start(): void {
@@ -238,7 +241,6 @@ export class VlanTree {
     else if (isRepeated || isBetter) this.#takeOffer(port, bpdu);
     const isWorse = compareVectors(bpdu, this.#offerAt(port)) > 0 && !isRepeated;
     const agrees = bpdu.isAgreement && bpdu.role === 'alternate' && this.#isAgreement(port, bpdu);
-    port.isAgreed ||= agrees;
     const isDeaf = isWorse && bpdu.isForwarding && !agrees;
     if (isDeaf) port.isAgreed = false;
     this.#recompute();
@@ -256,11 +258,15 @@ export class VlanTree {
     if (this.#way.port === port) this.#rootAt = now;
   }
 
-  /** Whether a bridge alone at the other end has the same root, by a worse way than ours. */
+  /**
+   * Whether a bridge alone at the other end agrees to what we offer now. It may be answering what we offered before: so
+   * it seems when its way is shorter than ours and the cost of its port. Or it has a bonus; time tells.
+   */
   #isAgreement(port: TreePort, bpdu: Bpdu): boolean {
-    return (
-      bpdu.root === this.#way.root && !port.isShared(this.#clock.now()) && compareVectors(bpdu, this.#offerAt(port)) > 0
-    );
+    const now = this.#clock.now();
+    if (bpdu.root !== this.#way.root || port.isShared(now)) return false;
+    const isAnswer = bpdu.cost >= this.#way.cost + PORT_COST || now - this.#wayAt >= PROPOSE_MS;
+    return isAnswer && compareVectors(bpdu, this.#offerAt(port)) > 0;
   }
 
   /** What we offer at a port. */
@@ -302,14 +308,15 @@ export class VlanTree {
     this.#way = this.#bestWay();
     const { port: rootPort, root, cost } = this.#way;
     const isOther = root !== old.root || cost !== old.cost || rootPort !== old.port;
-    const isWorse = (compareIds(root, old.root) || cost - old.cost) > 0;
+    const isOffer = root !== old.root || cost !== old.cost;
     if (isOther) {
       this.#rootAt = this.#clock.now();
+      this.#wayAt = this.#rootAt;
       this.#tellRoot();
     }
     for (const port of this.#ports.values()) {
-      // Those behind it agreed to another offer.
-      if (isWorse) port.isAgreed = false;
+      // Those behind it agreed to another offer. A better one may be old news that goes round: they are to agree, too.
+      if (isOffer) port.isAgreed = false;
       this.#setRole(port, this.#roleOf(port));
     }
     if (rootPort !== undefined) this.#openRoot(rootPort, old);

@@ -140,14 +140,13 @@ const RECORDED: readonly {
     ours: [],
   },
   {
-    // It did not stop here: what was agreed to got better.
     what: 'who agrees gets frames again',
     port: 1,
     hex: '0180c200000000ff0000009000274242030000020274800000ff0000001002625a00800000ff000000908001000028000400000000',
     answers: {
       2: '0180c200000000ff0000005000274242030000020235800000ff0000001001312d00800000ff000000508002000028000400000000',
     },
-    ours: [],
+    ours: [1, 2],
   },
 ];
 
