@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { openTerminal } from '../fixtures/terminal.ts';
 import {
   checkout,
@@ -16,158 +16,182 @@ import {
   spawnBackground,
   waitFor,
 } from '../interop/harness.ts';
-import { type OriginalSwitch, startSwitch } from '../interop/original-switch.ts';
+import { startSwitch } from '../interop/original-switch.ts';
 
+/** A switch with a console. */
 interface Managed {
-  readonly lan: OriginalSwitch;
   /** Where its console is. */
   readonly socket: string;
   readonly folder: string;
+  /** Runs a command at another console of it. */
+  command(line: string): Promise<void>;
 }
 
-async function startManaged(t: Owner): Promise<Managed> {
+type Kind = 'original' | 'ours';
+const KINDS: readonly Kind[] = ['original', 'ours'];
+
+/** Undefined when there is none, and then the test is skipped. */
+async function startManaged(t: TestContext, kind: Kind = 'original'): Promise<Managed | undefined> {
+  if (kind === 'original' && !requireCommands(t, 'vde_switch')) return undefined;
   const folder = makeTemporaryDirectory(t);
   const socket = join(folder, 'mgmt');
-  const lan = await startSwitch(t, { path: join(folder, 'sw'), args: ['-M', socket] });
-  await waitFor(() => existsSync(socket), 5000, 'the console of the switch');
-  return { lan, socket, folder };
+  const path = join(folder, 'sw');
+  if (kind === 'original') await startSwitch(t, { path, args: ['-M', socket] });
+  else await spawnBackground(t, [ours('vde_switch'), '-s', path, '-M', socket]);
+  await waitFor(() => existsSync(socket), 10_000, 'the console of the switch');
+  return {
+    socket,
+    folder,
+    command: async (line) => {
+      assert.equal((await runCommand(vde('console', socket, line))).status, 0, line);
+    },
+  };
 }
 
 const vde = (...words: readonly string[]): readonly string[] => [ours('vde'), ...words];
 
-test('one command: its data, and its status as ours', async (t) => {
-  if (!requireCommands(t, 'vde_switch')) return;
-  const { socket } = await startManaged(t);
-  const rows: readonly (readonly [words: string[], status: number, stdout: string | RegExp, stderr: string])[] = [
-    [['port/create', '5'], 0, '', ''],
-    [['port/create', '5'], 1, '', 'vde: port/create 5: 1017 File exists\n'],
-    [['port/create 6'], 0, '', ''],
-    [['hash/showinfo'], 0, /^Hash size 128\nGC interval 2 secs\n.*\nMin persistence 3 secs\n$/s, ''],
-    [['port/print', '9'], 1, '', 'vde: port/print 9: 1006 No such device or address\n'],
-    [['foo'], 1, '', 'vde: foo: 1038 Function not implemented\n'],
-    [['#', 'nothing'], 0, '', ''],
-    [['logout'], 0, '', ''],
-    [['shutdown'], 0, '', ''],
-  ];
-  for (const [words, status, stdout, stderr] of rows) {
-    const run = await runCommand(vde('console', socket, ...words));
-    assert.deepEqual({ status: run.status, stderr: run.stderr }, { status, stderr }, words.join(' '));
-    if (typeof stdout === 'string') assert.equal(run.stdout, stdout);
-    else assert.match(run.stdout, stdout);
-  }
-  const gone = await runCommand(vde('console', socket, 'showinfo'));
-  assert.deepEqual([gone.status, gone.stderr.split('\n').length], [125, 2]);
-  assert.match(
-    gone.stderr,
-    /^vde: console \S+: (there is no such file \(ENOENT\)|nobody listens there: .* \(ECONNREFUSED\))\./,
-  );
-});
+for (const kind of KINDS) {
+  test(`one command (${kind}): its data, and its status as ours`, async (t) => {
+    const managed = await startManaged(t, kind);
+    if (managed === undefined) return;
+    const { socket } = managed;
+    const rows: readonly (readonly [words: string[], status: number, stdout: string | RegExp, stderr: string])[] = [
+      [['port/create', '5'], 0, '', ''],
+      [['port/create', '5'], 1, '', 'vde: port/create 5: 1017 File exists\n'],
+      [['port/create 6'], 0, '', ''],
+      [['hash/showinfo'], 0, /^Hash size 128\nGC interval 2 secs\n.*\nMin persistence 3 secs\n$/s, ''],
+      [['port/print', '9'], 1, '', 'vde: port/print 9: 1006 No such device or address\n'],
+      [['foo'], 1, '', 'vde: foo: 1038 Function not implemented\n'],
+      [['#', 'nothing'], 0, '', ''],
+      [['logout'], 0, '', ''],
+      [['shutdown'], 0, '', ''],
+    ];
+    for (const [words, status, stdout, stderr] of rows) {
+      const run = await runCommand(vde('console', socket, ...words));
+      assert.deepEqual({ status: run.status, stderr: run.stderr }, { status, stderr }, words.join(' '));
+      if (typeof stdout === 'string') assert.equal(run.stdout, stdout);
+      else assert.match(run.stdout, stdout);
+    }
+    const gone = await runCommand(vde('console', socket, 'showinfo'));
+    assert.deepEqual([gone.status, gone.stderr.split('\n').length], [125, 2]);
+    assert.match(
+      gone.stderr,
+      /^vde: console \S+: (there is no such file \(ENOENT\)|nobody listens there: .* \(ECONNREFUSED\))\./,
+    );
+  });
 
-test('a file of commands: what it says is shown', async (t) => {
-  if (!requireCommands(t, 'vde_switch')) return;
-  const { socket } = await startManaged(t);
-  const file = join(checkout, 'package.json');
-  const { status, stdout } = await runCommand(vde('console', socket, 'load', file));
-  assert.equal(status, 0);
-  assert.ok(stdout.startsWith(`vde[${file}]: {\n1038 Function not implemented\nvde[`), stdout.slice(0, 200));
-});
+  test(`a file of commands (${kind}): what it says is shown`, async (t) => {
+    const managed = await startManaged(t, kind);
+    if (managed === undefined) return;
+    const { socket } = managed;
+    const file = join(checkout, 'package.json');
+    const { status, stdout } = await runCommand(vde('console', socket, 'load', file));
+    assert.equal(status, 0);
+    assert.ok(stdout.startsWith(`vde[${file}]: {\n1038 Function not implemented\nvde[`), stdout.slice(0, 200));
+  });
 
-test('without a terminal it is as unixterm, but gives each line its turn', async (t) => {
-  if (!requireCommands(t, 'vde_switch')) return;
-  const { socket } = await startManaged(t);
-  const input = 'port/create 7\nport/create 7\n\nhash/showinfo\nhelp hash\nport/remove 7';
-  const { status, stdout, stderr } = await runCommand(vde('console', socket), { input });
-  assert.deepEqual([status, stderr], [0, '']);
-  // The original takes what arrives at once for one command: it is given time.
-  const unixterm = original('unixterm');
-  if (unixterm === undefined) return t.skip('not installed: unixterm (vde2)');
-  const peer = await spawnBackground(t, [unixterm, socket]);
-  for (const [index, line] of input.split('\n').entries()) {
-    await waitFor(() => peer.output().split('vde$ ').length === index + 2, 5000, `prompt ${index}`);
-    peer.write(`${line}\n`);
-  }
-  await waitFor(() => peer.output().split('vde$ ').length === 8, 5000, 'the last prompt');
-  assert.equal(stdout, peer.output());
-});
+  test(`without a terminal (${kind}) it is as unixterm, but gives each line its turn`, async (t) => {
+    const managed = await startManaged(t, kind);
+    if (managed === undefined) return;
+    const { socket } = managed;
+    const input = 'port/create 7\nport/create 7\n\nhash/showinfo\nhelp hash\nport/remove 7';
+    const { status, stdout, stderr } = await runCommand(vde('console', socket), { input });
+    assert.deepEqual([status, stderr], [0, '']);
+    // The original takes what arrives at once for one command: it is given time.
+    const unixterm = original('unixterm');
+    if (unixterm === undefined) return t.skip('not installed: unixterm (vde2)');
+    const peer = await spawnBackground(t, [unixterm, socket]);
+    for (const [index, line] of input.split('\n').entries()) {
+      await waitFor(() => peer.output().split('vde$ ').length === index + 2, 5000, `prompt ${index}`);
+      peer.write(`${line}\n`);
+    }
+    await waitFor(() => peer.output().split('vde$ ').length === 8, 5000, 'the last prompt');
+    assert.equal(stdout, peer.output());
+  });
 
-test('without a terminal it ends with the switch, while its input goes on', async (t) => {
-  if (!requireCommands(t, 'vde_switch')) return;
-  const { socket } = await startManaged(t);
-  const running = await spawnBackground(t, vde('console', socket));
-  running.write('shutdown\n');
-  assert.equal((await running.waitForExit()).status, 0);
-  assert.match(running.output(), /vde\$ 9999 END OF SESSION$/);
-});
+  test(`without a terminal (${kind}) it ends with the switch, while its input goes on`, async (t) => {
+    const managed = await startManaged(t, kind);
+    if (managed === undefined) return;
+    const { socket } = managed;
+    const running = await spawnBackground(t, vde('console', socket));
+    running.write('shutdown\n');
+    assert.equal((await running.waitForExit()).status, 0);
+    assert.match(running.output(), /vde\$ 9999 END OF SESSION$/);
+  });
 
-test('on a terminal: completion, notices above the line, history, and the end by ^D, ^C, logout and the switch', async (t) => {
-  if (!requireCommands(t, 'vde_switch', 'tmux', 'bash', 'stty')) return;
-  const { lan, folder } = await startManaged(t);
-  const terminal = await openTerminal(t, { XDG_STATE_HOME: join(folder, 'state') });
-  const prompt = 'vde[mgmt]: ';
-  const start = async (): Promise<void> => {
-    await terminal.type(`clear; cd ${folder}; ${ours('vde')} console mgmt`);
-    await terminal.waitFor(/^vde\[mgmt\]:$/m);
-  };
-  /** A shell leaves the rest of a line alone when what is before was interrupted: the status is asked for apart. */
-  const status = async (): Promise<string | undefined> => {
-    await terminal.waitFor(/^outer\$$/m);
-    await terminal.type('echo "status $?"');
-    return (await terminal.waitFor(/^status (\d+)$/m))[1];
-  };
-  const settings = async (): Promise<string> => {
-    await terminal.type('clear; stty -g');
-    return (await terminal.waitFor(/^[0-9a-f]+:[0-9a-f:]{40,}$/m))[0];
-  };
-  await terminal.resize(26, 40);
-  const before = await settings();
+  test(`on a terminal (${kind}): completion, notices above the line, history, and its end by ^D, ^C, logout and the switch`, async (t) => {
+    if (!requireCommands(t, 'tmux', 'bash', 'stty')) return;
+    const managed = await startManaged(t, kind);
+    if (managed === undefined) return;
+    const { folder, command } = managed;
+    const terminal = await openTerminal(t, { XDG_STATE_HOME: join(folder, 'state') });
+    const prompt = 'vde[mgmt]: ';
+    const start = async (): Promise<void> => {
+      await terminal.type(`clear; cd ${folder}; ${ours('vde')} console mgmt`);
+      await terminal.waitFor(/^vde\[mgmt\]:$/m);
+    };
+    /** A shell leaves the rest of a line alone when what is before was interrupted: the status is asked for apart. */
+    const status = async (): Promise<string | undefined> => {
+      await terminal.waitFor(/^outer\$$/m);
+      await terminal.type('echo "status $?"');
+      return (await terminal.waitFor(/^status (\d+)$/m))[1];
+    };
+    const settings = async (): Promise<string> => {
+      await terminal.type('clear; stty -g');
+      return (await terminal.waitFor(/^[0-9a-f]+:[0-9a-f:]{40,}$/m))[0];
+    };
+    await terminal.resize(26, 40);
+    const before = await settings();
 
-  await start();
-  // Nobody sees that help was asked for.
-  assert.match(await terminal.screen(), /VDE switch V\.[\d.]+\n\(C\)[^\n]*\n(?:[^\n]*\n)*?vde\[mgmt\]:\n*$/);
-  await terminal.press('d', 'e', 'b');
-  await terminal.press('Tab');
-  await terminal.waitFor(/^vde\[mgmt\]: debug\/$/m);
-  await terminal.press('a');
-  await terminal.press('Tab');
-  await terminal.waitFor(/^vde\[mgmt\]: debug\/add$/m);
-  await terminal.press('p', 'o', 'r', 't', 'Enter');
-  await terminal.waitFor(/^vde\[mgmt\]: debug\/add port\n1000 Success\nvde\[mgmt\]:$/m);
-  // A line that is wider than the terminal, with the cursor in its middle.
-  const long = `#${'0123456789'.repeat(2)}`;
-  for (const key of long) await terminal.press(key);
-  await terminal.press('Home', 'Right');
-  await lan.command('port/create 9');
-  await terminal.waitFor(/^3021 port\/\+ 09$/m);
-  await terminal.press('x');
-  await lan.command('port/create 10');
-  await terminal.waitFor(/^3021 port\/\+ 10$/m);
-  const shown = (await terminal.screen()).replace(/^.*?1000 Success\n/s, '').trimEnd();
-  assert.equal(shown, `3021 port/+ 09\n3021 port/+ 10\n${prompt}#x${long.slice(1)}`);
-  await terminal.press('Enter');
-  await terminal.waitFor(/789\nvde\[mgmt\]:$/m);
-  await terminal.press('C-d');
-  assert.equal(await status(), '0');
-  assert.equal(await settings(), before);
+    await start();
+    // Nobody sees that help was asked for.
+    assert.match(await terminal.screen(), /^VDE switch V/m);
+    assert.doesNotMatch(await terminal.screen(), /COMMAND PATH|^vde\$/m);
+    await terminal.press('d', 'e', 'b');
+    await terminal.press('Tab');
+    await terminal.waitFor(/^vde\[mgmt\]: debug\/$/m);
+    await terminal.press('a');
+    await terminal.press('Tab');
+    await terminal.waitFor(/^vde\[mgmt\]: debug\/add$/m);
+    await terminal.press('p', 'o', 'r', 't', 'Enter');
+    await terminal.waitFor(/^vde\[mgmt\]: debug\/add port\n1000 Success\nvde\[mgmt\]:$/m);
+    // A line that is wider than the terminal, with the cursor in its middle.
+    const long = `#${'0123456789'.repeat(2)}`;
+    for (const key of long) await terminal.press(key);
+    await terminal.press('Home', 'Right');
+    await command('port/create 9');
+    await terminal.waitFor(/^3021 port\/\+ 09$/m);
+    await terminal.press('x');
+    await command('port/create 10');
+    await terminal.waitFor(/^3021 port\/\+ 10$/m);
+    const shown = (await terminal.screen()).replace(/^.*?1000 Success\n/s, '').trimEnd();
+    assert.equal(shown, `3021 port/+ 09\n3021 port/+ 10\n${prompt}#x${long.slice(1)}`);
+    await terminal.press('Enter');
+    await terminal.waitFor(/789\nvde\[mgmt\]:$/m);
+    await terminal.press('C-d');
+    assert.equal(await status(), '0');
+    assert.equal(await settings(), before);
 
-  await start();
-  await terminal.press('Up', 'Up');
-  await terminal.waitFor(/^vde\[mgmt\]: debug\/add port$/m);
-  await terminal.press('C-c');
-  await terminal.waitFor(/^vde\[mgmt\]: debug\/add port\nouter\$$|^\nouter\$$/m);
-  assert.equal(await status(), '130');
-  assert.equal(await settings(), before);
+    await start();
+    await terminal.press('Up', 'Up');
+    await terminal.waitFor(/^vde\[mgmt\]: debug\/add port$/m);
+    await terminal.press('C-c');
+    await terminal.waitFor(/^vde\[mgmt\]: debug\/add port\nouter\$$|^\nouter\$$/m);
+    assert.equal(await status(), '130');
+    assert.equal(await settings(), before);
 
-  await start();
-  await terminal.type('logout');
-  await terminal.waitFor(/^9999 END OF SESSION$/m);
-  assert.equal(await status(), '0');
-  await start();
-  await lan.kill();
-  assert.equal(await status(), '0');
-  assert.equal(await settings(), before);
-  const history = readFileSync(join(folder, 'state', 'vdens', 'console-history'), 'utf8');
-  assert.equal(history, `debug/add port\n#x${long.slice(1)}\nlogout\n`);
-});
+    await start();
+    await terminal.type('logout');
+    await terminal.waitFor(/^9999 END OF SESSION$/m);
+    assert.equal(await status(), '0');
+    await start();
+    await command('shutdown');
+    assert.equal(await status(), '0');
+    assert.equal(await settings(), before);
+    const history = readFileSync(join(folder, 'state', 'vdens', 'console-history'), 'utf8');
+    assert.equal(history, `debug/add port\n#x${long.slice(1)}\nlogout\n`);
+  });
+}
 
 test('the console of a wire filter', async (t) => {
   if (!requireCommands(t, 'vde_switch', 'wirefilter')) return;
