@@ -14,6 +14,9 @@ const MAX_COMMAND_BYTES = 127;
 /** How long whoever listens may take until its prompt. */
 const GREETING_TIMEOUT_MS = 5000;
 
+/** How long an answer may be silent: then a script learns that there is none, and a user that it takes long. */
+export const ANSWER_SILENCE_MS = 10_000;
+
 /** Who waits for the prompt. */
 interface Turn {
   readonly done: (isPrompt: boolean) => void;

@@ -6,14 +6,12 @@ import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor 
 import { type ConsoleHelp, completeCommand, readHelp } from './console-help.ts';
 import { ConsoleHistory, MAX_HISTORY_LINES } from './console-history.ts';
 import type { ConsoleEvent } from './console-reader.ts';
-import type { ConsoleSession } from './console-session.ts';
+import { ANSWER_SILENCE_MS, type ConsoleSession } from './console-session.ts';
 import { printable } from './standard-streams.ts';
 
 /** How it was left. */
 export type ConsoleEnding = 'interrupt' | 'user' | 'console';
 
-/** How long `help` may be silent before there is no completion, and a command before we say so. */
-const SILENCE_MS = 10_000;
 /** Lines typed ahead of answers. */
 const MAX_TYPED_AHEAD = 100;
 /** Characters of the answer to `help` that are looked at. */
@@ -50,7 +48,7 @@ async function fetchHelp(session: ConsoleSession): Promise<ConsoleHelp> {
       if (length <= MAX_HELP_LENGTH) answer.push(event);
     }
   });
-  await session.ask('help', SILENCE_MS);
+  await session.ask('help', ANSWER_SILENCE_MS);
   return readHelp(answer);
 }
 
@@ -128,7 +126,10 @@ class ConsoleTerminal {
 
   async #send(line: string): Promise<void> {
     this.#history.add(line);
-    const patience = setTimeout(() => this.#show([`(no answer for ${SILENCE_MS / 1000} s; ^C ends)`]), SILENCE_MS);
+    const patience = setTimeout(
+      () => this.#show([`(no answer for ${ANSWER_SILENCE_MS / 1000} s; ^C ends)`]),
+      ANSWER_SILENCE_MS,
+    );
     try {
       const goesOn = await this.#session.ask(line);
       if (goesOn && line.startsWith('plugin/')) await this.#learnAgain();

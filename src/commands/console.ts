@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
 import { type ConsoleEvent, STATUS_END, STATUS_SUCCESS } from './console-reader.ts';
-import { ConsoleSession } from './console-session.ts';
+import { ANSWER_SILENCE_MS, ConsoleSession } from './console-session.ts';
 import { writeErrorLine, writeOutput } from './standard-streams.ts';
 
 /** A status that is not a success. */
@@ -11,8 +11,6 @@ const STATUS_REFUSED = 1;
 const STATUS_INTERRUPTED = 130;
 /** How long a signal that we send to ourselves may take. */
 const SELF_SIGNAL_MS = 1000;
-/** How long an answer may be silent before there is none. */
-const SILENCE_MS = 10_000;
 /** What one command may answer. */
 const MAX_ANSWER_BYTES = 16_777_216;
 /** A line of a script; far above what a console takes. */
@@ -80,9 +78,9 @@ async function sendLines(session: ConsoleSession): Promise<void> {
       const message = `standard input has a line of more than ${MAX_SCRIPT_LINE_LENGTH} characters, which is no command`;
       throw new VdensError('ERR_USAGE', message, { value: rest.slice(0, MAX_SCRIPT_LINE_LENGTH) });
     }
-    for (const line of lines) if (!(await session.ask(line, SILENCE_MS))) return;
+    for (const line of lines) if (!(await session.ask(line, ANSWER_SILENCE_MS))) return;
   }
-  if (rest !== '') await session.ask(rest, SILENCE_MS);
+  if (rest !== '') await session.ask(rest, ANSWER_SILENCE_MS);
 }
 
 /** Its data to standard output; what it says against the command to standard error. */
@@ -94,7 +92,7 @@ async function runCommand(path: string, command: string): Promise<number> {
     if (text !== '') await writeOutput(text);
   });
   try {
-    const goesOn = await session.ask(command, SILENCE_MS);
+    const goesOn = await session.ask(command, ANSWER_SILENCE_MS);
     const problem = answer.problem(goesOn);
     if (problem === undefined) return 0;
     writeErrorLine(`vde: ${command}: ${problem}`);
