@@ -23,8 +23,8 @@ const storeys: readonly (readonly string[])[] = [
   ['frames', 'wire', 'net'],
 ];
 
-/** `commands` may start the doctor; `namespace` opens what the locator names. */
-const sideways: readonly string[] = ['commands → doctor', 'namespace → locator'];
+/** `commands` may start the doctor; `namespace` opens what the locator names; headers have addresses in them. */
+const sideways: readonly string[] = ['commands → doctor', 'namespace → locator', 'wire → net'];
 
 function storeyOf(name: string): number {
   return storeys.findIndex((storey) => storey.includes(name));

@@ -120,7 +120,9 @@ const NO_LIMITS: ReadonlySet<string> = new Set(['MAX_LEFT', 'MAX_LINE', 'MAX_DIS
 test('docs/limits.md has every bound of the code that is written as a number', () => {
   const rows = read('docs/limits.md').matchAll(/^\| [^|]+ \| ([^|]+) \| `([A-Z0-9_]+)` in/gm);
   const listed = new Set(Array.from(rows, ([, limit = '', name = '']) => `${name} ${numberOf(limit)}`));
-  const folders = ['switch', 'overlay', 'gateway', 'plugs', 'locator', 'commands'].map((name) => `src/${name}`);
+  const folders = ['switch', 'overlay', 'gateway', 'console', 'plugs', 'locator', 'commands'].map(
+    (name) => `src/${name}`,
+  );
   folders.push('native/io', 'native/gateway');
   const files = folders.flatMap((folder) =>
     readdirSync(join(checkout, folder), { recursive: true, encoding: 'utf8' })
