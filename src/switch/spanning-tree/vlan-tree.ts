@@ -241,6 +241,8 @@ export class VlanTree {
     else if (isRepeated || isBetter) this.#takeOffer(port, bpdu);
     const isWorse = compareVectors(bpdu, this.#offerAt(port)) > 0 && !isRepeated;
     const agrees = bpdu.isAgreement && bpdu.role === 'alternate' && this.#isAgreement(port, bpdu);
+    // Its cost does not say which offer it answers.
+    port.isAgreed ||= agrees && this.#clock.now() - this.#wayAt >= PROPOSE_MS;
     const isDeaf = isWorse && bpdu.isForwarding && !agrees;
     if (isDeaf) port.isAgreed = false;
     this.#recompute();
