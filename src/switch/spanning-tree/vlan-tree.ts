@@ -14,9 +14,9 @@
  * The dialect, as heard from the originals: a port that forwards says so from its first BPDU, which is sent when
  * somebody comes; BPDUs are repeated every 4 s; whatever a bridge's root port hears from there is true; whoever hears
  * of a worse root answers at once with its own; a root port answers each change with its agreement (`0x74`); a bridge
- * that proposes says `0x0a`, and forwards once it hears from a root port (`0x04` in the flags). Without a way to the
- * root of its own to compare, it does not forward where it hears of the same root from anything but a root port: a
- * link that is not part of the tree is closed at its end, too.
+ * that proposes says `0x0a`, and forwards once it hears from a root port (`0x04` in the flags). An original compares no
+ * further: where it hears of the same root from anything but a root port, it does not forward. So a link that is not
+ * part of the tree is closed at its end, whatever the other one does.
  */
 import { Alarm, type Clock } from '../../system/clock.ts';
 import { type Bpdu, type BridgeId, emitBpdu, portId } from '../../wire/bpdu.ts';
