@@ -38,6 +38,9 @@ static void keep_control(struct member *from, const uint8_t *frame, uint32_t len
 	struct fabric *fabric = from->fabric;
 	struct control_queue *queue = fabric->control;
 
+	/* A cable to another bridge may close a loop. What comes behind its first word waits for what that means. */
+	from->awaits_bridge = from->awaits_bridge || !from->has_bridge;
+	from->has_bridge = true;
 	if (queue->count == QUEUE_CONTROL) {
 		from->port.received[DROP_QUEUE_FULL]++;
 		return;
@@ -92,7 +95,7 @@ HOT static uint32_t sort_frame(struct member *from, const uint8_t *frame, uint32
 		from->port.received[DROP_FOREIGN_VLAN]++;
 		return TO_NOBODY;
 	}
-	if (from->vlans != NULL && vlan_set_has(&from->vlans->closed, vlan)) {
+	if (from->awaits_bridge || (from->vlans != NULL && vlan_set_has(&from->vlans->closed, vlan))) {
 		from->port.received[DROP_BLOCKED]++;
 		return TO_NOBODY;
 	}
@@ -124,7 +127,7 @@ HOT static enum vlan_form form_at(const struct member *to, uint32_t index)
 {
 	const uint16_t vlan = sorting.vlan[index];
 
-	if (to->vlans != NULL && vlan_set_has(&to->vlans->closed, vlan))
+	if (to->awaits_bridge || (to->vlans != NULL && vlan_set_has(&to->vlans->closed, vlan)))
 		return VLAN_NOT_HERE;
 	return to->fabric->is_tagging ? vlan_form_at(to->vlans, vlan, sorting.tag[index]) : VLAN_AS_IS;
 }
@@ -239,6 +242,12 @@ HOT void bridge_forward(struct member *from, const struct frames *frames)
 		if (fabric->members[i]->group != from->group)
 			deliver(from, fabric->members[i], frames);
 	}
+}
+
+void bridge_resume(struct fabric *fabric)
+{
+	for (uint32_t i = 0; i < fabric->count; i++)
+		fabric->members[i]->awaits_bridge = false;
 }
 
 void bridge_forget(struct fabric *fabric, const struct member *member, uint16_t vlan)

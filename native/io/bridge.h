@@ -32,6 +32,9 @@ struct control_queue {
 /* Forwards at most BURST_FRAMES frames that came in at a member. */
 void bridge_forward(struct member *from, const struct frames *frames);
 
+/* What was heard of other bridges has been looked at: frames may pass where they may. */
+void bridge_resume(struct fabric *fabric);
+
 /* Forgets what was heard at a member, or at all for NULL, in a VLAN, or in all for VLAN_NONE. */
 void bridge_forget(struct fabric *fabric, const struct member *member, uint16_t vlan);
 

@@ -47,6 +47,8 @@ struct port_vlans;
  * @group: who has the same never exchange frames, and all get what is for one of them: endpoints of one port of a
  *         switch. That of a member alone is its number; others are FIRST_GROUP and above
  * @vlans: which it is in; NULL for VLAN 0 alone, without tags. Its own
+ * @has_bridge: a frame for the bridge itself came in here: another bridge is there
+ * @awaits_bridge: the first of these has not been looked at, so whether other frames may pass is not known yet
  */
 struct member {
 	struct port port;
@@ -63,6 +65,8 @@ struct member {
 	uint32_t reports;
 	uint32_t group;
 	struct port_vlans *vlans;
+	bool has_bridge;
+	bool awaits_bridge;
 };
 
 /**

@@ -581,6 +581,7 @@ static int set_control(struct fabric *fabric, bool is_wanted)
 	if (!is_wanted) {
 		free(fabric->control);
 		fabric->control = NULL;
+		bridge_resume(fabric);
 	} else if (fabric->control == NULL) {
 		fabric->control = calloc(1, sizeof *fabric->control);
 	}
@@ -659,7 +660,8 @@ static napi_value fabric_send_out(napi_env env, napi_callback_info info)
 
 /*
  * fabricControl(fabric, words, bytes): takes frames for the bridge; how many. Two words each, the port and the length,
- * and CONTROL_BYTES bytes.
+ * and CONTROL_BYTES bytes. To be called until none is left, and only when those taken before have had their effect: then
+ * ports at which a bridge was heard for the first time are open again.
  */
 static napi_value fabric_control(napi_env env, napi_callback_info info)
 {
@@ -673,7 +675,7 @@ static napi_value fabric_control(napi_env env, napi_callback_info info)
 	    !get_words(&arguments, 1, WORDS_PER_CONTROL, &words, &length) || !get_bytes(&arguments, 2, &bytes))
 		return NULL;
 	datapath_lock();
-	const struct handle *handle = find_fabric(id);
+	struct handle *handle = find_fabric(id);
 	struct control_queue *queue = handle == NULL ? NULL : handle->fabric.control;
 	while (queue != NULL && taken < queue->count && (taken + 1) * WORDS_PER_CONTROL <= length &&
 	       (taken + 1) * CONTROL_BYTES <= bytes.length) {
@@ -686,6 +688,8 @@ static napi_value fabric_control(napi_env env, napi_callback_info info)
 	if (taken > 0) {
 		queue->count -= taken;
 		memmove(queue->frames, queue->frames + taken, queue->count * sizeof queue->frames[0]);
+	} else if (handle != NULL) {
+		bridge_resume(&handle->fabric);
 	}
 	datapath_unlock();
 	return number(env, taken);

@@ -266,8 +266,7 @@ export class Fabric {
       this.#count = 0;
       this.#count = native.fabricReports(this.#id, this.#reports);
     }
-    if (this.#control !== undefined) this.#serveControl();
-    const hasMore = this.#count > 0;
+    const hasMore = (this.#control !== undefined && this.#serveControl()) || this.#count > 0;
     while (this.#next < this.#count && !this.#closed) {
       const at = REPORT_WORDS * this.#next++;
       onlyFrames = this.#tellPort(this.#reports[at]!, this.#reports[at + 1]!) && onlyFrames;
@@ -290,13 +289,16 @@ export class Fabric {
     return this.#closed;
   }
 
-  /** Hands over the frames for the bridge. */
-  #serveControl(): void {
+  /**
+   * Hands over the frames for the bridge. To find none left opens the ports where one was heard first. Returns whether
+   * there may be more.
+   */
+  #serveControl(): boolean {
     const words = new Int32Array(CONTROL_AT_ONCE * CONTROL_WORDS);
     const bytes = new Uint8Array(CONTROL_AT_ONCE * CONTROL_BYTES);
-    let count = CONTROL_AT_ONCE;
-    while (count === CONTROL_AT_ONCE && !this.#closed) {
-      count = native.fabricControl(this.#id, words, bytes);
+    for (let rounds = 0; rounds < FEWEST_ROUNDS; rounds++) {
+      const count = this.#closed ? 0 : native.fabricControl(this.#id, words, bytes);
+      if (count === 0) return false;
       for (let i = 0; i < count; i++) {
         const [id, length] = words.subarray(i * CONTROL_WORDS);
         const port = this.#ports.get(id!);
@@ -304,6 +306,7 @@ export class Fabric {
         if (port !== undefined) this.#control?.(port, bytes.slice(start, start + length!));
       }
     }
+    return true;
   }
 
   #tellPort(id: number, reports: number): boolean {
