@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MemoryPlug } from '../../src/plugs/memory.ts';
 import { type ManagedSwitch, NO_VLAN } from '../../src/switch/managed/managed-switch.ts';
-import { type LabClient, ManagedLab } from '../fixtures/managed-lab.ts';
+import { frameOf, type LabClient, ManagedLab } from '../fixtures/managed-lab.ts';
 import { waitFor } from '../interop/harness.ts';
 
 const ALL = 'ffffffffffff';
@@ -104,3 +104,27 @@ test('frames for bridges pass while the spanning tree is off, and go no further 
   await lab.send(a, bpdu);
   assert.deepEqual(b.take(), [bpdu]);
 });
+
+test('what comes behind the first word of another bridge waits until it has been looked at', async (t) => {
+  const lab = await ManagedLab.start(t, { spanningTree: true });
+  const [a, b] = [await lab.client(), await lab.client()];
+  const word = `0180c2000000020000000001${'0027'}${'42'.repeat(40)}`;
+  const data = `${ALL}020000000001${BODY}`;
+  // Both are there before this thread has its turn again.
+  for (const frame of [word, data]) a.raw.send(frameOf(frame));
+  await waitFor(() => blockedAt(lab, a.port) === 1, 5000, 'the frame to be counted');
+  assert.equal(arrived(b), 0);
+  const passes = async (): Promise<boolean> => {
+    await lab.send(a, data);
+    return arrived(b) === 1;
+  };
+  await waitFor(passes, 5000, 'a frame to pass');
+  for (const frame of [word, data]) a.raw.send(frameOf(frame));
+  await waitFor(() => arrived(b) === 1, 5000, 'the frame behind the second word');
+});
+
+/** Frames that were not let in. */
+function blockedAt({ service }: ManagedLab, number: number): number {
+  const ends = service.ports.filter(({ port }) => port.number === number).flatMap((served) => served.ends);
+  return ends.reduce((sum, { received }) => sum + (received.drops.blocked ?? 0), 0);
+}
