@@ -44,10 +44,32 @@ export type { Station } from './overlay/tunnel.ts';
 export type { TunnelPlug } from './overlay/tunnel-plug.ts';
 export { type CableEvents, type CableOptions, cable } from './plugs/cable.ts';
 export { type DirectionCounters, type DropReason, formatCounters, PlugCounters } from './plugs/counters.ts';
+export type { PortVlans } from './plugs/fabric.ts';
 export { MemoryPlug } from './plugs/memory.ts';
 export { NullPlug } from './plugs/null.ts';
 export type { FrameReceiver, Plug, PlugEvents } from './plugs/plug.ts';
 export { TapPlug } from './plugs/tap.ts';
-export { createSwitch, type ForwardingEntry, type PortOptions, Switch, type SwitchOptions } from './switch/switch.ts';
+export {
+  type Endpoint,
+  type HashSettings,
+  type ManagedPort,
+  type ManagedServiceOptions,
+  ManagedSwitch,
+  type ManagedSwitchOptions,
+  NO_VLAN,
+  type PortOwner,
+  type Station as SwitchStation,
+  type SwitchEvent,
+  type TreeStatus,
+  type Vlan,
+} from './switch/managed/managed-switch.ts';
+export {
+  createSwitch,
+  type ForwardingEntry,
+  type PortOptions,
+  Switch,
+  type SwitchOptions,
+  type SwitchSettings,
+} from './switch/switch.ts';
 export type { SwitchPort } from './switch/switch-port.ts';
 export type { SwitchService, SwitchServiceOptions } from './switch/switch-service.ts';
