@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { native } from '../system/native.ts';
+import { frameLimitIn } from '../wire/frame-limit.ts';
 import type { PlugCounters } from './counters.ts';
 import { HandoverChannel, isHandoverWanted } from './handover.ts';
 import type { Lender } from './kernel-end.ts';
@@ -16,7 +17,7 @@ import { connectToSwitch, type VdeConnection, type VdeConnectionOptions } from '
 /** The original vde_switch cuts what is longer; its data sockets are called `007.12`. */
 const VDE_SWITCH_FRAME_BYTES = 1518;
 /** The plugs of the original library (`switch://`, `hub://`) take as much as they plan for; theirs are called `fd7`. */
-export const NETNODE_FRAME_BYTES = 9234;
+const NETNODE_FRAME_BYTES = 9234;
 
 /** How long a switch of ours that did not take our TAP, because it was busy, is left alone, in milliseconds. */
 const FIRST_PAUSE_MS = 1000;
@@ -31,6 +32,11 @@ const REASONS = {
 /** The private socket of a switch of ours, beside `ctl`: for processes of ours, which hand their TAPs over there. */
 export const PRIVATE_SOCKET = '.vdens';
 
+/** The longest frame that a switch takes which does not say, by the path of its data socket. */
+function usualLimit(peer: string): number {
+  return /^\d+\.\d+$/.test(basename(peer)) ? VDE_SWITCH_FRAME_BYTES : NETNODE_FRAME_BYTES;
+}
+
 /** A port of a switch. */
 export class VdePlug extends SocketPlug {
   readonly #connection: VdeConnection;
@@ -41,8 +47,8 @@ export class VdePlug extends SocketPlug {
   #pauseMs = FIRST_PAUSE_MS;
 
   private constructor(label: string, connection: VdeConnection, counters: PlugCounters | undefined) {
-    const { data, control, peer } = connection;
-    const maxFrameBytes = /^\d+\.\d+$/.test(basename(peer)) ? VDE_SWITCH_FRAME_BYTES : NETNODE_FRAME_BYTES;
+    const { data, control, peer, peerAddress } = connection;
+    const maxFrameBytes = frameLimitIn(peerAddress) ?? usualLimit(peer);
     super(label, { data, control, maxFrameBytes, reasons: REASONS, ...(counters === undefined ? {} : { counters }) });
     this.#connection = connection;
   }

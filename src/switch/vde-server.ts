@@ -15,10 +15,12 @@
  * no word for that but closing the connection.
  */
 import { join } from 'node:path';
+import { MAX_FRAME_BYTES } from '../frames/batch.ts';
 import type { GoneReasons, SocketPlug } from '../plugs/socket-plug.ts';
-import { NETNODE_FRAME_BYTES, PRIVATE_SOCKET } from '../plugs/vde.ts';
+import { PRIVATE_SOCKET } from '../plugs/vde.ts';
 import { errnoName, native } from '../system/native.ts';
 import { SOCK_STREAM, UNIX_ADDRESS_BYTES, unixAddress } from '../system/unix-address.ts';
+import { withFrameLimit } from '../wire/frame-limit.ts';
 import type { VdeRequest } from '../wire/vde-request.ts';
 import { type ClaimedDirectory, CONTROL_NAME, type SocketPermissions } from './claimed-directory.ts';
 import { ClientPlug } from './client-plug.ts';
@@ -162,7 +164,7 @@ export class VdeServer {
     try {
       name = this.#bind(data, admission);
       dataPath = join(this.directory.path, name);
-      const sent = native.send(control, unixAddress(dataPath));
+      const sent = native.send(control, withFrameLimit(unixAddress(dataPath), MAX_FRAME_BYTES));
       if (sent !== UNIX_ADDRESS_BYTES)
         throw new Error(`it does not take the answer (${errnoName(Math.min(sent, -1))})`);
       plug = this.#makePlug(control, data, name);
@@ -177,7 +179,8 @@ export class VdeServer {
   }
 
   #makePlug(control: number, data: number, name: string): SocketPlug {
-    const options = { data, control, maxFrameBytes: NETNODE_FRAME_BYTES, reasons: REASONS };
+    // What a client cannot take it cuts, and knows: its interface has a smaller MTU than others of the network.
+    const options = { data, control, maxFrameBytes: MAX_FRAME_BYTES, reasons: REASONS };
     return new ClientPlug(`${this.label}/${name}`, options, () => this.directory.remove(name));
   }
 

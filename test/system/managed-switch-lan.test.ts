@@ -73,6 +73,8 @@ for (const [how, trunk, env] of [
       // Data one way, and what confirms it the other way.
       for (const frames of counts) assert.ok(frames < (2 * BYTES) / SUPER_FRAME_BYTES, `${counts} frames`);
     }
+    for (const host of [here, there]) await host.tell('ip link set vde0 mtu 65000');
+    await here.ping(THERE, '-s 64000 -M do');
     const network = `vde://${other.path}[4]`;
     const command = ['sleep', '60'];
     const argv = inNamespace({ vdens: original('vdens')!, network, address: `${ORIGINAL}/24`, command });
