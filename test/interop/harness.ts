@@ -109,6 +109,9 @@ export interface CommandResult {
   readonly isTimedOut: boolean;
 }
 
+/** Who prints nothing for so long after its end has printed everything. */
+const OUTPUT_MS = 500;
+
 /** Runs a program to its end, at most `timeoutMs` (20 s by default); then its whole process group is killed. */
 export async function runCommand(
   argv: readonly string[],
@@ -116,9 +119,11 @@ export async function runCommand(
 ): Promise<CommandResult> {
   const child = start(argv, options);
   const output = { stdout: '', stderr: '' };
+  let pieces = 0;
   for (const name of ['stdout', 'stderr'] as const) {
     child[name]?.setEncoding('utf8').on('data', (text: string) => {
       output[name] += text;
+      pieces++;
     });
   }
   child.stdin?.on('error', () => {}); // The program need not read its input.
@@ -132,7 +137,11 @@ export async function runCommand(
   const isClosed = closed(child);
   try {
     const [status, signal] = await ended(child);
-    await Promise.race([isClosed, sleep(200)]); // A stray descendant may hold the output open.
+    // A stray descendant may hold the output open; what was printed before may still be on its way.
+    for (let before = -1, isOver = false; !isOver && before !== pieces; ) {
+      before = pieces;
+      isOver = await Promise.race([isClosed.then(() => true), sleep(OUTPUT_MS, false)]);
+    }
     return { status, signal, ...output, isTimedOut };
   } finally {
     clearTimeout(timer);

@@ -390,12 +390,14 @@ async function show(t: TestContext, command = '$VDE switch $LAN'): Promise<Shown
 
 async function join3(t: TestContext, path: string): Promise<RawClient[]> {
   const folder = makeTemporaryDirectory(t);
-  const clients = ['anna', 'berta', 'cäsar'].map((name) => {
+  const clients: RawClient[] = [];
+  for (const name of ['anna', 'berta', 'cäsar']) {
     const client = new RawClient(path, join(folder, name)).ownedBy(t);
     client.say(client.request(name));
-    return client;
-  });
-  for (const client of clients) await client.answer();
+    // Ports are given out in the order of the requests.
+    await client.answer();
+    clients.push(client);
+  }
   return clients;
 }
 
