@@ -10,11 +10,14 @@ import { LanHost } from '../fixtures/lan-host.ts';
 import { Mark } from '../fixtures/marked.ts';
 import { openTerminal } from '../fixtures/terminal.ts';
 import {
+  asChild,
   type CommandResult,
+  killGroup,
   makeTemporaryDirectory,
   type Owner,
   original,
   ours,
+  pidFrom,
   requireCommands,
   runCommand,
   spawnBackground,
@@ -68,11 +71,6 @@ function readShown(folder: string, names: readonly string[]): readonly string[] 
     );
     return `${name} [${words}] ${known.join(' ')}`;
   });
-}
-
-/** The original must not lead a session, as what the harness starts does. */
-function asChild(...argv: readonly string[]): string[] {
-  return ['sh', '-c', '"$@"; exit', 'sh', ...argv];
 }
 
 const LINES: readonly (readonly [line: string, names: string])[] = [
@@ -180,13 +178,13 @@ test('writes its files, and removes them unless they are somebody else’s by th
     DPIPE,
     folder,
   ]);
-  const pid = await waitFor(() => read(pidFile)?.trim() || undefined, 10_000, 'the pid file');
-  await waitFor(() => read(groupFile) !== undefined, 10_000, 'the other file');
+  const pid = await waitFor(() => pidFrom(pidFile), 10_000, 'the pid file');
+  await waitFor(() => read(groupFile)?.endsWith('\n'), 10_000, 'the other file');
   assert.equal(read(groupFile), `-${pid}\n`);
-  await waitFor(() => commandsOf(Number(pid)).length === 2, 10_000, 'the commands');
-  assert.deepEqual([...new Set(commandsOf(Number(pid)).map(({ group }) => group))], [Number(pid)]);
+  await waitFor(() => commandsOf(pid).length === 2, 10_000, 'the commands');
+  assert.deepEqual([...new Set(commandsOf(pid).map(({ group }) => group))], [pid]);
   // The group has nobody else in it: the shell that waits survives.
-  process.kill(Number(read(groupFile)), 'SIGTERM');
+  killGroup(pid, 'SIGTERM');
   assert.deepEqual(await running.waitForExit(), { status: 143, signal: null });
   assert.deepEqual([read(pidFile), read(groupFile)], [undefined, undefined]);
 
@@ -225,13 +223,13 @@ test('-d goes into the background, tells before what cannot be run, and its file
     const argv = [DPIPE, ...options, '-p', 'pid', '-P', 'group', 'cat', '=', 'sh', '-c', command];
     const started = await runCommand(argv, { cwd: folder, env: mark.env });
     assert.deepEqual([started.status, started.stdout], [0, '']);
-    const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
+    const pid = await waitFor(() => pidFrom(join(folder, 'pid')), 10_000, 'the pid file');
     assert.equal(readFileSync(join(folder, 'group'), 'utf8'), `-${pid}\n`);
     await waitFor(() => existsSync(join(folder, 'here')), 10_000, 'the command');
     assert.equal(readFileSync(join(folder, 'here'), 'utf8'), `${folder}\n`);
     assert.equal(readlinkSync(`/proc/${pid}/fd/2`), '/dev/null');
     assert.equal(statusField(pid, 'NSsid'), `${pid}`);
-    process.kill(-pid, 'SIGTERM');
+    killGroup(pid, 'SIGTERM');
     await waitFor(() => !existsSync(join(folder, 'pid')) && !existsSync(join(folder, 'group')), 10_000, 'the end');
     await mark.waitForNone();
   }

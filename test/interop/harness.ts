@@ -16,7 +16,7 @@
  * ```
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { accessSync, constants, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -245,9 +245,25 @@ function closed(child: ChildProcess): Promise<void> {
   return new Promise((resolve) => child.once('close', () => resolve()));
 }
 
-/** Signals a process group that we made; that it is gone already is fine. */
-function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
+/** The process that a pid file names; `undefined` while the file is not there, or not written to its end. */
+export function pidFrom(file: string): number | undefined {
+  try {
+    const text = readFileSync(file, 'utf8');
+    return /^\d+\n$/.test(text) ? Number(text) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The command line of a program that must not lead a session, as what is started here does: the child of a shell. */
+export function asChild(...argv: readonly string[]): string[] {
+  return ['sh', '-c', '"$@"; exit', 'sh', ...argv];
+}
+
+/** Signals a process group that we made; that it is gone already is fine. 0 would be our own, 1 everybody's. */
+export function killGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid === undefined) return;
+  if (!Number.isInteger(pid) || pid <= 1) throw new RangeError(`expected a process group of ours, got ${pid}`);
   try {
     process.kill(-pid, signal);
   } catch {

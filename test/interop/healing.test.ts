@@ -16,6 +16,7 @@ import {
   makeTemporaryDirectory,
   original,
   ours,
+  pidFrom,
   requireCommands,
   runCommand,
   spawnBackground,
@@ -221,11 +222,7 @@ test('a stream command that does not want to end does not keep vdens', { timeout
   const script = join(folder, 'line');
   writeFileSync(script, `trap '' TERM HUP PIPE\necho $$ >${folder}/pid\nwhile :; do sleep 1; done\n`);
   const a = await Inside.start(t, `=sh ${script}`, '10.77.0.1/24');
-  const pid = await waitFor(
-    () => existsSync(join(folder, 'pid')) && Number(readFileSync(join(folder, 'pid'))),
-    5000,
-    'the command',
-  );
+  const pid = await waitFor(() => pidFrom(join(folder, 'pid')), 5000, 'the command');
   const { ms, status } = await a.end(0);
   assert.equal(status, 0);
   assert.ok(ms < 2000, `${ms} ms`);

@@ -8,7 +8,6 @@
  * ```
  */
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -16,7 +15,17 @@ import { unixPath } from '../../src/system/unix-address.ts';
 import { parseBpdu } from '../../src/wire/bpdu.ts';
 import { frameOf, LabClient } from '../fixtures/managed-lab.ts';
 import { RawClient } from '../fixtures/raw-client.ts';
-import { makeTemporaryDirectory, original, ours, requireCommands, spawnBackground, waitFor } from './harness.ts';
+import {
+  asChild,
+  killGroup,
+  makeTemporaryDirectory,
+  original,
+  ours,
+  pidFrom,
+  requireCommands,
+  spawnBackground,
+  waitFor,
+} from './harness.ts';
 import { type OriginalSwitch, startSwitch } from './original-switch.ts';
 
 /** The longest that the originals take to find another way when they are told that one is gone. */
@@ -86,10 +95,10 @@ class Cable {
     const pidFile = join(makeTemporaryDirectory(t), 'pid');
     const plugs = nodes.map(({ running }) => [program(kind, 'vde_plug'), running.path]);
     // The original dpipe must not lead a session.
-    const line = ['sh', '-c', '"$@"; exit', 'sh', program(kind, 'dpipe'), '-p', pidFile];
+    const line = asChild(program(kind, 'dpipe'), '-p', pidFile);
     await spawnBackground(t, [...line, ...(plugs[0] ?? []), '=', ...(plugs[1] ?? [])]);
-    const pid = await waitFor(() => existsSync(pidFile) && Number(readFileSync(pidFile, 'utf8')), START_MS, 'dpipe');
-    t.after(() => endGroup(pid));
+    const pid = await waitFor(() => pidFrom(pidFile), START_MS, 'dpipe');
+    t.after(() => killGroup(pid, 'SIGTERM'));
     const isSelf = from === to;
     const ends = await waitFor(
       async () => {
@@ -114,16 +123,8 @@ class Cable {
   }
 
   cut(): void {
-    endGroup(this.#pid);
-  }
-}
-
-/** dpipe leads a process group. */
-function endGroup(pid: number): void {
-  try {
-    process.kill(-pid, 'SIGTERM');
-  } catch {
-    // It is gone.
+    // dpipe leads a process group.
+    killGroup(this.#pid, 'SIGTERM');
   }
 }
 

@@ -8,6 +8,7 @@ import {
   makeTemporaryDirectory,
   type Owner,
   ours,
+  pidFrom,
   requireCommands,
   runCommand,
   spawnBackground,
@@ -20,7 +21,8 @@ const IGNORES_NOTHING = { VDENS_IGNORED_SIGNALS: undefined };
 
 /** The daemon whose pid is in the file. It is ended when the test is over. */
 function daemonOf(t: Owner, pidFile: string): number {
-  const pid = Number(readFileSync(pidFile, 'utf8'));
+  const pid = pidFrom(pidFile);
+  assert.ok(pid !== undefined, `no process in ${pidFile}`);
   t.after(() => end(pid, 'SIGKILL'));
   return pid;
 }

@@ -10,6 +10,7 @@ import {
   makeTemporaryDirectory,
   original,
   ours,
+  pidFrom,
   requireCommands,
   runCommand,
   spawnBackground,
@@ -164,7 +165,8 @@ test('in the background it is reached by its sockets, and nobody else can take i
   const started = await runCommand([PROGRAM, ...args], { cwd: folder });
   assert.deepEqual(started, { status: 0, signal: null, stdout: '', stderr: '', isTimedOut: false });
   // It is open already.
-  const pid = Number(readFileSync(join(folder, 'pid'), 'utf8'));
+  const pid = pidFrom(join(folder, 'pid'));
+  assert.ok(pid !== undefined);
   t.after(() => {
     try {
       process.kill(pid, 'SIGKILL');
