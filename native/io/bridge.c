@@ -41,10 +41,11 @@ static void keep_control(struct member *from, const uint8_t *frame, uint32_t len
 	/* A cable to another bridge may close a loop. What comes behind its first word waits for what that means. */
 	from->awaits_bridge = from->awaits_bridge || !from->has_bridge;
 	from->has_bridge = true;
-	if (queue->count == QUEUE_CONTROL) {
+	if (queue->count == QUEUE_CONTROL || from->control_waiting == QUEUE_CONTROL_OF_ONE) {
 		from->port.received[DROP_QUEUE_FULL]++;
 		return;
 	}
+	from->control_waiting++;
 	struct control_frame *kept = &queue->frames[queue->count++];
 	kept->member = from->id;
 	kept->length = (uint16_t)(length < CONTROL_BYTES ? length : CONTROL_BYTES);
@@ -244,10 +245,35 @@ HOT void bridge_forward(struct member *from, const struct frames *frames)
 	}
 }
 
+void bridge_leave(struct member *member)
+{
+	struct control_queue *queue = member->fabric->control;
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; queue != NULL && i < queue->count; i++) {
+		if (queue->frames[i].member != member->id)
+			queue->frames[kept++] = queue->frames[i];
+	}
+	if (queue != NULL)
+		queue->count = kept;
+	member->control_waiting = 0;
+}
+
 void bridge_resume(struct fabric *fabric)
 {
 	for (uint32_t i = 0; i < fabric->count; i++)
 		fabric->members[i]->awaits_bridge = false;
+}
+
+void bridge_end_control(struct fabric *fabric)
+{
+	free(fabric->control);
+	fabric->control = NULL;
+	bridge_resume(fabric);
+	for (uint32_t i = 0; i < fabric->count; i++) {
+		fabric->members[i]->has_bridge = false;
+		fabric->members[i]->control_waiting = 0;
+	}
 }
 
 void bridge_forget(struct fabric *fabric, const struct member *member, uint16_t vlan)

@@ -13,8 +13,9 @@
 
 /* The longest frame for the bridge that is kept whole: a BPDU has 57 bytes with its tag. */
 #define CONTROL_BYTES 124
-/* How many wait for JavaScript at most. */
-#define QUEUE_CONTROL 256
+/* How many wait for JavaScript at most, of all members and of one. */
+#define QUEUE_CONTROL 2048
+#define QUEUE_CONTROL_OF_ONE 256
 
 /* A frame for the bridge. */
 struct control_frame {
@@ -32,8 +33,14 @@ struct control_queue {
 /* Forwards at most BURST_FRAMES frames that came in at a member. */
 void bridge_forward(struct member *from, const struct frames *frames);
 
+/* Throws away what waits of a member that goes: its number may soon be another's. */
+void bridge_leave(struct member *member);
+
 /* What was heard of other bridges has been looked at: frames may pass where they may. */
 void bridge_resume(struct fabric *fabric);
+
+/* Frames for the bridge are forwarded like others from now on. */
+void bridge_end_control(struct fabric *fabric);
 
 /* Forgets what was heard at a member, or at all for NULL, in a VLAN, or in all for VLAN_NONE. */
 void bridge_forget(struct fabric *fabric, const struct member *member, uint16_t vlan);

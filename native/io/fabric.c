@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -15,6 +16,7 @@
 #include "gateway.h"
 #include "hot.h"
 #include "tunnel.h"
+#include "vlan.h"
 
 /* How long a peer may take nothing before what waits for it is dropped (STALL_MS in sender.ts). */
 #define STALL_MS 100
@@ -105,7 +107,22 @@ static void limit_holds(struct fabric *fabric)
 	}
 }
 
-int fabric_add(struct fabric *fabric, struct member *member)
+void fabric_choose_way(struct fabric *fabric)
+{
+	fabric->is_bridge = fabric->is_tagging || fabric->control != NULL || fabric->restricted > 0 || fabric->mates > 0;
+}
+
+/* How many other members have this group. */
+static uint32_t count_mates(const struct fabric *fabric, uint32_t group)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; group >= FIRST_GROUP && i < fabric->count; i++)
+		count += fabric->members[i]->group == group;
+	return count;
+}
+
+int fabric_add(struct fabric *fabric, struct member *member, uint32_t group)
 {
 	if (fabric->count == fabric->capacity) {
 		struct member **larger = realloc(fabric->members, 2 * fabric->capacity * sizeof *larger);
@@ -116,10 +133,35 @@ int fabric_add(struct fabric *fabric, struct member *member)
 	}
 	if (is_line(fabric))
 		limit_holds(fabric);
+	const uint32_t mates = count_mates(fabric, group);
+	/* The second one makes mates of both. */
+	fabric->mates += mates == 1 ? 2 : mates > 0;
 	member->fabric = fabric;
-	member->group = member->id;
+	member->group = group >= FIRST_GROUP ? group : member->id;
 	member->place = fabric->count;
 	fabric->members[fabric->count++] = member;
+	fabric_choose_way(fabric);
+	return 0;
+}
+
+int fabric_put_into_vlans(struct member *member, const struct port_vlans *vlans)
+{
+	static const struct port_vlans vlan_0;
+	struct fabric *fabric = member->fabric;
+
+	if (memcmp(vlans, &vlan_0, sizeof vlan_0) == 0) {
+		fabric->restricted -= member->vlans != NULL;
+		free(member->vlans);
+		member->vlans = NULL;
+	} else {
+		struct port_vlans *room = member->vlans != NULL ? member->vlans : malloc(sizeof *room);
+		if (room == NULL)
+			return ENOMEM;
+		fabric->restricted += member->vlans == NULL;
+		*room = *vlans;
+		member->vlans = room;
+	}
+	fabric_choose_way(fabric);
 	return 0;
 }
 
@@ -193,38 +235,21 @@ static void release_held(struct member *member)
 	}
 }
 
-/* Whether any member has another of its group beside it. */
-static bool has_mates(const struct fabric *fabric, const struct member *member)
-{
-	for (uint32_t i = 0; member->group >= FIRST_GROUP && i < fabric->count; i++) {
-		if (fabric->members[i] != member && fabric->members[i]->group == member->group)
-			return true;
-	}
-	return false;
-}
-
-void fabric_choose_way(struct fabric *fabric)
-{
-	fabric->is_bridge = fabric->is_tagging || fabric->control != NULL;
-	for (uint32_t i = 0; !fabric->is_bridge && i < fabric->count; i++) {
-		const struct member *member = fabric->members[i];
-		fabric->is_bridge = member->vlans != NULL || has_mates(fabric, member);
-	}
-}
-
 void fabric_remove(struct member *member)
 {
 	struct fabric *fabric = member->fabric;
 
 	release_held(member);
 	let_go(member);
+	bridge_leave(member);
 	fabric->members[member->place] = fabric->members[--fabric->count];
 	fabric->members[member->place]->place = member->place;
+	const uint32_t mates = count_mates(fabric, member->group);
+	fabric->mates -= mates == 1 ? 2 : mates > 0;
+	fabric->restricted -= member->vlans != NULL;
 	free(member->vlans);
 	member->vlans = NULL;
-	/* One less makes no bridge of what was none. */
-	if (fabric->is_bridge)
-		fabric_choose_way(fabric);
+	fabric_choose_way(fabric);
 }
 
 /* Does not read @from while frames wait at @to. */

@@ -48,6 +48,7 @@ struct port_vlans;
  *         switch. That of a member alone is its number; others are FIRST_GROUP and above
  * @vlans: which it is in; NULL for VLAN 0 alone, without tags. Its own
  * @has_bridge: a frame for the bridge itself came in here: another bridge is there
+ * @control_waiting: how many of these wait for JavaScript
  * @awaits_bridge: the first of these has not been looked at, so whether other frames may pass is not known yet
  */
 struct member {
@@ -67,6 +68,7 @@ struct member {
 	struct port_vlans *vlans;
 	bool has_bridge;
 	bool awaits_bridge;
+	uint32_t control_waiting;
 };
 
 /**
@@ -82,6 +84,8 @@ struct member {
  * @persist: how long an address stays where it was heard last although it is heard elsewhere, in tenths of a second
  * @is_tagging: tags say which VLAN a frame belongs to; otherwise they are no concern of ours
  * @control: frames for the bridge itself, when JavaScript reads them; NULL forwards them as others
+ * @restricted: how many members are in VLANs of their own
+ * @mates: how many members have others in their group
  * @is_bridge: any of this matters, so bridge.c forwards
  */
 struct fabric {
@@ -96,6 +100,8 @@ struct fabric {
 	uint32_t persist;
 	bool is_tagging;
 	struct control_queue *control;
+	uint32_t restricted;
+	uint32_t mates;
 	bool is_bridge;
 };
 
@@ -105,8 +111,8 @@ int fabric_prepare(struct fabric *fabric, uint32_t table_size, uint32_t seed, ui
 /* The members are the caller's to remove before. */
 void fabric_release(struct fabric *fabric);
 
-/* Adds a member with a prepared port; 0 or an errno. */
-int fabric_add(struct fabric *fabric, struct member *member);
+/* Adds a member with a prepared port, in a group of its own or from FIRST_GROUP on; 0 or an errno. */
+int fabric_add(struct fabric *fabric, struct member *member, uint32_t group);
 
 /* Takes a member out. */
 void fabric_remove(struct member *member);
@@ -142,7 +148,10 @@ void fabric_deliver(struct member *from, struct member *to, const struct frames 
 /* Notes that the address was heard at @from. */
 void fabric_learn(struct member *from, uint64_t key, uint32_t now);
 
-/* Finds out anew whether the fabric is a bridge. To be called when what that depends on has changed. */
+/* Puts a member into VLANs; 0 or an errno. */
+int fabric_put_into_vlans(struct member *member, const struct port_vlans *vlans);
+
+/* Finds out anew whether the fabric is a bridge. To be called when tagging or control have changed. */
 void fabric_choose_way(struct fabric *fabric);
 
 /* Lets JavaScript look at the fabric. */

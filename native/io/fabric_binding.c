@@ -178,47 +178,23 @@ static bool get_vlans(const struct arguments *arguments, size_t index, struct po
 	return true;
 }
 
-/* Puts a member into VLANs; 0 or an errno. */
-static int set_vlans(struct member *member, const struct port_vlans *vlans)
-{
-	static const struct port_vlans vlan_0;
-	const bool is_usual = memcmp(vlans, &vlan_0, sizeof vlan_0) == 0;
-
-	if (is_usual) {
-		free(member->vlans);
-		member->vlans = NULL;
-		return 0;
-	}
-	if (member->vlans == NULL)
-		member->vlans = malloc(sizeof *vlans);
-	if (member->vlans == NULL)
-		return ENOMEM;
-	*member->vlans = *vlans;
-	return 0;
-}
-
 /* Adds a port to a fabric, in its group and VLANs from the first frame on; 0 or an errno. */
 static int add_member(struct fabric *fabric, struct member *member, int32_t group, const struct port_vlans *vlans)
 {
+	/* The two highest numbers mean other things (bridge.c). */
+	const bool has_group = group >= 0 && group < INT32_MAX - 1;
 	int error = datapath_enter(member);
 
 	if (error != 0)
 		return error;
-	error = fabric_add(fabric, member);
-	if (error != 0) {
-		datapath_leave(member);
-		return error;
+	error = fabric_add(fabric, member, has_group ? FIRST_GROUP + (uint32_t)group : 0);
+	if (error == 0) {
+		error = fabric_put_into_vlans(member, vlans);
+		if (error != 0)
+			fabric_remove(member);
 	}
-	/* The two highest numbers mean other things (bridge.c). */
-	if (group >= 0 && group < INT32_MAX - 1)
-		member->group = FIRST_GROUP + (uint32_t)group;
-	error = set_vlans(member, vlans);
-	if (error != 0) {
-		fabric_remove(member);
+	if (error != 0)
 		datapath_leave(member);
-	}
-	if (!fabric->is_bridge)
-		fabric_choose_way(fabric);
 	return error;
 }
 
@@ -564,28 +540,34 @@ static napi_value fabric_advance(napi_env env, napi_callback_info info)
 	return NULL;
 }
 
-/* Makes the table another size, which forgets everything; 0 or an errno. */
-static int resize_table(struct forwarding_table *table, uint32_t size)
-{
-	struct forwarding_table other = { .seed = table->seed, .expire = table->expire };
-
-	if (!forwarding_table_prepare(&other, size))
-		return ENOMEM;
-	forwarding_table_release(table);
-	*table = other;
-	return 0;
-}
-
+/* Makes room for frames for the bridge, and gives it back; 0 or an errno. */
 static int set_control(struct fabric *fabric, bool is_wanted)
 {
 	if (!is_wanted) {
-		free(fabric->control);
-		fabric->control = NULL;
-		bridge_resume(fabric);
+		bridge_end_control(fabric);
 	} else if (fabric->control == NULL) {
 		fabric->control = calloc(1, sizeof *fabric->control);
 	}
 	return is_wanted && fabric->control == NULL ? ENOMEM : 0;
+}
+
+/* Makes the table another size, or leaves it for -1, and sets whether frames for the bridge wait; 0 or an errno. */
+static int reconfigure(struct fabric *fabric, int32_t size, bool has_control)
+{
+	struct forwarding_table table = { .seed = fabric->table.seed };
+
+	if (size >= 0 && !forwarding_table_prepare(&table, (uint32_t)size))
+		return ENOMEM;
+	const int error = set_control(fabric, has_control);
+	if (error != 0) {
+		forwarding_table_release(&table);
+		return error;
+	}
+	if (size >= 0) {
+		forwarding_table_release(&fabric->table);
+		fabric->table = table;
+	}
+	return 0;
 }
 
 /*
@@ -604,11 +586,7 @@ static napi_value fabric_configure(napi_env env, napi_callback_info info)
 		return NULL;
 	datapath_lock();
 	struct handle *handle = find_fabric(id);
-	int error = handle == NULL ? EINVAL : 0;
-	if (error == 0 && size >= 0)
-		error = resize_table(&handle->fabric.table, (uint32_t)size);
-	if (error == 0)
-		error = set_control(&handle->fabric, flags & HAS_CONTROL);
+	int error = handle == NULL ? EINVAL : reconfigure(&handle->fabric, size, flags & HAS_CONTROL);
 	if (error == 0) {
 		handle->fabric.table.expire = expire_ms < 0 ? 0 : (uint32_t)expire_ms / 100;
 		handle->fabric.persist = persist_ms < 0 ? 0 : (uint32_t)persist_ms / 100;
@@ -630,9 +608,7 @@ static napi_value fabric_set_vlans(napi_env env, napi_callback_info info)
 		return NULL;
 	datapath_lock();
 	struct handle_port *port = find_port(id);
-	int error = port == NULL ? EINVAL : set_vlans(&port->member, &vlans);
-	if (error == 0)
-		fabric_choose_way(port->member.fabric);
+	int error = port == NULL ? EINVAL : fabric_put_into_vlans(&port->member, &vlans);
 	datapath_unlock();
 	return number(env, -error);
 }
@@ -683,6 +659,9 @@ static napi_value fabric_control(napi_env env, napi_callback_info info)
 		words[taken * WORDS_PER_CONTROL] = (int32_t)frame->member;
 		words[taken * WORDS_PER_CONTROL + 1] = frame->length;
 		memcpy(bytes.data + taken * CONTROL_BYTES, frame->bytes, frame->length);
+		struct member *from = datapath_member(frame->member);
+		if (from != NULL && from->control_waiting > 0)
+			from->control_waiting--;
 		taken++;
 	}
 	if (taken > 0) {

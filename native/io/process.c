@@ -1,13 +1,13 @@
 /*
  * Becoming another program: what is left of Node.js is then nothing, and the exit status, the signals and
- * the terminal are the program's own. And the process groups by which terminals and shells know who belongs together.
+ * the terminal are the program's own. And process groups, by which terminals and shells know who belongs together.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <termios.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "process.h"
@@ -81,12 +81,25 @@ static napi_value become_program(napi_env env, napi_callback_info info)
 	return number(env, -error);
 }
 
+static bool are_in_place(const int32_t *descriptors, int count)
+{
+	for (int i = 0; i < count; i++) {
+		if (descriptors[i] != i)
+			return false;
+	}
+	return true;
+}
+
 /*
  * descriptors[i] becomes descriptor i. All are moved out of the way first: one may be where another belongs. The copies
  * are closed at execve.
  */
 static bool arrange_descriptors(int32_t *descriptors, int count)
 {
+	if (are_in_place(descriptors, count)) {
+		keep_standard_streams();
+		return true;
+	}
 	for (int i = 0; i < count; i++) {
 		descriptors[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, count);
 		if (descriptors[i] < 0)
@@ -97,6 +110,49 @@ static bool arrange_descriptors(int32_t *descriptors, int count)
 			return false;
 	}
 	return true;
+}
+
+/* No program expects that a read of its standard input fails because nothing has come yet. */
+static void make_streams_wait(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		int flags = fcntl(fd, F_GETFL);
+		if (flags >= 0 && (flags & O_NONBLOCK) != 0)
+			fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+	}
+}
+
+/* Descriptor n stays open when bit n is set. */
+static void keep_descriptors(uint32_t kept)
+{
+	for (int fd = 3; fd < 32; fd++) {
+		int flags = kept >> fd & 1 ? fcntl(fd, F_GETFD) : -1;
+		if (flags >= 0)
+			fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC);
+	}
+}
+
+/* The soft limit of open files; 0 leaves it. */
+static int limit_files(uint32_t files)
+{
+	struct rlimit limit;
+
+	if (files == 0)
+		return 0;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return -1;
+	limit.rlim_cur = files < limit.rlim_max ? files : limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* limitOpenFiles(files): 0 or -errno. The soft limit of this process and of all that it starts; 0 leaves it. */
+static napi_value limit_open_files(napi_env env, napi_callback_info info)
+{
+	int32_t files;
+
+	if (!get_number(env, info, &files))
+		return NULL;
+	return result_or_errno(env, limit_files((uint32_t)files));
 }
 
 /* Signals as a program expects them, but for those to ignore (n is bit n - 1): Node.js ignores SIGPIPE, for example. */
@@ -110,18 +166,22 @@ static void arrange_signals(uint64_t ignored)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* What the command gets from whoever started us, as src/system/inheritance.ts lists it. */
+enum { IGNORED_LOW, IGNORED_HIGH, KEPT, FILES, INHERITANCE_WORDS };
+
 /*
- * becomeCommand(words, descriptors, ignored): -errno, or never returns. The first word is looked up as execvp(3) does.
- * descriptors[i] is to be its descriptor i; `ignored` are the signals to ignore, the lower 32 first.
+ * becomeCommand(words, descriptors, inheritance): -errno, or never returns. The first word is looked up as execvp(3)
+ * does. descriptors[i] is to be its descriptor i; inheritance: the signals to ignore (two words, the lower 32 first),
+ * the descriptors to keep besides (a mask), and the soft limit of open files, or 0.
  */
 static napi_value become_command(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
-	int32_t *descriptors, *ignored;
+	int32_t *descriptors, *inherited;
 	size_t count, length;
 
 	if (!get_arguments(env, info, 3, &arguments) || !get_words(&arguments, 1, 0, &descriptors, &count) ||
-	    !get_words(&arguments, 2, 2, &ignored, &length))
+	    !get_words(&arguments, 2, INHERITANCE_WORDS, &inherited, &length))
 		return NULL;
 	char **words = copy_words(&arguments, 0);
 	if (words == NULL || words[0] == NULL) {
@@ -129,7 +189,10 @@ static napi_value become_command(napi_env env, napi_callback_info info)
 		return number(env, -EINVAL);
 	}
 	if (arrange_descriptors(descriptors, (int)count)) {
-		arrange_signals((uint64_t)(uint32_t)ignored[1] << 32 | (uint32_t)ignored[0]);
+		make_streams_wait();
+		keep_descriptors((uint32_t)inherited[KEPT]);
+		limit_files((uint32_t)inherited[FILES]);
+		arrange_signals((uint64_t)(uint32_t)inherited[IGNORED_HIGH] << 32 | (uint32_t)inherited[IGNORED_LOW]);
 		execvp(words[0], words);
 	}
 	int error = errno;
@@ -149,18 +212,6 @@ static napi_value lead_process_group(napi_env env, napi_callback_info info)
 {
 	(void)info;
 	return result_or_errno(env, setpgid(0, 0));
-}
-
-/* foregroundGroup(): the process group that the keys of our terminal reach; -ENXIO without a terminal. */
-static napi_value foreground_group(napi_env env, napi_callback_info info)
-{
-	(void)info;
-	int terminal = open("/dev/tty", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (terminal < 0)
-		return number(env, -errno);
-	napi_value group = result_or_errno(env, tcgetpgrp(terminal));
-	close(terminal);
-	return group;
 }
 
 /*
@@ -200,7 +251,7 @@ void process_init(napi_env env, napi_value exports)
 	export_function(env, exports, "becomeCommand", become_command);
 	export_function(env, exports, "processGroup", process_group);
 	export_function(env, exports, "leadProcessGroup", lead_process_group);
-	export_function(env, exports, "foregroundGroup", foreground_group);
+	export_function(env, exports, "limitOpenFiles", limit_open_files);
 	export_function(env, exports, "endProcess", end_process);
 	export_function(env, exports, "replaceDescriptor", replace_descriptor);
 }

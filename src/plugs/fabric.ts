@@ -167,6 +167,7 @@ export class Fabric {
   #next = 0;
   #tableSize: number;
   #control: BridgeOptions['control'];
+  #controlRoom = { words: new Int32Array(), bytes: new Uint8Array() };
   #closed = false;
 
   /** @throws VdensError `ERR_NATIVE` when the process has too many descriptors, or no memory */
@@ -207,6 +208,11 @@ export class Fabric {
     check(native.fabricConfigure(this.#id, size, expireMs, persistMs, flags), 'change the switch');
     this.#tableSize = tableSize;
     this.#control = control;
+    if (control === undefined || this.#controlRoom.words.length > 0) return;
+    this.#controlRoom = {
+      words: new Int32Array(CONTROL_AT_ONCE * CONTROL_WORDS),
+      bytes: new Uint8Array(CONTROL_AT_ONCE * CONTROL_BYTES),
+    };
   }
 
   /** Forgets the addresses heard at a port, or at all, in a VLAN, or in all. */
@@ -294,8 +300,7 @@ export class Fabric {
    * there may be more.
    */
   #serveControl(): boolean {
-    const words = new Int32Array(CONTROL_AT_ONCE * CONTROL_WORDS);
-    const bytes = new Uint8Array(CONTROL_AT_ONCE * CONTROL_BYTES);
+    const { words, bytes } = this.#controlRoom;
     for (let rounds = 0; rounds < FEWEST_ROUNDS; rounds++) {
       const count = this.#closed ? 0 : native.fabricControl(this.#id, words, bytes);
       if (count === 0) return false;
