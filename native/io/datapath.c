@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
@@ -30,6 +31,7 @@ static uint32_t generations;
 static uint32_t serials;
 static struct receive_room room;
 static int epoll = -1;
+static bool lets_others_first;
 static int kick = -1;
 /* When the thread looks at what waits, at the latest; INT64_MAX when nothing does. */
 static int64_t next_check_ms = INT64_MAX;
@@ -262,12 +264,20 @@ HOT static int timeout_ms(void)
 	return next_check_ms <= now_ms ? 1 : (int)(next_check_ms - now_ms) + 1;
 }
 
+void datapath_let_others_first(void)
+{
+	lets_others_first = true;
+}
+
 HOT static void *serve(void *unused)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int timeout = -1;
 
 	(void)unused;
+	/* A kernel that does not let us goes on as usual. */
+	if (lets_others_first)
+		sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 });
 	for (;;) {
 		int count = epoll_wait(epoll, events, MAX_EVENTS, timeout);
 		for (int i = 0; i < count || i == 0; i++) {

@@ -22,6 +22,13 @@
 void datapath_lock(void);
 void datapath_unlock(void);
 
+/*
+ * The thread is to let others go on before it (SCHED_BATCH, sched(7)): who sends to it then sends more before it looks,
+ * and it looks less often. For a process that serves others and has nothing to send itself. To be called before the
+ * thread starts.
+ */
+void datapath_let_others_first(void);
+
 /* Starts the thread when it does not run; 0 or an errno. From here on everything is called with the lock. */
 int datapath_start(void);
 

@@ -733,9 +733,19 @@ static void close_fabrics_of(void *env)
 	datapath_unlock();
 }
 
+/* datapathLetOthersFirst(): see datapath_let_others_first(). */
+static napi_value let_others_first(napi_env env, napi_callback_info info)
+{
+	(void)env;
+	(void)info;
+	datapath_let_others_first();
+	return NULL;
+}
+
 void fabric_init(napi_env env, napi_value exports)
 {
 	napi_add_env_cleanup_hook(env, close_fabrics_of, env);
+	export_function(env, exports, "datapathLetOthersFirst", let_others_first);
 	export_function(env, exports, "fabricOpen", fabric_open);
 	export_function(env, exports, "fabricNotice", fabric_notice);
 	export_function(env, exports, "fabricAddPort", fabric_add_port);

@@ -5,10 +5,12 @@
  * directory is taken away it ends, too: clients do not find it any more, and whoever started it can do so again.
  */
 import type { DropReason, PlugCounters } from '../plugs/counters.ts';
+import { letOthersFirst } from '../plugs/fabric.ts';
 import { Switch } from '../switch/switch.ts';
 import { type ServedPort, SwitchService } from '../switch/switch-service.ts';
+import { isInBackground } from '../system/foreground.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
-import { isInBackground, LiveScreen } from './live-screen.ts';
+import { LiveScreen } from './live-screen.ts';
 import { STATUS_FAILURE } from './report-error.ts';
 import { servedBySomebody } from './served-by-somebody.ts';
 import { writeErrorLineNow, writeErrorText } from './standard-streams.ts';
@@ -45,6 +47,7 @@ export async function serveSwitch(request: SwitchRequest): Promise<number> {
     say(`${request.word}: ${reason}. All clients were let go, and so ends the switch`);
     end(STATUS_FAILURE);
   };
+  letOthersFirst();
   const segment = new Switch({ ...request.switch, label: request.word });
   const service = await SwitchService.start(segment, request.word, request.path, { ...request.permissions, lost });
   if (service === undefined) throw servedBySomebody(request.word, request.path);

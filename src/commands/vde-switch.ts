@@ -12,12 +12,14 @@ import type { ConsoleService } from '../console/session.ts';
 import { errnoOf, statusLine } from '../console/status.ts';
 import { StdioSession } from '../console/stdio-session.ts';
 import { VdensError } from '../errors.ts';
+import { letOthersFirst } from '../plugs/fabric.ts';
 import { openHostTap } from '../plugs/host-tap.ts';
 import { type Audience, EventFeed } from '../switch/console/event-feed.ts';
 import { switchConsole } from '../switch/console/switch-console.ts';
 import { ManagedSwitch } from '../switch/managed/managed-switch.ts';
 import type { SwitchService } from '../switch/switch-service.ts';
 import { Daemon } from '../system/daemon.ts';
+import { endBySignal } from '../system/end-by-signal.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
 import { native } from '../system/native.ts';
 import { PidFile } from '../system/pid-file.ts';
@@ -39,8 +41,6 @@ const STATUS_FAILURE = 1;
 const DEFAULT_COLUMNS = 80;
 /** How long letting go of everything may take before we leave it to the kernel. */
 const CLOSE_TIMEOUT_MS = 3000;
-/** How long a signal that we send to ourselves may take. */
-const SELF_SIGNAL_MS = 1000;
 /** Files of commands to start with when none is named: the first that is there. */
 const HOME_RC_FILE = '.vde2/vde_switch.rc';
 const SYSTEM_RC_FILE = '/etc/vde2/vde_switch.rc';
@@ -117,6 +117,7 @@ class RunningSwitch {
     });
     const { path, numPorts, hub, spanningTree, mac, priority, hashSize } = request;
     const address = mac === undefined ? {} : { mac };
+    letOthersFirst();
     this.#managed = new ManagedSwitch({ label: path, numPorts, hub, spanningTree, priority, hashSize, ...address });
     this.#watchSignals();
   }
@@ -222,9 +223,5 @@ function usualRcFile(): string | undefined {
 /** Whoever interrupts a script sees that we were interrupted, too. */
 async function statusOf(ending: Ending): Promise<number> {
   if (ending === 'lost') return STATUS_FAILURE;
-  if (ending !== 'SIGINT') return 0;
-  process.removeAllListeners('SIGINT');
-  process.kill(process.pid, 'SIGINT');
-  await sleep(SELF_SIGNAL_MS);
-  return 128 + constants.signals.SIGINT;
+  return ending === 'SIGINT' ? endBySignal('SIGINT') : 0;
 }

@@ -48,6 +48,7 @@ export interface Native {
     progress: Int32Array,
   ): number;
 
+  datapathLetOthersFirst(): void;
   fabricOpen(tableSize: number, seed: number, expireMs: number): number;
   fabricNotice(fabric: number): number;
   fabricAddPort(
@@ -137,10 +138,10 @@ export interface Native {
   closeDescriptor(fd: number): number;
 
   becomeProgram(path: string, args: readonly string[]): number;
-  becomeCommand(words: readonly string[], descriptors: Int32Array, ignored: Uint32Array): number;
+  becomeCommand(words: readonly string[], descriptors: Int32Array, inheritance: Uint32Array): number;
   processGroup(): number;
   leadProcessGroup(): number;
-  foregroundGroup(): number;
+  limitOpenFiles(files: number): number;
   endProcess(status: number): never;
   replaceDescriptor(from: number, onto: number): number;
 
