@@ -10,8 +10,6 @@
 import { randomInt } from 'node:crypto';
 import {
   type BigIntStats,
-  chmodSync,
-  chownSync,
   fchmodSync,
   linkSync,
   lstatSync,
@@ -24,12 +22,12 @@ import { join } from 'node:path';
 import { VdensError } from '../errors.ts';
 import { entrustName, reclaimName } from '../system/entrusted-names.ts';
 import { errnoName, native } from '../system/native.ts';
+import { setSocketPermissions } from '../system/socket-permissions.ts';
 import { AF_UNIX, SOCK_DGRAM, SOCK_SEQPACKET, unixAddress } from '../system/unix-address.ts';
 
 /** As the packaged originals make theirs: for one user. */
 const MODE = 0o700;
 const OWNER_BITS = 0o700;
-const SAME_OWNER: number = -1 >>> 0;
 /** Connections that may wait to be answered. */
 const BACKLOG = 8;
 /** Our own names are PATH, a dot, and as many random digits: as long as PATH.vdens, so that one limit holds. */
@@ -233,8 +231,7 @@ function bind(label: string, fd: number, path: string, mode: number = MODE): boo
 /** Another group than ours comes before the bits that are for it; they hold whatever the umask says. */
 function openToOthers(label: string, path: string, group: number | undefined, mode: number): void {
   try {
-    if (group !== undefined) chownSync(path, SAME_OWNER, group);
-    chmodSync(path, mode);
+    setSocketPermissions(path, { mode, group });
   } catch (cause) {
     const { code: errno = '', syscall = 'chown' } = cause as NodeJS.ErrnoException;
     const message = `${label}: cannot open the socket ${path} to group ${group ?? 'and others'} (${syscall}: ${errno}). Name a group that you are in`;

@@ -9,16 +9,14 @@
  * next removes them.
  */
 import {
-  chmodSync,
-  chownSync,
   closeSync,
   type Dirent,
   fchmodSync,
-  constants as fs,
   fstatSync,
+  linkSync,
   lstatSync,
-  openSync,
   readdirSync,
+  renameSync,
   rmdirSync,
   type Stats,
   unlinkSync,
@@ -26,30 +24,21 @@ import {
 import { basename, join } from 'node:path';
 import { VdensError } from '../errors.ts';
 import { errnoName, native } from '../system/native.ts';
+import { type SocketPermissions, setSocketPermissions } from '../system/socket-permissions.ts';
 import { unixAddress } from '../system/unix-address.ts';
+
+export type { SocketPermissions };
 
 /** The name of the control socket in the directory. */
 export const CONTROL_NAME = 'ctl';
-/** asm-generic/fcntl.h; Node.js has no name for it. */
-export const O_PATH = 0o10000000;
+/** Before they have the name that others know, sockets are `.0-0`: no process is 0, so no client has such a name. */
+const UNFINISHED_PREFIX = '.0-';
+/** Of those, as many as a name of {@link LONGEST_NAME_BYTES} takes: killed switches of others may have left some. */
+const MAX_UNFINISHED = 1000;
 /** Names that switches and their clients give to sockets. */
 const SOCKET_NAMES = /^(ctl|\.vdens|fd\d+|\d{3,}\.\d+|\.\d+-\d+)$/;
-const SAME_OWNER: number = -1 >>> 0;
 const OWNER_BITS = 0o700;
 const SET_GROUP_ID = 0o2000;
-
-/** Who may use what is in the directory. */
-export interface SocketPermissions {
-  /** Permission bits. */
-  readonly mode: number;
-  /** A group, as a number. */
-  readonly group?: number | undefined;
-  /**
-   * A user, as a number, whom only root can give it to. When even root may not, as in a user namespace, the socket is as
-   * all others of the directory. @defaultValue whoever makes it
-   */
-  readonly owner?: number | undefined;
-}
 
 export class ClaimedDirectory {
   /** Absolute, without links. */
@@ -90,18 +79,36 @@ export class ClaimedDirectory {
     if (result < 0 && errnoName(result) === 'EADDRINUSE') return false;
     if (result < 0) throw this.#failure(path, 'bind', errnoName(result));
     try {
-      this.#made.set(name, this.#setPermissions(name, permissions));
+      this.#made.set(name, setSocketPermissions(this.#inside(name), permissions, this.permissions.mode));
       return true;
     } catch (cause) {
       this.#unlink(name);
-      if (cause instanceof VdensError) throw cause;
       const { code = '', syscall = '' } = cause as NodeJS.ErrnoException;
       throw this.#failure(path, syscall, code, cause);
     }
   }
 
   /**
-   * Removes a name that {@link bind} made. That somebody else did so already is fine. `ctl` stays when it has to show
+   * Gives a socket that listens a name in the directory. The name appears when somebody listens behind it, and who may
+   * use it may do so at once: whoever waits for the name is never refused.
+   *
+   * @param backlog connections that may wait
+   * @returns false when the name is taken
+   * @throws VdensError `ERR_NETWORK_OPEN`; no name is left behind then
+   */
+  listen(socket: number, name: string, backlog: number, permissions: SocketPermissions = this.permissions): boolean {
+    const unfinished = this.#bindUnfinished(socket, permissions);
+    try {
+      const result = native.listen(socket, backlog);
+      if (result < 0) throw this.#failure(join(this.path, name), 'listen', errnoName(result));
+      return this.#give(unfinished, name);
+    } finally {
+      this.remove(unfinished);
+    }
+  }
+
+  /**
+   * Removes a name that {@link bind} or {@link listen} made. That somebody else did so already is fine. `ctl` stays when it has to show
    * that this is the directory of a switch, because more is in it: it can be claimed again then.
    */
   remove(name: string): void {
@@ -138,20 +145,40 @@ export class ClaimedDirectory {
     }
   }
 
-  #setPermissions(name: string, { mode, group, owner }: SocketPermissions): Stats {
-    const pinned = openSync(this.#inside(name), O_PATH | fs.O_NOFOLLOW);
+  #bindUnfinished(socket: number, permissions: SocketPermissions): string {
+    for (let number = 0; number < MAX_UNFINISHED; number++) {
+      const name = `${UNFINISHED_PREFIX}${number}`;
+      if (this.bind(socket, name, permissions)) return name;
+    }
+    throw this.#failure(join(this.path, UNFINISHED_PREFIX), 'bind', 'EADDRINUSE');
+  }
+
+  /** Gives what we made another name, unless that is taken. */
+  #give(own: string, name: string): boolean {
+    const made = this.#made.get(own);
     try {
-      const found = fstatSync(pinned);
-      if (!found.isSocket() || found.uid !== process.geteuid?.()) throw this.#failure(name, 'bind', 'EEXIST');
-      // Leads to what was opened, whatever bears the name by now (proc_pid_fd(5)).
-      const file = `/proc/self/fd/${pinned}`;
-      if (group !== undefined && group !== found.gid) chownSync(file, SAME_OWNER, group);
-      if ((found.mode & 0o7777) !== mode) chmodSync(file, mode);
-      const isGiven = owner === undefined || owner === found.uid || isGivenTo(file, owner);
-      if (!isGiven) chmodSync(file, this.permissions.mode);
-      return found;
-    } finally {
-      closeSync(pinned);
+      this.#linkOrRename(own, name);
+    } catch (cause) {
+      const { code = '', syscall = 'link' } = cause as NodeJS.ErrnoException;
+      if (code === 'EEXIST') return false;
+      throw this.#failure(join(this.path, name), syscall, code, cause);
+    }
+    if (made === undefined || !isSameFile(made, this.#inside(name))) {
+      throw this.#failure(join(this.path, name), 'link', 'EEXIST');
+    }
+    this.#made.set(name, made);
+    return true;
+  }
+
+  #linkOrRename(own: string, name: string): void {
+    try {
+      linkSync(this.#inside(own), this.#inside(name));
+    } catch (cause) {
+      const { code = '' } = cause as NodeJS.ErrnoException;
+      // A file system may have no links; what is there already must not be written over.
+      const isLackOfLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'].includes(code);
+      if (!isLackOfLinks || lstatSync(this.#inside(name), { throwIfNoEntry: false }) !== undefined) throw cause;
+      renameSync(this.#inside(own), this.#inside(name));
     }
   }
 
@@ -175,16 +202,6 @@ export class ClaimedDirectory {
   #failure(path: string, syscall: string, errno: string, cause?: unknown): VdensError {
     const message = `${this.#label}: cannot make the socket ${path} (${syscall}: ${errno}). ${remedyFor(syscall, errno)}`;
     return new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno, syscall, cause });
-  }
-}
-
-/** Gives a file to a user. Returns whether that was allowed. */
-function isGivenTo(file: string, owner: number): boolean {
-  try {
-    chownSync(file, owner, SAME_OWNER);
-    return true;
-  } catch {
-    return false;
   }
 }
 

@@ -5,8 +5,9 @@ import { constants } from 'node:os';
 import { VdensError } from '../errors.ts';
 import { AGAIN, errnoName, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
+import type { SocketPermissions } from '../system/socket-permissions.ts';
 import { AF_UNIX } from '../system/unix-address.ts';
-import type { ClaimedDirectory, SocketPermissions } from './claimed-directory.ts';
+import type { ClaimedDirectory } from './claimed-directory.ts';
 
 /** How many connections the kernel keeps for us; who comes then waits, or is told to try again. */
 const BACKLOG = 128;
@@ -65,9 +66,8 @@ export class Listener {
     this.#socket = native.openSocket(AF_UNIX, type, 0);
     if (this.#socket < 0) throw failure(label, 'socket', this.#socket);
     try {
-      if (!directory.bind(this.#socket, name, permissions)) throw failure(label, 'bind', -constants.errno.EADDRINUSE);
-      const result = native.listen(this.#socket, BACKLOG);
-      if (result < 0) throw failure(label, 'listen', result);
+      const isListening = directory.listen(this.#socket, name, BACKLOG, permissions);
+      if (!isListening) throw failure(label, 'bind', -constants.errno.EADDRINUSE);
       this.#watch = new Watch(this.#socket, READABLE, () => this.#accept());
     } catch (error) {
       directory.remove(name);

@@ -31,8 +31,9 @@ import { VdensError } from '../errors.ts';
 import { PRIVATE_SOCKET } from '../plugs/vde.ts';
 import { isListenedOn } from '../system/listening-sockets.ts';
 import { errnoName, native } from '../system/native.ts';
+import { O_PATH, SAME_OWNER } from '../system/socket-permissions.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
-import { ClaimedDirectory, CONTROL_NAME, isSameFile, isSwitchSocket, O_PATH } from './claimed-directory.ts';
+import { ClaimedDirectory, CONTROL_NAME, isSameFile, isSwitchSocket } from './claimed-directory.ts';
 
 /** What a path may have besides the directory: `/fd12345`, `/001.123`. */
 export const LONGEST_NAME_BYTES = 8;
@@ -45,7 +46,6 @@ const MAX_ATTEMPTS = 50;
 const SETTLE_MS = 100;
 const OWNER_BITS = 0o700;
 const OWNER_SEARCH = 0o100;
-const SAME_OWNER: number = -1 >>> 0;
 
 /** Who may join. */
 export interface RendezvousOptions {

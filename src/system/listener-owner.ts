@@ -1,5 +1,6 @@
 /** Who listens on a unix socket, found out without connecting to it. */
 import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { listeningSocket } from './listening-sockets.ts';
 
 /** Whose a socket is. */
 export interface ListenerOwner {
@@ -15,17 +16,23 @@ const LISTENING_LINE = /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) (.*)$/gm;
 /**
  * Who listens on the socket at the path; `undefined` when nothing is there.
  *
- * @param path absolute and without links, as it was bound
+ * @param path absolute and without links
  */
 export function listenerOwner(path: string): ListenerOwner | undefined {
   try {
-    const { uid } = lstatSync(path);
-    const sockets = readFileSync('/proc/net/unix', 'utf8').matchAll(LISTENING_LINE);
-    const inode = [...sockets].find(([, , name]) => name === path)?.[1];
-    return { uid, pid: inode === undefined ? undefined : holderOf(`socket:[${inode}]`) };
+    const stats = lstatSync(path);
+    const inode = listeningSocket(stats) ?? socketBoundTo(path);
+    return { uid: stats.uid, pid: inode === undefined ? undefined : holderOf(`socket:[${inode}]`) };
   } catch {
     return undefined;
   }
+}
+
+/** Where the kernel does not tell a socket by its file: one whose name is still the one that it was bound to. */
+function socketBoundTo(path: string): number | undefined {
+  const sockets = readFileSync('/proc/net/unix', 'utf8').matchAll(LISTENING_LINE);
+  const inode = [...sockets].find(([, , name]) => name === path)?.[1];
+  return inode === undefined ? undefined : Number(inode);
 }
 
 /** The first process that has a descriptor of it. */

@@ -31,6 +31,8 @@ const FILE_ATTRIBUTE = 1;
 const FILE_BYTES = 8;
 const REQUEST_BYTES = 24;
 const ANSWER_BYTES = 16;
+/** Of the socket's inode in a `struct unix_diag_msg`. */
+const INODE_OFFSET = 4;
 const DATAGRAM_BYTES = 65_536;
 
 /**
@@ -40,10 +42,16 @@ const DATAGRAM_BYTES = 65_536;
  * (btrfs, overlays): then only connecting answers it.
  */
 export function isListenedOn(file: Pick<Stats, 'dev' | 'ino'>): boolean {
+  return listeningSocket(file) !== undefined;
+}
+
+/** The inode of the socket that listens on that file, which is another one than the file's; as {@link isListenedOn}. */
+export function listeningSocket(file: Pick<Stats, 'dev' | 'ino'>): number | undefined {
   const socket = native.openSocket(AF_NETLINK, SOCK_RAW, NETLINK_SOCK_DIAG);
-  if (socket < 0) return false;
+  if (socket < 0) return undefined;
   try {
-    return native.send(socket, emitRequest()) > 0 && receiveFiles(socket).has(keyOf(file.ino, kernelDevice(file.dev)));
+    if (native.send(socket, emitRequest()) <= 0) return undefined;
+    return receiveListening(socket).get(keyOf(file.ino, kernelDevice(file.dev)));
   } finally {
     native.closeDescriptor(socket);
   }
@@ -72,9 +80,9 @@ function emitRequest(): Uint8Array {
   return emitMessage({ type: SOCK_DIAG_BY_FAMILY, flags: NLM_F_REQUEST | NLM_F_DUMP, sequence: 1, payload });
 }
 
-/** The kernel makes each part of the answer when the one before is received, so nothing has to be waited for. */
-function receiveFiles(socket: number): Set<string> {
-  const files = new Set<string>();
+/** The sockets by their files. The kernel makes each part of the answer when the one before is received, so nothing has to be waited for. */
+function receiveListening(socket: number): Map<string, number> {
+  const files = new Map<string, number>();
   const buffer = new Uint8Array(DATAGRAM_BYTES);
   for (;;) {
     const length = native.receive(socket, buffer);
@@ -85,7 +93,8 @@ function receiveFiles(socket: number): Set<string> {
       const file = parseAttributes(payload, ANSWER_BYTES)?.get(FILE_ATTRIBUTE);
       if (file === undefined || file.length < FILE_BYTES) continue;
       const view = viewOf(file);
-      files.add(keyOf(view.getUint32(0, littleEndian), view.getUint32(4, littleEndian)));
+      const key = keyOf(view.getUint32(0, littleEndian), view.getUint32(4, littleEndian));
+      files.set(key, viewOf(payload).getUint32(INODE_OFFSET, littleEndian));
     }
   }
 }
