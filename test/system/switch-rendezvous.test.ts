@@ -1,11 +1,13 @@
 /** Who serves a directory, with what permissions, and which directories are left alone. */
 import assert from 'node:assert/strict';
+import { on } from 'node:events';
 import {
   chmodSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   renameSync,
   rmSync,
@@ -16,8 +18,10 @@ import {
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { VdensError } from '../../src/errors.ts';
 import { claimDirectory, directoryModeFor, type RendezvousOptions } from '../../src/switch/rendezvous.ts';
+import { listenerOwner } from '../../src/system/listener-owner.ts';
 import { native } from '../../src/system/native.ts';
 import { AF_UNIX, SOCK_DGRAM, SOCK_STREAM, unixAddress } from '../../src/system/unix-address.ts';
 import { RawClient } from '../fixtures/raw-client.ts';
@@ -123,11 +127,38 @@ test('what a killed server left is taken over', async (t) => {
   await client.answer();
   process.kill(first.pid, 'SIGKILL');
   await waitFor(() => client.isClosed(), 2000, 'the death of the server');
-  for (const name of ['007.12', '.00099-00000', '.vdens', 'fd99']) leaveSocket(join(path, name));
+  for (const name of ['007.12', '.00099-00000', '.vdens', 'fd99', '.0-0']) leaveSocket(join(path, name));
   assert.ok(existsSync(join(path, 'ctl')), 'it left its socket');
   await serveDirectory(t, { mode: 0o666 }, path);
   assert.deepEqual(readdirSync(path), ['ctl']);
   assert.deepEqual([modeOf(path), modeOf(join(path, 'ctl'))], ['2777', '666']);
+});
+
+test('whoever connects as soon as the name is there is let in', async (t) => {
+  const paths = Array.from({ length: 20 }, () => freshPath(t));
+  const hasty = new Worker(new URL('../fixtures/connect-at-once.js', import.meta.url), { workerData: paths });
+  t.after(() => hasty.terminate());
+  const outcomes = on(hasty, 'message');
+  const next = async (): Promise<unknown> => (await outcomes.next()).value[0];
+  assert.equal(await next(), 'ready');
+  for (const path of paths) {
+    const served = await serveDirectory(t, { mode: 0o666 }, path);
+    assert.equal(await next(), 'connected');
+    assert.deepEqual(readdirSync(path), ['ctl']);
+    assert.equal(listenerOwner(join(path, 'ctl'))?.pid, process.pid);
+    served.close();
+  }
+});
+
+test('a name that somebody has already is not taken, nor any other left', async (t) => {
+  const path = freshPath(t);
+  const { directory } = await serveDirectory(t, {}, path);
+  writeFileSync(join(path, '.vdens'), 'theirs');
+  const socket = native.openSocket(AF_UNIX, SOCK_STREAM, 0);
+  t.after(() => native.closeDescriptor(socket));
+  assert.equal(directory.listen(socket, '.vdens', 1), false);
+  assert.deepEqual(readdirSync(path).sort(), ['.vdens', 'ctl']);
+  assert.equal(readFileSync(join(path, '.vdens'), 'utf8'), 'theirs');
 });
 
 test('a live directory is served, and not touched: ours, or an original one that takes no lock', async (t) => {
