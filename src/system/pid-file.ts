@@ -5,6 +5,7 @@
  * the name, and its file is its own.
  */
 import {
+  type BigIntStats,
   closeSync,
   constants,
   fstatSync,
@@ -53,17 +54,17 @@ export class PidFile {
    */
   static write(path: string, { exclusive = false, text = `${process.pid}` }: PidFileOptions = {}): PidFile {
     const content = `${text}\n`;
-    // Without O_NONBLOCK, opening a FIFO would wait for a reader.
-    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
-    let fd: number | undefined;
+    let opened: { readonly fd: number; readonly isNew: boolean } | undefined;
     try {
-      fd = openSync(path, flags | (exclusive ? constants.O_EXCL : constants.O_TRUNC), MODE);
-      writeSync(fd, content);
-      return new PidFile(realpathSync(path), content, fstatSync(fd, { bigint: true }));
+      opened = open(path, exclusive);
+      writeSync(opened.fd, content);
+      return new PidFile(realpathSync(path), content, fstatSync(opened.fd, { bigint: true }));
     } catch (cause) {
+      // An empty one would keep the next from starting.
+      if (opened?.isNew === true) unlinkIfSame(path, fstatSync(opened.fd, { bigint: true }));
       throw failure(path, cause as NodeJS.ErrnoException);
     } finally {
-      if (fd !== undefined) closeSync(fd);
+      if (opened !== undefined) closeSync(opened.fd);
     }
   }
 
@@ -87,6 +88,26 @@ export class PidFile {
   }
 }
 
+function open(path: string, exclusive: boolean): { readonly fd: number; readonly isNew: boolean } {
+  // Without O_NONBLOCK, opening a FIFO would wait for a reader.
+  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK | constants.O_NOCTTY;
+  try {
+    return { fd: openSync(path, flags | constants.O_EXCL, MODE), isNew: true };
+  } catch (cause) {
+    if (exclusive || (cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
+  }
+  return { fd: openSync(path, flags | constants.O_TRUNC, MODE), isNew: false };
+}
+
+function unlinkIfSame(path: string, { ino, dev }: BigIntStats): void {
+  try {
+    const found = lstatSync(path, { bigint: true });
+    if (found.ino === ino && found.dev === dev) unlinkSync(path);
+  } catch {
+    // It is gone, or not ours to remove.
+  }
+}
+
 function failure(path: string, cause: NodeJS.ErrnoException): VdensError {
   const errno = cause.code ?? '';
   const message = `cannot write the pid file ${path} (${errno}). ${remedy(errno)}`;
@@ -95,5 +116,7 @@ function failure(path: string, cause: NodeJS.ErrnoException): VdensError {
 
 function remedy(errno: string): string {
   if (errno === 'EEXIST') return 'Another process may run already; if none does, remove the file';
+  if (errno === 'ENOSPC') return 'That file system is full: make room, or name a file in another one';
+  if (errno === 'EDQUOT') return 'Your quota there is used up: make room, or name a file in another file system';
   return 'Name a file in a directory where you may write, for example in $XDG_RUNTIME_DIR';
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { VdensError } from '../../../src/errors.ts';
 import { PidFile } from '../../../src/system/pid-file.ts';
+import { runCommand } from '../../interop/harness.ts';
 
 function temporaryFile(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'vdens-test-'));
@@ -69,6 +70,21 @@ test('exclusive, it fails when there is one, which stays as it is', (t) => {
   );
   assert.equal(readFileSync(path, 'utf8'), '1\n');
   assert.throws(() => PidFile.write(`${path}/below`), { code: 'ERR_COMMAND', errno: 'ENOTDIR' });
+});
+
+test('where there is no room, no empty file is left that would keep the next from starting', async (t) => {
+  const folder = join(temporaryFile(t), '..');
+  const module = JSON.stringify(new URL('../../../src/system/pid-file.js', import.meta.url).href);
+  const write = `import { PidFile } from ${module};
+    for (const exclusive of [true, false]) try { PidFile.write(process.argv[1], { exclusive }); } catch (error) { console.log(error.message); }`;
+  const script = `mount -t tmpfs -o size=4k,mode=700 none "$0" && head -c 4096 /dev/zero >"$0/full" &&
+    "$1" --input-type=module -e "$2" "$0/pid"; ls "$0"`;
+  const argv = ['unshare', '-Urm', 'sh', '-c', script, folder, process.execPath, write];
+  const { stdout, stderr } = await runCommand(argv);
+  const line = `cannot write the pid file ${folder}/pid (ENOSPC). That file system is full: make room, or name a file in another one`;
+  assert.deepEqual([stdout, stderr], [`${line}\n${line}\nfull\n`, '']);
+  assert.throws(() => PidFile.write('/dev/full'), { errno: 'ENOSPC' });
+  assert.equal(existsSync('/dev/full'), true);
 });
 
 test('what is no file is written to, and never removed', () => {
