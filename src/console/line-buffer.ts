@@ -7,7 +7,7 @@
 export const MAX_COMMAND_BYTES = 128;
 const NEWLINE = 0x0a;
 
-/** A line that was too long to be a command; the rest of it is not kept. */
+/** A line that was too long to be a command; the rest of it is not kept, nor of a comment, which may have any length. */
 export const TOO_LONG: unique symbol = Symbol('a command that is too long');
 
 export class LineBuffer {
@@ -36,7 +36,7 @@ export class LineBuffer {
   takeRest(): string | typeof TOO_LONG {
     const line = this.#rest;
     this.#rest = Buffer.alloc(0);
-    if (line.length > MAX_COMMAND_BYTES) return TOO_LONG;
+    if (line.length > MAX_COMMAND_BYTES && !isComment(line)) return TOO_LONG;
     // As the originals' strings do, it ends at a NUL.
     const end = line.indexOf(0);
     return line.toString('utf8', 0, end < 0 ? undefined : end);
@@ -46,4 +46,8 @@ export class LineBuffer {
     const room = MAX_COMMAND_BYTES + 1 - this.#rest.length;
     if (room > 0 && bytes.length > 0) this.#rest = Buffer.concat([this.#rest, bytes.subarray(0, room)]);
   }
+}
+
+function isComment(line: Buffer): boolean {
+  return line.toString('latin1').trimStart().startsWith('#');
 }

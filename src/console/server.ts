@@ -9,6 +9,7 @@ import { answers, listenAt, lookAt, type NamedSocket, notOurs, removeStale } fro
 import { AGAIN, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
 import { SOCK_STREAM } from '../system/unix-address.ts';
+import { whoMakesRoom } from './crowding.ts';
 import type { ConsoleService } from './session.ts';
 import { SocketSession } from './socket-session.ts';
 import { statusLine } from './status.ts';
@@ -21,6 +22,9 @@ const BACKLOG = 64;
 const AT_ONCE = 16;
 /** How long to wait when there are no descriptors for another connection. */
 const PAUSE_MS = 1000;
+
+/** Who is not known. */
+const NOBODY = 65_534;
 
 const { ECONNABORTED, EINTR } = constants.errno;
 
@@ -39,6 +43,7 @@ export class ConsoleServer {
   readonly #watch: Watch;
   /** In the order in which they came. */
   readonly #sessions = new Set<SocketSession>();
+  readonly #credentials = new Int32Array(3);
   #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
@@ -98,18 +103,19 @@ export class ConsoleServer {
   }
 
   #welcome(connection: number): void {
-    if (this.#sessions.size >= MAX_CONSOLE_SESSIONS && !this.#makeRoom()) {
+    const uid = native.peerCredentials(connection, this.#credentials) < 0 ? NOBODY : (this.#credentials[1] ?? 0) >>> 0;
+    if (this.#sessions.size >= MAX_CONSOLE_SESSIONS && !this.#makeRoom(uid)) {
       native.send(connection, Buffer.from(`${statusLine('EAGAIN')}\n`));
       native.closeDescriptor(connection);
       return;
     }
-    const session: SocketSession = new SocketSession(connection, this.#service, () => this.#sessions.delete(session));
+    const gone = (): void => void this.#sessions.delete(session);
+    const session: SocketSession = new SocketSession(connection, uid, this.#service, gone);
     this.#sessions.add(session);
   }
 
-  /** One that does not read makes room for one that may. */
-  #makeRoom(): boolean {
-    const session = [...this.#sessions].find(({ isBehind }) => isBehind);
+  #makeRoom(uid: number): boolean {
+    const session = whoMakesRoom([...this.#sessions], uid);
     session?.close();
     return session !== undefined && this.#sessions.delete(session);
   }

@@ -14,8 +14,11 @@ export const MAX_PENDING_BYTES = 1_048_576;
 const LINGER_MS = 2000;
 
 export class SocketSession {
+  /** Of the user who connected. */
+  readonly uid: number;
   readonly #session: Session;
   readonly #socket: Socket | undefined;
+  #heardAt = performance.now();
   #linger: NodeJS.Timeout | undefined;
   #isEnding = false;
   /** What happened since it has been behind, in characters. */
@@ -23,9 +26,11 @@ export class SocketSession {
 
   /**
    * @param connection the session's from now on
+   * @param uid of the user who connected
    * @param gone called once, when the connection is over
    */
-  constructor(connection: number, service: ConsoleService, gone: () => void) {
+  constructor(connection: number, uid: number, service: ConsoleService, gone: () => void) {
+    this.uid = uid;
     this.#session = new Session(service, {
       write: (text) => void this.#socket?.write(text),
       isReady: () => this.#socket?.writableNeedDrain === false,
@@ -48,6 +53,11 @@ export class SocketSession {
         gone();
       });
     this.#session.greet();
+  }
+
+  /** When something came from it, on the clock of `performance.now()`. */
+  get heardAt(): number {
+    return this.#heardAt;
   }
 
   /** Whether it has not taken what was said. */
@@ -82,6 +92,7 @@ export class SocketSession {
   }
 
   #take(bytes: Buffer): void {
+    this.#heardAt = performance.now();
     this.#session.take(bytes);
     if (this.#session.isBehind) this.#socket?.pause();
   }

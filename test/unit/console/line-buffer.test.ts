@@ -29,6 +29,13 @@ test('a command has 128 bytes at most; a longer line is one error, and the next 
   assert.deepEqual(buffer.add(bytes('\nnext\n')), [TOO_LONG, 'next']);
 });
 
+test('a comment may have any length', () => {
+  const buffer = new LineBuffer();
+  const [comment, ...others] = buffer.add(bytes(`  # ${'word '.repeat(1000)}\nnext\n`));
+  assert.ok(typeof comment === 'string' && comment.startsWith('  # word'));
+  assert.deepEqual(others, ['next']);
+});
+
 test('a NUL ends a command; other garbage is kept', () => {
   const buffer = new LineBuffer();
   assert.deepEqual(buffer.add(bytes('port/print\0garbage\n\0\n')), ['port/print', '']);
