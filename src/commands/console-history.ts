@@ -60,25 +60,31 @@ export class ConsoleHistory {
 
   #load(): string[] {
     makeDirectory(dirname(this.#path));
+    const lines = this.#read();
+    this.#written = lines.length;
+    return lines.slice(-MAX_HISTORY_LINES);
+  }
+
+  #read(): string[] {
     const file = openSync(this.#path, 'a+', PRIVATE_FILE);
     try {
       const { mode } = regularFile(file);
       if ((mode & 0o777) !== PRIVATE_FILE) fchmodSync(file, PRIVATE_FILE);
-      const lines = readFileSync(file, 'utf8')
+      return readFileSync(file, 'utf8')
         .split('\n')
         .filter((line) => line !== '');
-      this.#written = lines.length;
-      return lines.slice(-MAX_HISTORY_LINES);
     } finally {
       closeSync(file);
     }
   }
 
+  /** Other sessions have written to it meanwhile: what stays are the last lines of all. */
   #shorten(): void {
+    const kept = this.#read().slice(-MAX_HISTORY_LINES);
     const shorter = `${this.#path}.${process.pid}`;
-    writeFileSync(shorter, this.#lines.map((line) => `${line}\n`).join(''), { mode: PRIVATE_FILE });
+    writeFileSync(shorter, kept.map((line) => `${line}\n`).join(''), { mode: PRIVATE_FILE });
     renameSync(shorter, this.#path);
-    this.#written = this.#lines.length;
+    this.#written = kept.length;
   }
 
   #attempt<T>(act: () => T): T | undefined {

@@ -27,6 +27,18 @@ test('a history is kept for the user alone, bounded, without repetitions', (t) =
   assert.deepEqual(new ConsoleHistory(env).newestFirst, second.newestFirst);
 });
 
+test('whoever shortens the file keeps the lines of others', (t) => {
+  const home = makeTemporaryDirectory(t);
+  const env = { XDG_STATE_HOME: home };
+  const [first, second] = [new ConsoleHistory(env), new ConsoleHistory(env)];
+  for (let index = 0; index < 2 * MAX_HISTORY_LINES; index += 1) first.add(`port/create ${index}`);
+  second.add('of the other');
+  first.add('which shortens it');
+  const { newestFirst } = new ConsoleHistory(env);
+  assert.equal(newestFirst.length, MAX_HISTORY_LINES);
+  assert.deepEqual(newestFirst.slice(0, 2), ['which shortens it', 'of the other']);
+});
+
 test('where it cannot be kept, there is one of the session', (t) => {
   const home = makeTemporaryDirectory(t);
   writeFileSync(join(home, 'file'), '');
