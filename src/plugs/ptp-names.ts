@@ -213,18 +213,22 @@ export function notOurs(label: string, path: string): VdensError {
 function bindToFreeName(label: string, fd: number, path: string, mode: number): NamedSocket {
   for (let tries = 0; tries < MAX_NAME_TRIES; tries++) {
     const name = `${path}.${randomInt(SUFFIXES).toString(16).padStart(SUFFIX_DIGITS, '0')}`;
-    if (bind(label, fd, name, mode)) return new NamedSocket(fd, name, lookAt(name)?.identity ?? '');
+    if (bind(label, fd, name, mode, path)) return new NamedSocket(fd, name, lookAt(name)?.identity ?? '');
   }
   throw cannotMake(label, path, 'bind', 'EADDRINUSE');
 }
 
-/** Answers false when something bears the name already. */
-function bind(label: string, fd: number, path: string, mode: number = MODE): boolean {
+/**
+ * Answers false when something bears the name already.
+ *
+ * @param wanted the name that errors tell
+ */
+function bind(label: string, fd: number, path: string, mode: number = MODE, wanted: string = path): boolean {
   // bind(2) takes the permissions of the unbound socket, less what the umask says.
   fchmodSync(fd, mode);
   const result = native.bindSocket(fd, unixAddress(path));
   if (result < 0 && errnoName(result) === 'EADDRINUSE') return false;
-  check(label, path, 'bind', result);
+  check(label, wanted, 'bind', result);
   return true;
 }
 

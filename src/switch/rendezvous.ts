@@ -104,7 +104,7 @@ function canonicalPath(label: string, path: string): string {
   try {
     return join(realpathSync(dirname(absolute)), basename(absolute));
   } catch (cause) {
-    throw systemFailure(label, dirname(absolute), cause);
+    throw systemFailure(label, absolute, cause);
   }
 }
 
