@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
@@ -313,6 +314,17 @@ static napi_value set_non_blocking(napi_env env, napi_callback_info info)
 	return result_or_errno(env, fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK));
 }
 
+/* isWritable(fd): 1 when a write to it would take something, or fail; 0 when it would wait; or -errno. */
+static napi_value is_writable(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	struct pollfd poll_fd = { .events = POLLOUT };
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &poll_fd.fd))
+		return NULL;
+	return result_or_errno(env, poll(&poll_fd, 1, 0));
+}
+
 /* closeDescriptor(fd): 0. */
 static napi_value close_descriptor(napi_env env, napi_callback_info info)
 {
@@ -344,5 +356,6 @@ void socket_init(napi_env env, napi_value exports)
 	export_function(env, exports, "receiveDescriptors", receive_descriptors);
 	export_function(env, exports, "sendDescriptors", send_descriptors);
 	export_function(env, exports, "setNonBlocking", set_non_blocking);
+	export_function(env, exports, "isWritable", is_writable);
 	export_function(env, exports, "closeDescriptor", close_descriptor);
 }

@@ -4,8 +4,10 @@
  * Not by process.stderr: a reader that went away or a full disk would end us by an 'error' event, and a pipe that
  * nobody reads would hold up the frames.
  */
-import { closeSync, constants, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { VdensError } from '../errors.ts';
+import { openWithoutWaiting } from '../system/open-without-waiting.ts';
 
 /** C0, C1, and what changes the direction or the lines of text (Unicode's Bidi_Control, U+2028, U+2029). */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what it looks for
@@ -19,6 +21,11 @@ export function printable(text: string): string {
   });
 }
 
+/** As {@link printable}, of a text whose lines and tabulators stay. */
+export function printableText(text: string): string {
+  return text.replaceAll(/[^\n\t]+/g, printable);
+}
+
 /** Writes a line to standard error. When it cannot be written there is nobody to tell. */
 export function writeErrorLine(line: string): void {
   writeLine(2, line);
@@ -26,7 +33,7 @@ export function writeErrorLine(line: string): void {
 
 /** As {@link writeErrorLine}, but a line that would have to wait for a reader is dropped. */
 export function writeErrorLineNow(line: string): void {
-  const own = openWithoutWaiting();
+  const own = openWithoutWaiting(2);
   writeLine(own ?? 2, line);
   if (own !== undefined) closeSync(own);
 }
@@ -36,20 +43,6 @@ function writeLine(fd: number, line: string): void {
     writeSync(fd, `${printable(line)}\n`);
   } catch {
     // The command that runs is not to end for it.
-  }
-}
-
-/**
- * A pipe or a terminal opened once more: O_NONBLOCK on the one that we inherited would hold for everyone who has it.
- * Of a file, that would have a position of its own.
- */
-function openWithoutWaiting(): number | undefined {
-  try {
-    const status = fstatSync(2);
-    if (!status.isFIFO() && !status.isCharacterDevice()) return undefined;
-    return openSync('/proc/self/fd/2', constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch {
-    return undefined; // somebody else's pipe, for example
   }
 }
 
@@ -63,7 +56,7 @@ const READER_PAUSE_MS = 10;
  * @param text safe to print
  */
 export async function writeErrorText(text: string): Promise<void> {
-  const own = openWithoutWaiting();
+  const own = openWithoutWaiting(2);
   try {
     await writeAll(own ?? 2, Buffer.from(text));
   } catch {
@@ -92,11 +85,30 @@ function writeSome(fd: number, bytes: Uint8Array): number {
   }
 }
 
-/** Writes a text to standard output; rejects when not all of it could be written. */
+/** That standard output does not take what is written. */
+export function outputError(cause: NodeJS.ErrnoException): VdensError {
+  const { code = '' } = cause;
+  return new VdensError('ERR_COMMAND', `cannot write to standard output (${code || cause.message})`, {
+    errno: code,
+    syscall: 'write',
+    cause,
+  });
+}
+
+/** Whether somebody has read what he wanted, and went away: no error, as of programs that end by SIGPIPE. */
+export function isReaderGone(error: unknown): boolean {
+  return error instanceof VdensError && error.syscall === 'write' && error.errno === 'EPIPE';
+}
+
+/**
+ * Writes a text to standard output.
+ *
+ * @throws {VdensError} `ERR_COMMAND` when not all of it could be written
+ */
 export function writeOutput(text: string | Uint8Array): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (cause: NodeJS.ErrnoException): void => {
-      reject(new Error(`cannot write to standard output (${cause.code ?? cause.message})`, { cause }));
+      reject(outputError(cause));
     };
     process.stdout.on('error', fail);
     process.stdout.write(text, (error) => {

@@ -2,7 +2,7 @@
  * The `vde_switch` command: a managed switch with its console, until standard input, a signal or the console ends it.
  */
 import { existsSync } from 'node:fs';
-import { constants, homedir } from 'node:os';
+import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';
@@ -21,6 +21,7 @@ import type { SwitchService } from '../switch/switch-service.ts';
 import { Daemon } from '../system/daemon.ts';
 import { endBySignal } from '../system/end-by-signal.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
+import { disregardMeaninglessSignals } from '../system/meaningless-signals.ts';
 import { native } from '../system/native.ts';
 import { PidFile } from '../system/pid-file.ts';
 import { Syslog } from '../system/syslog.ts';
@@ -86,6 +87,7 @@ async function serve(request: VdeSwitchRequest): Promise<number> {
   } finally {
     const timeout = sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false });
     await Promise.race([running.close(), timeout]);
+    running.removePidFile();
   }
   const status = await statusOf(end);
   // At its exit Node.js puts the terminal in order, and crashes when that has been hung up.
@@ -152,9 +154,13 @@ class RunningSwitch {
     this.#feed?.close();
     this.#console?.close();
     this.#server?.close();
-    this.#pidFile?.remove();
     await this.#managed.close();
-    this.#log.close();
+    await this.#log.close();
+  }
+
+  /** Last of all: a script that waits for it may start the next switch then. */
+  removePidFile(): void {
+    this.#pidFile?.remove();
   }
 
   async #serve(): Promise<SwitchService> {
@@ -208,6 +214,7 @@ class RunningSwitch {
     }
     // As the original: whoever logs out leaves it running.
     process.on('SIGHUP', () => undefined);
+    disregardMeaninglessSignals();
   }
 
   #say(line: string): void {

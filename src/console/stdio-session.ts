@@ -4,14 +4,23 @@
  * The prompt goes to standard input, as the originals have it: a person sees it on the terminal, and a program that
  * reads standard output from a pipe sees answers alone. Nobody who leaves the output unread holds up what is managed.
  */
-import { closeSync, constants as fs, fstatSync, openSync, writeSync } from 'node:fs';
+import { closeSync, fstatSync, type Stats, writeSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { AGAIN, native } from '../system/native.ts';
+import { openWithoutWaiting } from '../system/open-without-waiting.ts';
 import { Watch, WRITABLE } from '../system/reactor.ts';
 import { type ConsoleService, Session } from './session.ts';
 
 /** What may wait for a reader of standard output, in bytes; what happens after that is not told. */
 const MAX_OUTPUT_BYTES = 1_048_576;
+
+/** What a pipe takes for certain, when it takes anything (PIPE_BUF, pipe(7)). */
+const PIPE_PIECE_BYTES = 4096;
+/**
+ * The same of a terminal, with an end of line becoming two characters: pseudo-terminals make room in steps of 256
+ * characters, and others say that they take more while fewer than 256 wait (n_tty).
+ */
+const TERMINAL_PIECE_BYTES = 128;
 
 /** What a session on standard input ends with. */
 export interface StdioSessionEvents {
@@ -82,6 +91,8 @@ class Outlet {
   readonly #fd: number;
   readonly #isOwn: boolean;
   readonly #isSocket: boolean;
+  /** So many bytes are written at a time, when it says that it takes some: else a write waits for the reader. */
+  readonly #pieceBytes: number | undefined;
   readonly #drained: () => void;
   #queue: Buffer[] = [];
   /** In bytes. */
@@ -92,8 +103,9 @@ class Outlet {
   constructor(fd: number, drained: () => void) {
     const stats = fstatSync(fd);
     this.#isSocket = stats.isSocket();
-    const own = stats.isFIFO() || stats.isCharacterDevice() ? reopen(fd) : undefined;
+    const own = openWithoutWaiting(fd);
     this.#fd = own ?? fd;
+    this.#pieceBytes = own === undefined ? pieceBytes(stats) : undefined;
     this.#isOwn = own !== undefined;
     this.#drained = drained;
   }
@@ -152,19 +164,17 @@ class Outlet {
 
   #writeSome(bytes: Buffer): number {
     if (this.#isSocket) return native.send(this.#fd, bytes);
+    if (this.#pieceBytes !== undefined && native.isWritable(this.#fd) === 0) return AGAIN;
     try {
-      return writeSync(this.#fd, bytes);
+      return writeSync(this.#fd, bytes.subarray(0, this.#pieceBytes));
     } catch (error) {
       return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? AGAIN : -1;
     }
   }
 }
 
-/** A pipe or a terminal opened once more: O_NONBLOCK on the one that we inherited would hold for everyone who has it. */
-function reopen(fd: number): number | undefined {
-  try {
-    return openSync(`/proc/self/fd/${fd}`, fs.O_WRONLY | fs.O_NONBLOCK | fs.O_NOCTTY);
-  } catch {
-    return undefined; // somebody else's pipe, for example
-  }
+/** Files never wait. */
+function pieceBytes(stats: Stats): number | undefined {
+  if (stats.isFIFO()) return PIPE_PIECE_BYTES;
+  return stats.isCharacterDevice() ? TERMINAL_PIECE_BYTES : undefined;
 }

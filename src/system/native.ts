@@ -135,6 +135,7 @@ export interface Native {
   receiveDescriptors(fd: number, buffer: Uint8Array, descriptors: Int32Array): number;
   sendDescriptors(fd: number, bytes: Uint8Array, descriptors: Int32Array): number;
   setNonBlocking(fd: number): number;
+  isWritable(fd: number): number;
   closeDescriptor(fd: number): number;
 
   becomeProgram(path: string, args: readonly string[]): number;

@@ -1,6 +1,6 @@
 /** The command vde_switch: options, files, signals, background, and who has its console. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, statSync, watch, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ManagementSession } from '../fixtures/management.ts';
@@ -98,6 +98,18 @@ test('help and version are on standard output', async () => {
   assert.match(help.stdout, /^Usage: vde_switch \[options\]\n.*-M, --mgmt PATH/s);
   assert.deepEqual(shortened, help);
   assert.match(version.stdout, /^vde_switch \d+\.\d+\.\d+\n$/);
+});
+
+test('a place that is none is told by the name that was given', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const missing = join(folder, 'nosuch', 'name');
+  const management = await runCommand([PROGRAM, '-s', join(folder, 'sw'), '-M', missing]);
+  assert.match(management.stderr, /^vde_switch: --mgmt: cannot make a socket \S+\/nosuch\/name \([^\n]+\n$/);
+  const directory = await runCommand([PROGRAM, '-s', missing]);
+  assert.match(
+    directory.stderr,
+    /cannot serve a switch in \S+\/nosuch\/name: [^\n]*ENOENT\. The folder above it must exist: make that first\n$/,
+  );
 });
 
 test('options of every form arrive at the switch', async (t) => {
@@ -234,13 +246,24 @@ test('when its directory is taken away it says so and ends', async (t) => {
 
 test('signals: TERM and INT end it, HUP does not, and INT is seen by whoever waits', async (t) => {
   const folder = makeTemporaryDirectory(t);
-  const running = await start(t, join(folder, 'sw'), '--nostdin');
+  const names = ['-M', join(folder, 'mgmt'), '-p', join(folder, 'pid')];
+  const running = await start(t, join(folder, 'sw'), '--nostdin', ...names);
   running.endInput();
-  running.kill('SIGHUP');
-  running.kill('SIGUSR1');
+  const session = await openConsole(t, join(folder, 'mgmt'));
+  await waitFor(() => pidFrom(join(folder, 'pid')), 10_000, 'the pid file');
+  // Who waits for the end of the pid file finds nothing else left.
+  const changed: string[] = [];
+  const watcher = watch(folder, (_event, name) => void changed.push(name ?? ''));
+  t.after(() => watcher.close());
+  // The original goes on as well.
+  const meaningless = ['SIGUSR2', 'SIGALRM', 'SIGVTALRM', 'SIGPROF', 'SIGPWR', 'SIGIO', 'SIGSTKFLT'] as const;
+  for (const signal of ['SIGHUP', 'SIGUSR1', ...meaningless] as const) running.kill(signal);
+  assert.match(await session.ask('port/showinfo'), /1000 Success/);
   running.kill('SIGINT');
   assert.deepEqual(await running.waitForExit(), { status: null, signal: 'SIGINT' });
   assert.equal(existsSync(join(folder, 'sw')), false);
+  await waitFor(() => changed.includes('pid'), 10_000, 'what was removed');
+  assert.deepEqual([changed.includes('sw'), changed.includes('mgmt'), changed.at(-1)], [true, true, 'pid']);
 });
 
 test('with a terminal as input and a pipe as output, as the test driver of NixOS has it', async (t) => {
@@ -303,6 +326,24 @@ test('standard output that nobody reads holds up nothing', async (t) => {
   session.send('shutdown\n');
   assert.match(await session.rest(), /9999 END OF SESSION$/);
   await waitFor(() => !existsSync(management), 10_000, 'the end of the switch');
+});
+
+test('a terminal that is stopped, and may not be opened again, holds up nothing', async (t) => {
+  if (!requireCommands(t, 'tmux', 'bash')) return;
+  if (process.geteuid?.() === 0) return t.skip('root may open everything');
+  const folder = makeTemporaryDirectory(t);
+  const management = join(folder, 'mgmt');
+  const fifo = join(folder, 'commands');
+  const terminal = await openTerminal(t, { SHELL: '/bin/sh' });
+  // As with a terminal that belongs to somebody else.
+  await terminal.type(`mkfifo ${fifo}; chmod 0 $(tty); ${PROGRAM} -s ${join(folder, 'sw')} -M ${management} <>${fifo}`);
+  const session = await openConsole(t, management);
+  await terminal.press('C-s');
+  writeFileSync(fifo, 'port/showinfo\n'.repeat(100));
+  for (let i = 0; i < 5; i++) assert.match(await session.ask('port/showinfo'), /1000 Success/);
+  await terminal.press('C-q');
+  const answers = async (): Promise<boolean> => (await terminal.screen()).match(/^1000 Success$/gm)?.length === 100;
+  await waitFor(answers, 10_000, 'all answers');
 });
 
 test('inside a namespace, a TAP interface gets a port', async (t) => {
