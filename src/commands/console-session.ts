@@ -80,11 +80,10 @@ export class ConsoleSession {
   async ask(command: string, silenceMs?: number): Promise<boolean> {
     const length = Buffer.byteLength(command);
     if (length > MAX_COMMAND_BYTES || command.includes('\n')) {
-      const problem =
-        length > MAX_COMMAND_BYTES ? `has ${length} bytes, at most ${MAX_COMMAND_BYTES} are read` : 'is not one line';
-      throw new VdensError('ERR_USAGE', `console ${this.#path}: the command ${problem}. Shorten it`, {
-        value: command,
-      });
+      const problem = command.includes('\n')
+        ? `is not one line. Send several through a pipe: printf '%s\\n' ... | vde console ${this.#path}`
+        : `has ${length} bytes, at most ${MAX_COMMAND_BYTES} are read. Shorten it`;
+      throw new VdensError('ERR_USAGE', `console ${this.#path}: the command ${problem}`, { value: command });
     }
     if (this.#isOver) return false;
     const answered = this.#untilPrompt({ silenceMs, what: `did not answer "${command}"` });

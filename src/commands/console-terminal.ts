@@ -3,14 +3,16 @@
  * console says.
  */
 import { clearScreenDown, createInterface, cursorTo, type Interface, moveCursor } from 'node:readline';
+import { wasIgnored } from '../system/ignored-signals.ts';
 import { type ConsoleHelp, completeCommand, readHelp } from './console-help.ts';
 import { ConsoleHistory, MAX_HISTORY_LINES } from './console-history.ts';
 import type { ConsoleEvent } from './console-reader.ts';
 import { ANSWER_SILENCE_MS, type ConsoleSession } from './console-session.ts';
-import { printable } from './standard-streams.ts';
+import { printable, printableText } from './standard-streams.ts';
+import { TabbedInput } from './tabbed-input.ts';
 
 /** How it was left. */
-export type ConsoleEnding = 'interrupt' | 'user' | 'console';
+export type ConsoleEnding = 'interrupt' | 'hangup' | 'user' | 'console';
 
 /** Lines typed ahead of answers. */
 const MAX_TYPED_AHEAD = 100;
@@ -56,6 +58,7 @@ class ConsoleTerminal {
   readonly #session: ConsoleSession;
   readonly #prompt: string;
   readonly #history = new ConsoleHistory();
+  readonly #input = new TabbedInput(process.stdin);
   readonly #editor: Interface;
   readonly #typed: string[] = [];
   #help: ConsoleHelp;
@@ -67,8 +70,9 @@ class ConsoleTerminal {
     this.#help = help;
     this.#prompt = `vde[${printable(word)}]: `;
     this.#editor = createInterface({
-      input: process.stdin,
+      input: this.#input,
       output: process.stdout,
+      terminal: true,
       prompt: this.#prompt,
       history: this.#history.newestFirst,
       historySize: MAX_HISTORY_LINES,
@@ -79,6 +83,7 @@ class ConsoleTerminal {
   async run(): Promise<ConsoleEnding> {
     const closed = new Promise<void>((resolve) => this.#editor.once('close', resolve));
     this.#editor.on('SIGINT', () => this.#end('interrupt'));
+    if (!wasIgnored('SIGHUP')) process.once('SIGHUP', () => this.#hangUp());
     this.#editor.on('line', (line) => this.#type(line));
     this.#session.listen((events) => this.#show(events.flatMap(shownText)));
     const failure = this.#session.ended.then(
@@ -90,6 +95,7 @@ class ConsoleTerminal {
     );
     this.#editor.prompt();
     await closed;
+    this.#input.destroy();
     // What was on the line stays, and what comes next is below it.
     if (this.#ending !== 'console') process.stdout.write('\n');
     if (this.#ending !== 'console') return this.#ending ?? 'user';
@@ -103,6 +109,12 @@ class ConsoleTerminal {
     this.#ending = ending;
     if (ending === 'console') this.#clear();
     this.#editor.close();
+  }
+
+  /** The terminal may be gone, or not: then it is to be as it was. */
+  #hangUp(): void {
+    for (const stream of [process.stdin, process.stdout]) stream.on('error', () => undefined);
+    this.#end('hangup');
   }
 
   #type(line: string): void {
@@ -168,5 +180,5 @@ class ConsoleTerminal {
 
 /** What a client says of itself is in there too: nothing in it is to reach the terminal as more than text. */
 function shownText(event: ConsoleEvent): readonly string[] {
-  return event.kind === 'prompt' ? [] : [event.text.split('\t').map(printable).join('\t')];
+  return event.kind === 'prompt' ? [] : [printableText(event.text)];
 }

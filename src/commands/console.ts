@@ -1,16 +1,13 @@
 /** `vde console`: speaks with the management console of a switch: on a terminal, for a script, or one command. */
-import { setTimeout as sleep } from 'node:timers/promises';
+import { StringDecoder } from 'node:string_decoder';
 import { VdensError } from '../errors.ts';
+import { endBySignal } from '../system/end-by-signal.ts';
 import { type ConsoleEvent, STATUS_END, STATUS_SUCCESS } from './console-reader.ts';
 import { ANSWER_SILENCE_MS, ConsoleSession } from './console-session.ts';
-import { writeErrorLine, writeOutput } from './standard-streams.ts';
+import { printableText, writeErrorLine, writeOutput } from './standard-streams.ts';
 
 /** A status that is not a success. */
 const STATUS_REFUSED = 1;
-/** 128 and the number of SIGINT, if sending it to ourselves does not end us. */
-const STATUS_INTERRUPTED = 130;
-/** How long a signal that we send to ourselves may take. */
-const SELF_SIGNAL_MS = 1000;
 /** What one command may answer. */
 const MAX_ANSWER_BYTES = 16_777_216;
 /** A line of a script; far above what a console takes. */
@@ -41,17 +38,12 @@ async function onTerminal(path: string): Promise<number> {
   const session = await ConsoleSession.open(path, (events) => void greeting.push(...events));
   try {
     const ending = await speakOnTerminal(session, path, greeting);
-    return ending === 'interrupt' ? await interruptSelf() : 0;
+    // In raw mode, ^C is a key.
+    if (ending === 'interrupt') return await endBySignal('SIGINT');
+    return ending === 'hangup' ? await endBySignal('SIGHUP') : 0;
   } finally {
     session.close();
   }
-}
-
-/** In raw mode, ^C is a key: whoever started us is to see that we were interrupted all the same. */
-async function interruptSelf(): Promise<number> {
-  process.kill(process.pid, 'SIGINT');
-  await sleep(SELF_SIGNAL_MS);
-  return STATUS_INTERRUPTED;
 }
 
 /**
@@ -59,13 +51,21 @@ async function interruptSelf(): Promise<number> {
  * a console takes lines that arrive together for one.
  */
 async function relay(path: string): Promise<number> {
-  const session = await ConsoleSession.open(path, (_events, bytes) => writeOutput(bytes));
+  const shown = filterForOutput();
+  const session = await ConsoleSession.open(path, (_events, bytes) => writeOutput(shown(bytes)));
   try {
     await Promise.race([session.ended, sendLines(session)]);
     return 0;
   } finally {
     session.close();
   }
+}
+
+/** What clients say of themselves is in there, too, which must not reach a terminal as more than text; others get the bytes. */
+function filterForOutput(): (bytes: Buffer) => string | Buffer {
+  if (!process.stdout.isTTY) return (bytes) => bytes;
+  const decoder = new StringDecoder('utf8');
+  return (bytes) => printableText(decoder.write(bytes));
 }
 
 async function sendLines(session: ConsoleSession): Promise<void> {
@@ -89,7 +89,7 @@ async function runCommand(path: string, command: string): Promise<number> {
   const session = await ConsoleSession.open(path, () => undefined);
   session.listen(async (events, bytes) => {
     const text = answer.take(events, bytes.length);
-    if (text !== '') await writeOutput(text);
+    if (text !== '') await writeOutput(process.stdout.isTTY ? printableText(text) : text);
   });
   try {
     const goesOn = await session.ask(command, ANSWER_SILENCE_MS);

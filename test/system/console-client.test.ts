@@ -11,6 +11,7 @@ import {
   type Owner,
   original,
   ours,
+  pidFrom,
   requireCommands,
   runCommand,
   spawnBackground,
@@ -147,8 +148,8 @@ for (const kind of KINDS) {
     // Nobody sees that help was asked for.
     assert.match(await terminal.screen(), /^VDE switch V/m);
     assert.doesNotMatch(await terminal.screen(), /COMMAND PATH|^vde\$/m);
-    await terminal.press('d', 'e', 'b');
-    await terminal.press('Tab');
+    // Typed as fast as can be.
+    await terminal.press('d', 'e', 'b', 'Tab');
     await terminal.waitFor(/^vde\[mgmt\]: debug\/$/m);
     await terminal.press('a');
     await terminal.press('Tab');
@@ -180,6 +181,14 @@ for (const kind of KINDS) {
     assert.equal(await status(), '130');
     assert.equal(await settings(), before);
 
+    await terminal.type(`clear; sh -c 'echo $$ >pid; exec ${ours('vde')} console mgmt'`);
+    await terminal.waitFor(/^vde\[mgmt\]:$/m);
+    const pid = pidFrom(join(folder, 'pid'));
+    assert.ok(pid !== undefined);
+    process.kill(pid, 'SIGHUP');
+    assert.equal(await status(), '129');
+    assert.equal(await settings(), before);
+
     await start();
     await terminal.type('logout');
     await terminal.waitFor(/^9999 END OF SESSION$/m);
@@ -192,6 +201,26 @@ for (const kind of KINDS) {
     assert.equal(history, `debug/add port\n#x${long.slice(1)}\nlogout\n`);
   });
 }
+
+test('what clients say of themselves does nothing to a terminal; a pipe gets the bytes', async (t) => {
+  if (!requireCommands(t, 'tmux', 'bash')) return;
+  const folder = makeTemporaryDirectory(t);
+  const answer = "0000 DATA END WITH '.'\nclient\t\x1b[2Jof\x07 ü\n.\n1000 Success\n\nvde$ ";
+  const server = createServer((socket) => {
+    socket.on('error', () => undefined).on('data', () => socket.write(answer));
+    socket.write('VDE switch V.x\n\nvde$ ');
+  }).listen(join(folder, 'mgmt'));
+  t.after(() => server.close());
+  const run = (words: readonly string[], input?: string) =>
+    runCommand(vde('console', 'mgmt', ...words), { cwd: folder, ...(input === undefined ? {} : { input }) });
+  assert.equal((await run(['port/print'])).stdout, 'client\t\x1b[2Jof\x07 ü\n');
+  assert.ok((await run([], 'port/print\n')).stdout.includes('client\t\x1b[2Jof\x07 ü\n.\n1000 Success\n\nvde$ '));
+  const terminal = await openTerminal(t);
+  for (const line of ['vde console mgmt port/print', 'echo port/print | vde console mgmt']) {
+    await terminal.type(`clear; PATH=${join(ours('vde'), '..')}:$PATH; cd ${folder}; ${line}; echo ended`);
+    await terminal.waitFor(/^client {2}\\x1b\[2Jof\\x07 ü$.*ended$/ms);
+  }
+});
 
 test('the console of a wire filter', async (t) => {
   if (!requireCommands(t, 'vde_switch', 'wirefilter')) return;
