@@ -5,7 +5,8 @@
  * and what would come between is left out. The cursor stays below the lines and visible, so that nothing has to be put
  * right when we are stopped or killed.
  */
-import { closeSync, constants, openSync, readFileSync, writeSync } from 'node:fs';
+import { closeSync, writeSync } from 'node:fs';
+import { openWithoutWaiting } from '../system/open-without-waiting.ts';
 import { type TerminalSize, widthOfLine } from './switch-report.ts';
 
 const LINE_START = '\r';
@@ -27,12 +28,8 @@ export class LiveScreen {
   /** The terminal that standard output is; `undefined` when it is none, or one that only prints. */
   static open(): LiveScreen | undefined {
     if (process.stdout.isTTY !== true || process.env['TERM'] === 'dumb') return undefined;
-    try {
-      const flags = constants.O_WRONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
-      return new LiveScreen(openSync('/proc/self/fd/1', flags));
-    } catch {
-      return undefined; // Somebody else's terminal.
-    }
+    const own = openWithoutWaiting(1);
+    return own === undefined ? undefined : new LiveScreen(own);
   }
 
   get size(): TerminalSize {
@@ -88,13 +85,4 @@ export class LiveScreen {
     }
     return this.#rest.length === 0;
   }
-}
-
-/** Whether somebody else has the terminal that we were started from: we were put into the background. */
-export function isInBackground(): boolean {
-  const stat = readFileSync('/proc/self/stat', 'utf8');
-  // After the name, in parentheses: state, parent, process group, session, terminal, the terminal's process group.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  const [group, foreground] = [Number(fields[2]), Number(fields[5])];
-  return foreground > 0 && group !== foreground;
 }
