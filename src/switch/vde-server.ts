@@ -5,7 +5,7 @@
  * client                                     here
  *   │ binds a datagram socket
  *   │ connects to DIR/ctl   ───────────────▶ accept, who is it?
- *   │ request: my socket    ───────────────▶ a socket of our own, connected to that, called DIR/fdN, say
+ *   │ request: my socket    ───────────────▶ a socket of our own, connected to that, called DIR/fdN, say: the port
  *   │ connects to DIR/fdN   ◀─────────────── answer: 110 bytes, the address of it
  *   │ frames                ◀──────────────▶ frames
  *   │ control connection ends ─────────────▶ `down`
@@ -70,8 +70,8 @@ export interface VdeServerEvents {
    */
   admit?(wantedPort: number | undefined, peer: PeerCredentials): Admission | string;
   /**
-   * A client has a port. Whoever takes the plug starts it, and closes it when it is `down` or no longer wanted: that
-   * removes its socket and tells the client.
+   * A client has a port, and is told so afterwards unless the plug was closed. Whoever takes the plug starts it at once,
+   * and closes it when it is `down` or no longer wanted: that removes its socket and tells the client.
    */
   accepted(plug: SocketPlug, client: VdeClient): void;
   /** A process of our own user connected to `DIR/.vdens` (seqpacket, non-blocking); the descriptor is the callee's. */
@@ -152,21 +152,19 @@ export class VdeServer {
     oldest?.abandon('too many others have connected and not asked');
   }
 
-  /** Gives the client a port. Returns undefined, or a clause that says why not; the connection is the caller's then. */
+  /**
+   * Gives the client a port, and tells it then: what it does once it knows comes after that. What others send to it
+   * meanwhile waits in its socket. Returns undefined, or a clause that says why not; the connection is the caller's then.
+   */
   #serve(control: number, peer: PeerCredentials, request: VdeRequest): string | undefined {
     const admission = this.#events.admit?.(request.port, peer) ?? {};
     if (typeof admission === 'string') return admission;
     const data = connectToClient(request.address, peer);
     if (typeof data === 'string') return data;
     let name: string | undefined;
-    let plug: SocketPlug;
-    let dataPath: string;
+    let plug: ClientPlug;
     try {
       name = this.#bind(data, admission);
-      dataPath = join(this.directory.path, name);
-      const sent = native.send(control, withFrameLimit(unixAddress(dataPath), MAX_FRAME_BYTES));
-      if (sent !== UNIX_ADDRESS_BYTES)
-        throw new Error(`it does not take the answer (${errnoName(Math.min(sent, -1))})`);
       plug = this.#makePlug(control, data, name);
     } catch (error) {
       native.closeDescriptor(data);
@@ -174,11 +172,17 @@ export class VdeServer {
       return (error as Error).message;
     }
     const { description, port: wantedPort } = request;
+    const dataPath = join(this.directory.path, name);
     this.#events.accepted(plug, { description, ...peer, wantedPort, dataPath });
+    // The connection is the plug's, and closed with it.
+    const problem = plug.isUp ? answer(control, dataPath) : 'there is no port for it';
+    if (problem === undefined) return undefined;
+    plug.lose(problem);
+    this.#events.refused?.(problem, peer);
     return undefined;
   }
 
-  #makePlug(control: number, data: number, name: string): SocketPlug {
+  #makePlug(control: number, data: number, name: string): ClientPlug {
     // What a client cannot take it cuts, and knows: its interface has a smaller MTU than others of the network.
     const options = { data, control, maxFrameBytes: MAX_FRAME_BYTES, reasons: REASONS };
     return new ClientPlug(`${this.label}/${name}`, options, () => this.directory.remove(name));
@@ -201,4 +205,11 @@ export class VdeServer {
     clearInterval(this.#timer);
     this.#events.lost?.(`the directory ${this.directory.path}, or the socket in it, was removed or replaced`);
   }
+}
+
+/** Tells a client the address of its port. Returns a clause that says why that is not possible, if so. */
+function answer(control: number, dataPath: string): string | undefined {
+  const sent = native.send(control, withFrameLimit(unixAddress(dataPath), MAX_FRAME_BYTES));
+  if (sent === UNIX_ADDRESS_BYTES) return undefined;
+  return `it does not take the answer (${errnoName(Math.min(sent, -1))})`;
 }
