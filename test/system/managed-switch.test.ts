@@ -314,6 +314,22 @@ test('tags are left alone until VLANs are set up, and say to which one a frame b
   await arrives(a, VLAN_10, [undefined, VLAN_10, VLAN_10]);
 });
 
+test('what was heard before there were VLANs is forgotten: it may have been heard where the VLAN is not', async (t) => {
+  const lab = await ManagedLab.start(t);
+  const { managed } = lab;
+  const [one, two, three] = [await lab.client(1), await lab.client(2), await lab.client(3)];
+  await lab.send(two, ALL, A, VLAN_10, BODY);
+  assert.deepEqual(one.take(), [ALL + A + VLAN_10 + BODY]);
+  three.take();
+  managed.createVlan(10);
+  for (const port of [1, 3]) managed.addToVlan(10, port);
+  await lab.send(one, A, B, VLAN_10, BODY);
+  assert.deepEqual([two.take(), three.take()], [[], [A + B + VLAN_10 + BODY]]);
+  for (const port of [1, 3]) managed.removeFromVlan(10, port);
+  managed.removeVlan(10);
+  assert.deepEqual(managed.stations, [], 'as is what was heard while there were some');
+});
+
 test('stations are known by the buckets of vde_switch, come and go as events, and are forgotten at another size', async (t) => {
   const lab = await ManagedLab.start(t);
   const seen: string[] = [];

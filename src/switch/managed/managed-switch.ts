@@ -75,6 +75,8 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
   readonly #tree: TreeControl;
   readonly #services = new Set<SwitchService>();
   #hash = DEFAULT_HASH;
+  /** Whether tags matter to what forwards. */
+  #isTagging = false;
   #closing: Promise<void> | undefined;
 
   /**
@@ -214,6 +216,7 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
 
   createVlan(vlan: number): void {
     this.#vlans.create(vlan);
+    this.#switch.forget(undefined, vlan);
     this.#tree.addVlan(vlan);
     this.#retag();
   }
@@ -402,9 +405,16 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
     return this.#vlans.hasOthers || this.#ports.all.some(({ untaggedVlan }) => untaggedVlan !== 0);
   }
 
-  /** Tags are left alone until somebody sets VLANs up. */
+  /**
+   * Tags are left alone until somebody sets VLANs up. Before, they only told stations apart, and where one was heard
+   * need not be in the VLAN: all are forgotten.
+   */
   #retag(): void {
-    this.#switch.configure({ tagging: this.#hasVlans });
+    const tagging = this.#hasVlans;
+    if (tagging === this.#isTagging) return;
+    this.#switch.configure({ tagging });
+    this.#isTagging = tagging;
+    this.#switch.forget();
   }
 
   #applyHash(): void {
