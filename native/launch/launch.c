@@ -14,7 +14,8 @@
  *  -d NAME       pass out a socket that hears DHCP and router advertisements on that TAP (repeatable)
  *  -y PATH=TEXT  write TEXT to /proc/sys/net/PATH where that is allowed (repeatable)
  *
- * $VDENS_IGNORED_SIGNALS is such a mask, too, which the command does not get to see (bin/vdens).
+ * $VDENS_IGNORED_SIGNALS is such a mask, too, and $VDENS_OPEN_FILES the command's soft limit of open files, which Node.js
+ * has raised. The command does not get to see them (src/system/inheritance.ts).
  */
 #include <errno.h>
 #include <limits.h>
@@ -95,14 +96,27 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 	}
 }
 
-static void take_inherited_signals(struct launch_options *options)
+static void take_inheritance(struct launch_options *options)
 {
-	static const char variable[] = "VDENS_IGNORED_SIGNALS";
-	const char *mask = getenv(variable);
+	static const char *const variables[] = { "VDENS_IGNORED_SIGNALS", "VDENS_OPEN_FILES", "VDENS_DESCRIPTORS" };
+	const char *mask = getenv(variables[0]), *files = getenv(variables[1]);
 
 	if (mask != NULL)
 		options->ignored_signals = strtoull(mask, NULL, 16);
-	unsetenv(variable);
+	if (files != NULL)
+		options->open_files = strtoul(files, NULL, 10); /* "unlimited" is 0, too */
+	for (size_t i = 0; i < sizeof variables / sizeof *variables; i++)
+		unsetenv(variables[i]);
+}
+
+static void restore_file_limit(rlim_t files)
+{
+	struct rlimit limit;
+
+	if (files == 0 || getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = files < limit.rlim_max ? files : limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 /* Whether PATH leads to such a file at all: execvp also says EACCES for a folder it may not search. */
@@ -143,6 +157,7 @@ static void become_command(void *context)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (parent_is_gone())
 		_exit(STATUS_OWN_FAILURE);
+	restore_file_limit(options->open_files);
 	/* Node.js ignores these, and execve keeps that. */
 	signal(SIGPIPE, SIG_DFL);
 	signal(SIGXFSZ, SIG_DFL);
@@ -185,7 +200,7 @@ int main(int argc, char **argv)
 
 	remember_parent();
 	report_init(&options);
-	take_inherited_signals(&options);
+	take_inheritance(&options);
 	parse_arguments(argc, argv, &options);
 	return options.guard ? supervise(run_guarded, &options, true, NULL) : run_in_namespaces(&options);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 /* Their descriptors and the rtnetlink socket go out in one message, which holds 253 (unix(7)). */
@@ -44,6 +45,7 @@ struct launch_options {
 	bool mounts;           /* a mount namespace of our own */
 	uint64_t capabilities; /* ambient set of the command */
 	uint64_t ignored_signals; /* the command ignores signal n when bit n - 1 is set */
+	rlim_t open_files; /* the command's soft limit, or 0: as ours is */
 	char *hostname;
 	char *explain; /* program that says in words why we failed, or NULL */
 	char *taps[MAX_TAPS];

@@ -21,8 +21,11 @@
 
 #include "launch.h"
 
-/* Sent by the kernel when our parent dies, whatever killed it. */
-#define PARENT_DIED (SIGRTMIN + 1)
+/*
+ * Sent by the kernel when our parent dies, whatever killed it, and by a parent that wants all to end at once. A signal
+ * that no libc keeps for itself: they number them differently from SIGRTMIN on.
+ */
+#define PARENT_DIED 36
 /* How long processes that the command left behind have between SIGTERM and SIGKILL. */
 #define GRACE_MS 500
 

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream';
 import { isatty } from 'node:tty';
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
+import { parseNetworkWord } from '../locator/network.ts';
 import { type OpenPlugOptions, openPlug } from '../locator/open-plug.ts';
 import { resolveLocator } from '../locator/resolve.ts';
 import { CommandPlug } from '../plugs/command.ts';
@@ -25,7 +26,7 @@ export type FrameObserver = (batch: FrameBatch) => void;
 /** Opens a network; one that goes away is waited for, unless the options say otherwise. */
 export async function openNetworkEnd(name: string, word: string, options: OpenPlugOptions): Promise<RunningEnd> {
   const plug = await openPlug(word, options);
-  if (Object.keys(options.access ?? {}).length > 0 && resolveLocator(word).scheme !== 'vde') {
+  if (Object.keys(options.access ?? {}).length > 0 && !isSwitch(word)) {
     writeErrorLineNow(
       `${name}: ${plug.label} is no port of a switch: its port, group and mode are not what options set`,
     );
@@ -34,12 +35,16 @@ export async function openNetworkEnd(name: string, word: string, options: OpenPl
   return { plug, heals: options.reconnect !== false && !(plug instanceof TapPlug) };
 }
 
+function isSwitch(word: string): boolean {
+  return parseNetworkWord(word).kind !== 'stream' && resolveLocator(word).scheme === 'vde';
+}
+
 /**
  * Takes standard input and output as an end. What cannot carry a stream is found before anything else is opened:
  * {@link requireStream}.
  */
 export function openStreamEnd(observer: FrameObserver | undefined): RunningEnd {
-  const plug = new StreamPlug('the stream', isWaitedFor(0) ? 0 : pipeFromFile(), 1);
+  const plug = new StreamPlug('the stream', openInput(), 1);
   return { plug: observed(plug, observer), heals: false, endsSilently: true };
 }
 
@@ -50,16 +55,23 @@ export function openCommandEnd(command: readonly string[], observer: FrameObserv
     await plug.finish(COMMAND_END_MS);
     return plug.exit;
   };
-  return { plug: observed(plug, observer), heals: false, finish };
+  return {
+    plug: observed(plug, observer),
+    heals: false,
+    finish,
+    get endsSilently() {
+      return plug.exitStatus === 0;
+    },
+  };
 }
 
 /**
- * On a terminal nobody speaks the stream.
+ * On a terminal nobody reads the stream.
  *
- * @throws VdensError `ERR_USAGE` when standard input and output cannot carry it
+ * @throws VdensError `ERR_USAGE` when standard output cannot carry it
  */
 export function requireStream(table: CommandTable): void {
-  if (!isatty(0) && !isatty(1)) return;
+  if (!isatty(1)) return;
   const message = 'a stream takes pipes as standard input and output: name a second network, or run it in dpipe';
   throw usage(table, message, '');
 }
@@ -70,8 +82,19 @@ function isWaitedFor(fd: number): boolean {
   return status.isFIFO() || status.isSocket();
 }
 
-/** A pipe into which standard input goes. */
-function pipeFromFile(): number {
+/** Standard input, as something that is waited for. A terminal speaks no stream: nothing is read from it. */
+function openInput(): number {
+  if (isWaitedFor(0)) return 0;
+  const [readEnd, writeEnd] = openPipe();
+  // Its reader may go first; then so does all of us.
+  if (!isatty(0)) {
+    const file = createReadStream('', { fd: 0, autoClose: false });
+    pipeline(file, createWriteStream('', { fd: writeEnd }), () => undefined);
+  }
+  return readEnd;
+}
+
+function openPipe(): readonly [readEnd: number, writeEnd: number] {
   const ends = new Int32Array(2);
   const result = native.openPipe(ends);
   if (result < 0) {
@@ -79,9 +102,7 @@ function pipeFromFile(): number {
     throw new VdensError('ERR_NETWORK_OPEN', `the stream: cannot make a pipe (${errno})`, { errno, syscall: 'pipe2' });
   }
   const [readEnd = -1, writeEnd = -1] = ends;
-  // Its reader may go first; then so does all of us.
-  pipeline(createReadStream('', { fd: 0 }), createWriteStream('', { fd: writeEnd }), () => undefined);
-  return readEnd;
+  return [readEnd, writeEnd];
 }
 
 function observed(plug: Plug, observer: FrameObserver | undefined): Plug {

@@ -1,7 +1,7 @@
 /** The `cadrop` command: becomes another one, without some capabilities. */
 import { VdensError } from '../errors.ts';
 import { dropCapabilities } from '../system/drop-capabilities.ts';
-import { initiallyIgnoredSignals } from '../system/ignored-signals.ts';
+import { commandVariables, inheritanceWords, replaceVariables } from '../system/inheritance.ts';
 import { errnoName, native } from '../system/native.ts';
 import { CADROP_TABLE, type CadropAction, interpretCadropArguments } from './cadrop-options.ts';
 import { formatHelp } from './help.ts';
@@ -54,10 +54,9 @@ function shell(): string {
 
 function drop(set: bigint, command: readonly string[]): never {
   dropCapabilities(set);
-  const ignored = initiallyIgnoredSignals();
-  delete process.env['VDENS_IGNORED_SIGNALS'];
-  const masks = Uint32Array.of(Number(BigInt.asUintN(32, ignored)), Number(ignored >> 32n));
-  const result = native.becomeCommand(command, STANDARD_STREAMS, masks);
+  const inheritance = inheritanceWords();
+  replaceVariables(commandVariables());
+  const result = native.becomeCommand(command, STANDARD_STREAMS, inheritance);
   const [program = ''] = command;
   const details = { value: program, errno: errnoName(result), syscall: 'execve' };
   throw new VdensError('ERR_COMMAND', unrunnable(program, result), details);

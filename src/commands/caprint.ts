@@ -5,7 +5,7 @@
  * to say.
  */
 import { readFileSync, writeSync } from 'node:fs';
-import { bit, CAPABILITY_NAMES, namedCapabilities } from '../system/capabilities.ts';
+import { CAPABILITY_NAMES, capabilityBit, namedCapabilities } from '../system/capabilities.ts';
 import { type CaprintAction, interpretCaprintArguments } from './caprint-options.ts';
 
 const NAME = 'caprint';
@@ -46,11 +46,17 @@ async function act(request: CaprintAction): Promise<number> {
 
 type PrintRequest = Extract<CaprintAction, { action: 'print' }>;
 
-function print(request: PrintRequest): number {
+async function print(request: PrintRequest): Promise<number> {
   const set = readAmbientSet(request.pid ?? process.pid);
   if (set === undefined) return STATUS_NO_PROCESS;
   const text = formatCapabilities(set, request);
-  if (text !== '') writeSync(1, text);
+  if (text === '') return 0;
+  try {
+    writeSync(1, text);
+  } catch (cause) {
+    const { outputError } = await import('./standard-streams.ts');
+    throw outputError(cause as NodeJS.ErrnoException);
+  }
   return 0;
 }
 
@@ -83,7 +89,7 @@ export function formatCapabilities(set: bigint, how: Omit<PrintRequest, 'action'
 
 function formatLong(capability: number): string {
   const number = `${capability}`.padStart(NUMBER_WIDTH);
-  return `${number} ${formatMask(bit(capability))} cap_${CAPABILITY_NAMES[capability]}\n`;
+  return `${number} ${formatMask(capabilityBit(capability))} cap_${CAPABILITY_NAMES[capability]}\n`;
 }
 
 function formatMask(set: bigint): string {

@@ -5,11 +5,16 @@
  * so that each sees the end of what it reads as soon as its writer is gone.
  */
 import { spawn } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as turn } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
 import { Daemon } from '../system/daemon.ts';
-import { initiallyIgnoredSignals, wasIgnored } from '../system/ignored-signals.ts';
+import { endBySignal } from '../system/end-by-signal.ts';
+import { programError } from '../system/find-program.ts';
+import { isInForeground } from '../system/foreground.ts';
+import { wasIgnored } from '../system/ignored-signals.ts';
+import { inheritanceWords, replaceVariables, restoreFileLimit } from '../system/inheritance.ts';
 import { errnoName, native } from '../system/native.ts';
 import { PidFile } from '../system/pid-file.ts';
 import { DPIPE_TABLE, type DpipeAction, interpretDpipeArguments } from './dpipe-options.ts';
@@ -21,7 +26,6 @@ import {
   type CommandEnd,
   commandEnvironment,
   type Descriptors,
-  isInForeground,
   STATUS_NOT_FOUND,
   StartedCommands,
 } from './started-commands.ts';
@@ -33,8 +37,6 @@ const NAME = 'dpipe';
 const STATUS_FAILURE = 1;
 const DEFAULT_COLUMNS = 80;
 const STDERR = 2;
-/** How long a signal that we send to ourselves may take. */
-const SELF_SIGNAL_MS = 1000;
 
 /**
  * Runs `dpipe`.
@@ -68,17 +70,18 @@ type RunRequest = Extract<DpipeAction, { action: 'run' }>;
 
 async function run(request: RunRequest): Promise<number> {
   const daemon = request.isDaemon ? await Daemon.detach(NAME) : undefined;
-  leaveProcessGroup(request.groupFile !== undefined);
-  const files = writeFiles(request);
   const { commands, pipes } = request.pipeline;
+  // In the background nobody would see later that there is no program to become.
+  const wanted = commands.filter(([program], stage) => program === '' || (becomes(request, stage) && request.isDaemon));
+  if (!wanted.every(canBeFound)) return STATUS_NOT_FOUND;
+  leaveProcessGroup(request.groupFile !== undefined);
+  restoreFileLimit();
+  const files = writeFiles(request);
   const descriptors = openPipes(commands.length, pipes);
-  const started = new StartedCommands(say);
-  const stillToStart = request.becomesLast ? commands.slice(0, -1) : commands;
-  for (const [stage, command] of stillToStart.entries()) started.start(command, descriptors[stage] ?? []);
+  const started = await startAll(request, descriptors);
   await turn(); // Now it is known which of them could not be started.
   if (daemon !== undefined && !started.isComplete) {
-    started.signal('SIGTERM');
-    await started.waitForAll();
+    await started.endAll();
     return STATUS_NOT_FOUND;
   }
   // What we become still has its relative paths.
@@ -90,6 +93,32 @@ async function run(request: RunRequest): Promise<number> {
   const end = await started.waitForAll();
   for (const { file } of files) file.remove();
   return statusOf(end, started.interruption);
+}
+
+/** Whether we become this command instead of starting it. */
+function becomes({ becomesLast, pipeline }: RunRequest, stage: number): boolean {
+  return becomesLast && stage === pipeline.commands.length - 1;
+}
+
+/** Says so when there is no such program. */
+function canBeFound([program = '']: readonly string[]): boolean {
+  const errno = programError(program);
+  if (errno !== undefined) say(unrunnable(program, -constants.errno[errno]));
+  return errno === undefined;
+}
+
+/** Starts all that are to be started, or none: those that were are ended when the kernel refuses another one. */
+async function startAll(request: RunRequest, descriptors: readonly Descriptors[]): Promise<StartedCommands> {
+  const started = new StartedCommands(say);
+  try {
+    for (const [stage, command] of request.pipeline.commands.entries()) {
+      if (!becomes(request, stage)) started.start(command, descriptors[stage] ?? []);
+    }
+    return started;
+  } catch (error) {
+    await started.endAll();
+    throw error;
+  }
 }
 
 /**
@@ -146,15 +175,8 @@ function openPipes(count: number, pipes: Pipeline['pipes']): readonly Descriptor
  */
 function removeLater(files: readonly WrittenFile[]): void {
   if (files.length === 0) return;
-  const script = `
-    while [ -d "/proc/$1" ]; do sleep 1; done
-    shift
-    while [ $# -gt 0 ]; do
-      [ "$(cat -- "$1")" = "$2" ] && rm -f -- "$1"
-      shift 2
-    done`;
   const words = files.flatMap(({ file, text }) => [file.path, text]);
-  const child = spawn('/bin/sh', ['-c', script, NAME, `${process.pid}`, ...words], {
+  const child = spawn('/bin/sh', ['-c', CLEANER, NAME, `${process.pid}`, startTime(), ...words], {
     cwd: '/',
     detached: true,
     stdio: 'ignore',
@@ -162,13 +184,33 @@ function removeLater(files: readonly WrittenFile[]): void {
   child.once('error', () => say('the pid files will not be removed: there is no /bin/sh'));
 }
 
+/** Takes a pid, when that process started, and files with what is in them. Another process may get the pid. */
+const CLEANER = `
+  set -f
+  lives() {
+    read -r stat <"/proc/$1/stat" || return 1
+    started=$2
+    set -- \${stat##*) }
+    [ "\${20}" = "$started" ]
+  } 2>/dev/null
+  while lives "$1" "$2"; do sleep 1; done
+  shift 2
+  while [ $# -gt 0 ]; do
+    [ -f "$1" ] && [ "$(cat -- "$1")" = "$2" ] && rm -f -- "$1"
+    shift 2
+  done`;
+
+/** When this process was started, in clock ticks: proc(5), field 22 of stat, the 20th after the name. */
+function startTime(): string {
+  const stat = readFileSync('/proc/self/stat', 'utf8');
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? '';
+}
+
 /** Never returns, unless there is no such command. */
 function becomeLast(command: readonly string[], [stdin = 0, stdout = 1]: Descriptors): number {
-  const ignored = initiallyIgnoredSignals();
-  for (const name of Object.keys(process.env)) if (!(name in commandEnvironment())) delete process.env[name];
-  Object.assign(process.env, commandEnvironment());
-  const masks = Uint32Array.of(Number(BigInt.asUintN(32, ignored)), Number(ignored >> 32n));
-  const result = native.becomeCommand(command, Int32Array.of(stdin, stdout, STDERR), masks);
+  const inheritance = inheritanceWords();
+  replaceVariables(commandEnvironment());
+  const result = native.becomeCommand(command, Int32Array.of(stdin, stdout, STDERR), inheritance);
   say(unrunnable(command[0] ?? '', result));
   return STATUS_NOT_FOUND;
 }
@@ -176,11 +218,7 @@ function becomeLast(command: readonly string[], [stdin = 0, stdout = 1]: Descrip
 /** Whoever interrupts a script sees that we were interrupted, too. */
 async function statusOf({ status, signal }: CommandEnd, interruption: NodeJS.Signals | undefined): Promise<number> {
   const isKey = interruption === 'SIGINT' || interruption === 'SIGQUIT';
-  if (interruption === undefined || !isKey || signal !== interruption) return status;
-  process.removeAllListeners(interruption);
-  process.kill(process.pid, interruption);
-  await sleep(SELF_SIGNAL_MS);
-  return 128 + constants.signals[interruption];
+  return isKey && signal === interruption ? endBySignal(interruption) : status;
 }
 
 function say(line: string): void {

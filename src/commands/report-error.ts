@@ -1,16 +1,17 @@
 /** How a command tells its user about an error: one line, and the status of our own failure. */
 import { VdensError } from '../errors.ts';
-import { writeErrorLine } from './standard-streams.ts';
+import { isReaderGone, writeErrorLine } from './standard-streams.ts';
 
 /** As env(1) has it: the command itself failed, not what it was to run. */
 export const STATUS_FAILURE = 125;
 
 /**
- * Prints one line on standard error; a stack trace only when the environment has VDENS_DEBUG.
+ * Prints one line on standard error (none when the reader of standard output went away); a stack trace only when the environment has VDENS_DEBUG.
  *
  * @returns {@link STATUS_FAILURE}
  */
 export async function reportError(command: string, error: unknown): Promise<number> {
+  if (isReaderGone(error)) return STATUS_FAILURE;
   const known = error instanceof VdensError;
   let line = `${command}: ${known ? error.message : `unexpected: ${(error as Error)?.message ?? error}`}`;
   if (known && (error.code === 'ERR_NAMESPACE' || error.code === 'ERR_TAP') && error.syscall !== undefined) {

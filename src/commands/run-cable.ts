@@ -3,7 +3,6 @@
  *
  * The end is a signal, or that one of the two ends is gone and not waited for.
  */
-import { constants } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
 import { parseNetworkWord } from '../locator/network.ts';
@@ -13,15 +12,15 @@ import { cable } from '../plugs/cable.ts';
 import { formatCounters } from '../plugs/counters.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { Daemon } from '../system/daemon.ts';
+import { endBySignal } from '../system/end-by-signal.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
+import { disregardMeaninglessSignals } from '../system/meaningless-signals.ts';
 import { PidFile } from '../system/pid-file.ts';
 import type { SessionLog } from './session-log.ts';
 import { writeErrorLineNow } from './standard-streams.ts';
 
 /** How long letting go of everything may take before we leave it to the kernel. */
 const CLOSE_TIMEOUT_MS = 3000;
-/** How long a signal that we send to ourselves may take. */
-const SELF_SIGNAL_MS = 1000;
 /** In milliseconds. */
 const HOUR = 3_600_000;
 
@@ -49,13 +48,15 @@ export interface CableJob {
   readonly log: SessionLog | undefined;
 }
 
+const ENDING_SIGNALS = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const;
+
 /** Why it is over: a signal, or that an end is gone. */
-type Ending = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'end';
+type Ending = (typeof ENDING_SIGNALS)[number] | 'end';
 
 /**
  * Joins the two ends until one is gone, or a signal comes.
  *
- * @returns the exit status; after SIGINT and SIGHUP never, as we end by them
+ * @returns the exit status; after SIGINT, SIGQUIT and SIGHUP never, as we end by them
  * @throws VdensError when an end cannot be opened, the pid file not written, or we cannot go into the background
  */
 export async function runCable(job: CableJob): Promise<number> {
@@ -72,8 +73,8 @@ export async function runCable(job: CableJob): Promise<number> {
   } finally {
     await run.close();
   }
-  await endBy(run.signal.reason as Ending);
-  return status;
+  const ending: Ending = run.signal.reason;
+  return ending === 'end' || ending === 'SIGTERM' ? status : endBySignal(ending);
 }
 
 /** Whether a network may need the working directory again: to be opened once more, or at its end. */
@@ -98,7 +99,8 @@ class CableRun {
   constructor(job: CableJob) {
     this.#job = job;
     this.#ended = new Promise((resolve) => this.signal.addEventListener('abort', () => resolve()));
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    disregardMeaninglessSignals();
+    for (const signal of ENDING_SIGNALS) {
       process.on(signal, () => {
         if (!wasIgnored(signal)) this.#controller.abort(signal);
       });
@@ -167,15 +169,6 @@ class CableRun {
     if (this.isSilent) this.#job.log?.say(line);
     else writeErrorLineNow(`${this.#job.name}: ${line}`);
   }
-}
-
-/** Whoever interrupts a script sees that we were interrupted, too. */
-async function endBy(ending: Ending): Promise<void> {
-  if (ending === 'end' || ending === 'SIGTERM') return;
-  process.removeAllListeners(ending);
-  process.kill(process.pid, ending);
-  await sleep(SELF_SIGNAL_MS);
-  process.exit(128 + constants.signals[ending]);
 }
 
 /** Whether an error says that the command line was wrong. */

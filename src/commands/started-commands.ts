@@ -1,7 +1,10 @@
 /** The commands that `dpipe` starts: all of them are waited for, and get the signals that are meant to end us. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { VdensError } from '../errors.ts';
+import { isInForeground } from '../system/foreground.ts';
 import { initiallyIgnoredSignals, wasIgnored } from '../system/ignored-signals.ts';
+import { commandVariables, furtherDescriptors } from '../system/inheritance.ts';
 import { native } from '../system/native.ts';
 import { alternates } from './dpipe-stages.ts';
 import { unrunnable } from './unrunnable.ts';
@@ -29,13 +32,7 @@ export interface CommandEnd {
 
 /** What commands get to see. */
 export function commandEnvironment(): NodeJS.ProcessEnv {
-  const { VDENS_IGNORED_SIGNALS: _, ...env } = process.env;
-  return { ...env, ...alternates };
-}
-
-/** Whether the keys of our terminal reach our process group. */
-export function isInForeground(): boolean {
-  return native.foregroundGroup() === native.processGroup();
+  return { ...commandVariables(), ...alternates };
 }
 
 export class StartedCommands {
@@ -65,12 +62,13 @@ export class StartedCommands {
     return this.#interruption;
   }
 
-  /** Starts a command. The descriptors are its own from now on. */
+  /**
+   * Starts a command. The descriptors are its own from now on.
+   *
+   * @throws {VdensError} `ERR_COMMAND` when the kernel refuses; that there is no such program shows later
+   */
   start(command: readonly string[], descriptors: Descriptors): void {
-    const [program = '', ...args] = withIgnoredSignals(command);
-    const stdio = Array.from({ length: Math.max(3, descriptors.length) }, (_, fd) => descriptors[fd] ?? 'inherit');
-    const child = spawn(program, args, { stdio, env: commandEnvironment() });
-    for (const fd of descriptors) if (fd !== undefined) native.closeDescriptor(fd);
+    const child = spawnWith(command, descriptors);
     this.#children.push(child);
     this.#ends.push(
       new Promise((resolve) => {
@@ -91,6 +89,12 @@ export class StartedCommands {
     for (const child of this.#children) child.kill(signal);
   }
 
+  /** Ends all, and waits for it. */
+  async endAll(): Promise<void> {
+    this.signal('SIGTERM');
+    await this.waitForAll();
+  }
+
   /** Resolves when all have ended, with the end of the last one. */
   async waitForAll(): Promise<CommandEnd> {
     const ends = await Promise.all(this.#ends);
@@ -103,6 +107,20 @@ export class StartedCommands {
     // Most likely the terminal told them all; but kill(1) may have told us alone.
     if (isKey && isInForeground()) setTimeout(() => this.signal(signal), TERMINAL_GRACE_MS).unref();
     else this.signal(signal);
+  }
+}
+
+function spawnWith(command: readonly string[], descriptors: Descriptors): ChildProcess {
+  const [program = '', ...args] = withIgnoredSignals(command);
+  const [stdin = 0, stdout = 1] = descriptors;
+  const stdio = [stdin, stdout, 2, ...furtherDescriptors(descriptors)];
+  try {
+    return spawn(program, args, { stdio, env: commandEnvironment() });
+  } catch (cause) {
+    const { errno = 0, code = '' } = cause as NodeJS.ErrnoException;
+    throw new VdensError('ERR_COMMAND', unrunnable(command[0] ?? '', errno), { errno: code, syscall: 'spawn', cause });
+  } finally {
+    for (const fd of descriptors) if (fd !== undefined) native.closeDescriptor(fd);
   }
 }
 

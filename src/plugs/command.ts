@@ -6,12 +6,12 @@
  * it, and it does not outlive us.
  */
 import type { ChildProcess } from 'node:child_process';
-import { accessSync, existsSync, constants as fsConstants } from 'node:fs';
 import { constants } from 'node:os';
-import { join } from 'node:path';
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
-import { runSupervised } from '../system/launcher.ts';
+import { programError } from '../system/find-program.ts';
+import { furtherDescriptors } from '../system/inheritance.ts';
+import { endSupervised, runSupervised } from '../system/launcher.ts';
 import { errnoName, native } from '../system/native.ts';
 import type { PlugCounters } from './counters.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
@@ -19,8 +19,10 @@ import { StreamPlug } from './stream.ts';
 
 /** How long a command that closed its output has to exit, so that its status can be told. */
 const EXIT_STATUS_MS = 300;
-/** How long it has between SIGTERM and SIGKILL when the plug is closed. */
+/** How long it has between SIGTERM and SIGKILL when the plug is closed, and all that it has started with it. */
 const TERMINATE_MS = 500;
+/** How long whoever ends all that has for it, from SIGTERM on. */
+const KILL_MS = 2000;
 /** As env(1) has it, of a command that there is not. */
 const STATUS_NOT_STARTED = 127;
 
@@ -31,6 +33,7 @@ export class CommandPlug implements Plug {
   readonly #stream: StreamPlug;
   readonly #exited: Promise<number>;
   #ending: string | undefined;
+  #exitStatus: number | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(label: string, child: ChildProcess, stream: StreamPlug) {
@@ -44,7 +47,8 @@ export class CommandPlug implements Plug {
       });
       child.on('exit', (status, signal) => {
         this.#ending = signal === null ? `the command ended with status ${status}` : `the command ended by ${signal}`;
-        resolve(status ?? 128 + constants.signals[signal ?? 'SIGKILL']);
+        this.#exitStatus = status ?? 128 + constants.signals[signal ?? 'SIGKILL'];
+        resolve(this.#exitStatus);
       });
     });
   }
@@ -57,7 +61,9 @@ export class CommandPlug implements Plug {
   static open(label: string, command: readonly string[], counters?: PlugCounters): CommandPlug {
     requireProgram(label, command[0]!);
     const [toCommand, fromCommand] = openPipes(label);
-    const child = runSupervised(command, { stdio: [toCommand.read, fromCommand.write, 'inherit'] });
+    const child = runSupervised(command, {
+      stdio: [toCommand.read, fromCommand.write, 'inherit', ...furtherDescriptors()],
+    });
     native.closeDescriptor(toCommand.read);
     native.closeDescriptor(fromCommand.write);
     return new CommandPlug(label, child, new StreamPlug(label, fromCommand.read, toCommand.write, counters));
@@ -78,6 +84,11 @@ export class CommandPlug implements Plug {
   /** The exit status of the command once it has ended, or 128+n for signal n. */
   get exit(): Promise<number> {
     return this.#exited;
+  }
+
+  /** The same, if it is known already. */
+  get exitStatus(): number | undefined {
+    return this.#exitStatus;
   }
 
   /** Closes its input and gives it some time to end by itself, in milliseconds. */
@@ -122,29 +133,21 @@ export class CommandPlug implements Plug {
   async #end(): Promise<void> {
     await this.#stream.close();
     this.#process.kill('SIGTERM');
-    // Its supervisor gone, the kernel kills the command too.
-    const timer = setTimeout(() => this.#process.kill('SIGKILL'), TERMINATE_MS);
+    const timer = setTimeout(() => endSupervised(this.#process), TERMINATE_MS);
+    // Its supervisor gone, the kernel kills the command too, but not what that has started.
+    const lastTimer = setTimeout(() => this.#process.kill('SIGKILL'), KILL_MS);
     await this.#exited;
     clearTimeout(timer);
+    clearTimeout(lastTimer);
   }
 }
 
 /** Whoever runs the command can tell us only that it ended; a wrong name is better said at once. */
 function requireProgram(label: string, program: string): void {
-  const { PATH = '/usr/bin:/bin' } = process.env;
-  const places = program.includes('/') ? [program] : PATH.split(':').map((folder) => join(folder, program));
-  const isExecutable = (path: string): boolean => {
-    try {
-      accessSync(path, fsConstants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  if (places.some(isExecutable)) return;
+  const errno = programError(program);
+  if (errno === undefined) return;
   const where = program.includes('/') ? 'is not a program that can be run' : 'is not in PATH';
   const message = `${label}: the command "${program}" ${where}. Name one that speaks the VDE stream, such as vde_plug or ssh`;
-  const errno = places.some((path) => existsSync(path)) ? 'EACCES' : 'ENOENT';
   throw new VdensError('ERR_NETWORK_OPEN', message, { value: program, errno });
 }
 

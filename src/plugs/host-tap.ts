@@ -36,5 +36,6 @@ function openDevice(label: string): number {
 function remedy(errno: string, name: string): string {
   const wanted = name === '' ? 'tap0' : name;
   if (errno === 'EBUSY') return 'Another program uses it, or it is not a TAP: choose another name';
+  if (errno === 'EINVAL') return 'An interface of that name is there and is no TAP: choose another name';
   return `It takes the right to administer this network: run it inside vdens, or let root make you one with: ip tuntap add ${wanted} mode tap user $(id -un)`;
 }

@@ -50,11 +50,11 @@ export const ALL_CAPABILITIES: bigint = (1n << 64n) - 1n;
 
 /** The numbers in a set that have names, in order. */
 export function namedCapabilities(set: bigint): readonly number[] {
-  return [...CAPABILITY_NAMES.keys()].filter((capability) => (set & bit(capability)) !== 0n);
+  return [...CAPABILITY_NAMES.keys()].filter((capability) => (set & capabilityBit(capability)) !== 0n);
 }
 
 /** The set of one capability. */
-export function bit(capability: number): bigint {
+export function capabilityBit(capability: number): bigint {
   return 1n << BigInt(capability);
 }
 
@@ -87,5 +87,5 @@ function parseMask(word: string): bigint | undefined {
 
 function parseName(word: string): bigint | undefined {
   const capability = CAPABILITY_NAMES.indexOf(word.replace(/^cap_/, '').toLowerCase());
-  return capability === -1 ? undefined : bit(capability);
+  return capability === -1 ? undefined : capabilityBit(capability);
 }

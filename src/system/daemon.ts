@@ -14,8 +14,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, fstatSync, openSync, readSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
-import { constants } from 'node:os';
 import { VdensError } from '../errors.ts';
+import { endBySignal } from './end-by-signal.ts';
 import { wasIgnored } from './ignored-signals.ts';
 import { errnoName, native } from './native.ts';
 
@@ -86,7 +86,11 @@ export class Daemon {
 
   #firstEnded(): void {
     // Nobody would know of us: whoever ended it wants no daemon.
-    if (!this.#isReady) process.kill(process.pid, 'SIGTERM');
+    if (!this.#isReady) {
+      process.kill(process.pid, 'SIGTERM');
+      // Also where that is ignored.
+      setTimeout(() => process.exit(1), TERMINATE_MS);
+    }
     // Commands that were started before still have the pipe: it must neither fill nor break.
     const output = new Socket({ fd: OUTPUT_FD, readable: true, writable: false });
     output.on('error', () => undefined);
@@ -128,7 +132,8 @@ class First {
     this.#outputFd = outputFd;
     this.#second = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
       detached: true,
-      env: { ...process.env, [MARK]: '1' },
+      // Those of our caller would be the second's own.
+      env: { ...process.env, VDENS_DESCRIPTORS: '', [MARK]: '1' },
       stdio: ['ignore', 'inherit', inputFd, 'pipe', outputFd],
     });
     native.closeDescriptor(inputFd);
@@ -160,8 +165,7 @@ class First {
     clearTimeout(timeout);
     this.#printRest();
     if (isLate) throw this.#failure(`it did not open everything within ${READY_TIMEOUT_MS / 1000} s and was ended`);
-    if (this.#signal !== undefined) endBySignal(this.#signal);
-    process.exit(status);
+    process.exit(this.#signal === undefined ? status : await endBySignal(this.#signal));
   }
 
   /** 0 when the second is ready, else its status. */
@@ -203,14 +207,6 @@ class First {
   #failure(what: string, cause?: unknown): VdensError {
     return new VdensError('ERR_COMMAND', `cannot go into the background: ${what}`, { cause });
   }
-}
-
-/** Whoever waits for us sees by which signal we ended. Never returns. */
-function endBySignal(signal: NodeJS.Signals): never {
-  process.removeAllListeners(signal);
-  process.kill(process.pid, signal);
-  // One that does not end us by itself.
-  process.exit(128 + constants.signals[signal]);
 }
 
 function print(line: string): void {

@@ -1,7 +1,6 @@
 /** Taking capabilities away from the program that this process becomes. */
-import { geteuid, getuid } from 'node:process';
 import { VdensError } from '../errors.ts';
-import { ALL_CAPABILITIES, bit } from './capabilities.ts';
+import { ALL_CAPABILITIES, capabilityBit } from './capabilities.ts';
 import { errnoName, native } from './native.ts';
 
 /** Bits of a set (linux/capability.h: two words of 32). */
@@ -22,7 +21,7 @@ const WORD_BITS = 32n;
  * @throws VdensError `ERR_COMMAND` when the kernel refuses
  */
 export function dropCapabilities(set: bigint): void {
-  const isRoot = geteuid?.() === 0 || getuid?.() === 0;
+  const isRoot = process.geteuid?.() === 0 || process.getuid?.() === 0;
   const isLocked = isRoot && !dropFromBoundingSet(set);
   const kept = ALL_CAPABILITIES & ~set;
   changeSets(({ effective, permitted, inheritable }) => ({
@@ -45,7 +44,7 @@ function dropFromBoundingSet(set: bigint): boolean {
 /** Calls a function for each capability of the set that the kernel knows, until one fails: its last is before EINVAL. */
 function forEachKnown(set: bigint, act: (capability: number) => number): boolean {
   for (let capability = 0; capability < SET_BITS; capability += 1) {
-    if ((set & bit(capability)) === 0n) continue;
+    if ((set & capabilityBit(capability)) === 0n) continue;
     const result = act(capability);
     if (result >= 0) continue;
     return errnoName(result) === 'EINVAL';

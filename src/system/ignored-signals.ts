@@ -12,7 +12,7 @@ import { constants } from 'node:os';
 export function ignoredSignals(): bigint {
   const line = /^SigIgn:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'));
   const mask = BigInt(`0x${line?.[1] ?? '0'}`);
-  return mask & ~bit(constants.signals.SIGPIPE) & ~bit(constants.signals.SIGXFSZ);
+  return mask & ~signalBit(constants.signals.SIGPIPE) & ~signalBit(constants.signals.SIGXFSZ);
 }
 
 /**
@@ -20,7 +20,7 @@ export function ignoredSignals(): bigint {
  * not act on it. The files in bin/ look it up.
  */
 export function wasIgnored(signal: NodeJS.Signals): boolean {
-  return (initiallyIgnoredSignals() & bit(constants.signals[signal])) !== 0n;
+  return (initiallyIgnoredSignals() & signalBit(constants.signals[signal])) !== 0n;
 }
 
 /** Every signal that this process was started with as ignored, as a bit mask like the above. */
@@ -29,6 +29,6 @@ export function initiallyIgnoredSignals(): bigint {
   return /^[0-9a-f]{1,16}$/i.test(mask) ? BigInt(`0x${mask}`) : 0n;
 }
 
-function bit(signal: number): bigint {
+function signalBit(signal: number): bigint {
   return 1n << BigInt(signal - 1);
 }

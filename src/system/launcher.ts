@@ -26,6 +26,9 @@ const MAX_DESCRIPTORS = 253;
 /** Making namespaces takes milliseconds; a machine that needs longer than this has another problem. */
 const ANSWER_TIMEOUT_MS = 10_000;
 
+/** Tells a supervisor that we are gone: PARENT_DIED of native/launch/supervise.c. */
+const PARENT_DIED = 36;
+
 interface Deferred<T> {
   readonly promise: Promise<T>;
   readonly resolve: (value: T) => void;
@@ -162,6 +165,16 @@ export class NamespaceHolder {
  */
 export function runSupervised(command: readonly string[], options: SpawnOptions): ChildProcess {
   return spawn(launchPath, ['-p', '--', ...command], options);
+}
+
+/** Ends it and everything that it has started, at once; its supervisor does that and then ends, too. */
+export function endSupervised({ pid, exitCode, signalCode }: ChildProcess): void {
+  if (pid === undefined || exitCode !== null || signalCode !== null) return;
+  try {
+    process.kill(pid, PARENT_DIED);
+  } catch {
+    // It has just ended.
+  }
 }
 
 /**

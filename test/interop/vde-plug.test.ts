@@ -174,7 +174,7 @@ test('asks the switches for ports, and gives its sockets to groups, as the origi
 
 test('its status is that of the command, which gets signals as they were', async () => {
   const table: readonly (readonly [readonly string[], number, RegExp])[] = [
-    [['true'], 0, /^vde_plug: = true: the command ended with status 0\n$/],
+    [['true'], 0, /^$/],
     [['sh', '-c', 'echo "its own" >&2; exit 3'], 3, /^its own\nvde_plug: = sh [^\n]+ ended with status 3\n$/],
     [['sh', '-c', 'kill -9 $$'], 137, /^vde_plug: = sh [^\n]+ ended [^\n]+137\n$/],
     [['sh', '-c', 'exec >&-; sleep 1; exit 4'], 4, /^vde_plug: = sh [^\n]+\n$/],
