@@ -3,11 +3,10 @@
  *
  * A name that nobody answers for is taken over; one that somebody answers for is refused, and so is what is no socket.
  */
-import { constants } from 'node:os';
 import { VdensError } from '../errors.ts';
 import { answers, listenAt, lookAt, type NamedSocket, notOurs, removeStale } from '../plugs/ptp-names.ts';
-import { AGAIN, native } from '../system/native.ts';
-import { READABLE, Watch } from '../system/reactor.ts';
+import { Acceptor } from '../system/acceptor.ts';
+import { native } from '../system/native.ts';
 import { SOCK_STREAM } from '../system/unix-address.ts';
 import { whoMakesRoom } from './crowding.ts';
 import type { ConsoleService } from './session.ts';
@@ -20,13 +19,9 @@ export const MAX_CONSOLE_SESSIONS = 64;
 const BACKLOG = 64;
 /** Connections that are taken before others have their turn. */
 const AT_ONCE = 16;
-/** How long to wait when there are no descriptors for another connection. */
-const PAUSE_MS = 1000;
 
 /** Who is not known. */
 const NOBODY = 65_534;
-
-const { ECONNABORTED, EINTR } = constants.errno;
 
 /** Who may manage. */
 export interface ConsolePermissions {
@@ -40,11 +35,10 @@ export class ConsoleServer {
   readonly path: string;
   readonly #service: ConsoleService;
   readonly #socket: NamedSocket;
-  readonly #watch: Watch;
+  readonly #acceptor: Acceptor;
   /** In the order in which they came. */
   readonly #sessions = new Set<SocketSession>();
   readonly #credentials = new Int32Array(3);
-  #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   /**
@@ -59,7 +53,7 @@ export class ConsoleServer {
     this.#service = service;
     this.#socket = listen(label, path, permissions);
     try {
-      this.#watch = new Watch(this.#socket.fd, READABLE, () => this.#accept());
+      this.#acceptor = new Acceptor(this.#socket.fd, AT_ONCE, (connection) => this.#welcome(connection));
     } catch (error) {
       this.#socket.close();
       throw error;
@@ -85,21 +79,9 @@ export class ConsoleServer {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearTimeout(this.#timer);
-    this.#watch.end();
+    this.#acceptor.close();
     this.#socket.close();
     for (const session of [...this.#sessions]) session.finish();
-  }
-
-  #accept(): void {
-    for (let i = 0; i < AT_ONCE && !this.#isClosed; i++) {
-      const connection = native.accept(this.#socket.fd);
-      if (connection >= 0) this.#welcome(connection);
-      else if (connection !== -ECONNABORTED && connection !== -EINTR) {
-        if (connection !== AGAIN) this.#pause();
-        return;
-      }
-    }
   }
 
   #welcome(connection: number): void {
@@ -118,14 +100,6 @@ export class ConsoleServer {
     const session = whoMakesRoom([...this.#sessions], uid);
     session?.close();
     return session !== undefined && this.#sessions.delete(session);
-  }
-
-  /** The connections stay in the kernel's queue, where they would make the socket readable all the time. */
-  #pause(): void {
-    this.#watch.events = 0;
-    this.#timer = setTimeout(() => {
-      this.#watch.events = READABLE;
-    }, PAUSE_MS);
   }
 }
 

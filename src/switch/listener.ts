@@ -3,8 +3,8 @@
  */
 import { constants } from 'node:os';
 import { VdensError } from '../errors.ts';
-import { AGAIN, errnoName, native } from '../system/native.ts';
-import { READABLE, Watch } from '../system/reactor.ts';
+import { Acceptor } from '../system/acceptor.ts';
+import { errnoName, native } from '../system/native.ts';
 import type { SocketPermissions } from '../system/socket-permissions.ts';
 import { AF_UNIX } from '../system/unix-address.ts';
 import type { ClaimedDirectory } from './claimed-directory.ts';
@@ -19,10 +19,6 @@ const SO_PEERGROUPS = 59;
 /** Groups that are asked for at first, and at most (NGROUPS_MAX). */
 const FEW_GROUPS = 64;
 const MAX_GROUPS = 65536;
-/** How long to wait when there are no descriptors, or no memory, for another connection, in milliseconds. */
-export const PAUSE_MS = 1000;
-
-const { ECONNABORTED, EINTR } = constants.errno;
 
 /** Who connected, as it was at that time. */
 export interface PeerCredentials {
@@ -53,9 +49,8 @@ export class Listener {
   readonly #name: string;
   readonly #connected: ConnectionHandler;
   readonly #socket: number;
-  readonly #watch: Watch;
+  readonly #acceptor: Acceptor;
   readonly #credentials = new Int32Array(3);
-  #timer: NodeJS.Timeout | undefined;
   #isClosed = false;
 
   /** @throws VdensError `ERR_NETWORK_OPEN` or `ERR_NATIVE`; nothing is left behind then */
@@ -68,7 +63,7 @@ export class Listener {
     try {
       const isListening = directory.listen(this.#socket, name, BACKLOG, permissions);
       if (!isListening) throw failure(label, 'bind', -constants.errno.EADDRINUSE);
-      this.#watch = new Watch(this.#socket, READABLE, () => this.#accept());
+      this.#acceptor = new Acceptor(this.#socket, AT_ONCE, (connection) => this.#welcome(connection));
     } catch (error) {
       directory.remove(name);
       native.closeDescriptor(this.#socket);
@@ -80,21 +75,9 @@ export class Listener {
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    clearTimeout(this.#timer);
-    this.#watch.end();
+    this.#acceptor.close();
     this.#directory.remove(this.#name);
     native.closeDescriptor(this.#socket);
-  }
-
-  #accept(): void {
-    for (let i = 0; i < AT_ONCE && !this.#isClosed; i++) {
-      const connection = native.accept(this.#socket);
-      if (connection >= 0) this.#welcome(connection);
-      else if (connection !== -ECONNABORTED && connection !== -EINTR) {
-        if (connection !== AGAIN) this.#pause();
-        return;
-      }
-    }
   }
 
   #welcome(connection: number): void {
@@ -105,14 +88,6 @@ export class Listener {
     const [pid = 0, uid = 0, gid = 0] = this.#credentials;
     // Ids are unsigned.
     this.#connected(connection, { pid, uid: uid >>> 0, gid: gid >>> 0, groups: peerGroups(connection) });
-  }
-
-  /** The connections stay in the kernel's queue, where they would make the socket readable all the time. */
-  #pause(): void {
-    this.#watch.events = 0;
-    this.#timer = setTimeout(() => {
-      this.#watch.events = READABLE;
-    }, PAUSE_MS);
   }
 }
 
