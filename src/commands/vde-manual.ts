@@ -10,8 +10,8 @@ export const VDE_MANUAL: Manual = {
     console: [
       'Speaks with the management console that `vde_switch(1)`, `wirefilter(1)` and others of the family have at a `SOCKET`, which is what their `-M` was given.',
       'On a terminal, lines are edited behind the prompt `vde[SOCKET]`, and earlier ones are found again, those of other sessions too: the last 500 are kept. The tabulator completes what the `help` of this console lists. What the console says by itself, after `debug/add`, appears above the line that is edited. It ends with `logout`, `^D`, `^C`, or the switch.',
-      'Where standard input or output is no terminal, lines are passed on one by one, each after the answer to the one before, and all that the console says comes out as it is. The end of the input ends it, after the last answer.',
-      'With a `COMMAND`, that one is run: its data goes to standard output. When it fails, the status of the console, such as `1017 File exists`, goes to standard error. An answer may pause for 10 seconds, and be 16 megabytes long.',
+      'Where standard input or output is no terminal, lines are passed on one by one, each after the answer to the one before, and all that the console says comes out as it is; only to a terminal are control characters in it written as `\\x1b`. The end of the input ends it, after the last answer.',
+      'With a `COMMAND`, that one is run: its data goes to standard output. When it fails, the status of the console, such as `1017 File exists`, goes to standard error. A command may have 127 bytes; an answer may pause for 10 seconds, and be 16 megabytes long.',
     ],
     doctor: [
       'Says whether this machine can run `vdens(1)`. For each obstacle there is a line that says what it is, and one with the command that removes it: namespaces that the kernel, a setting, AppArmor or a container does not allow, a `/dev/net/tun` that is missing or closed, a program that was not built for this machine. Nothing is changed.',

@@ -12,7 +12,7 @@ export const VDE_SWITCH_MANUAL: Manual = {
       title: 'CONSOLE',
       text: [
         'Commands are read from standard input, and from whoever connects to the socket of `--mgmt`: `vde console PATH`, `unixterm`, `vdeterm` or a script. `help` lists them. An answer may have data, between `0000 DATA END WITH` and a line that is a dot; it ends with `1000 Success`, or with 1 and the number of an error of the system, and a prompt that no newline follows. The prompt of the console on standard input is written to standard input, so that a pipe at standard output has answers alone.',
-        'A command is known by its beginning: what follows its name is its argument. It has 128 bytes at most. Lines that are empty or begin with `#` have no answer but a prompt.',
+        'A command is known by its beginning: what follows its name is its argument. It has 128 bytes at most, of which `vde console` and the originals send 127. Lines that are empty or begin with `#`, which may have any length, have no answer but a prompt. When there are 64 sessions, one that does not read makes room for another, or one of the user who has most of them.',
       ],
     },
     {
@@ -28,7 +28,7 @@ export const VDE_SWITCH_MANUAL: Manual = {
         {
           term: '`load FILE`, `logout`, `shutdown`',
           text: [
-            'Run the commands of a file, each of which is shown before its answer; end the session; end the switch.',
+            'Run the commands of a file, each of which is shown before its answer; end the session; end the switch. `logout` and `shutdown` in a file do nothing. Every line is shown of any file that the switch may read: whoever may use the console reads with the rights of the switch.',
           ],
         },
         {
@@ -116,11 +116,13 @@ export const VDE_SWITCH_MANUAL: Manual = {
     ],
     nostdin: ['Reads no commands from standard input, and runs until a signal or `shutdown` ends it.'],
     rcfile: [
-      'Runs the commands of this file at the start. Without it, those of `.vde2/vde_switch.rc` in the home directory are run, or, when that is not there, of `/etc/vde2/vde_switch.rc`. What fails is told on standard error.',
+      'Runs the commands of this file at the start. Without it, those of `.vde2/vde_switch.rc` in the home directory are run, or, when that is not there, of `/etc/vde2/vde_switch.rc`. What fails is told on standard error; `logout` and `shutdown` do nothing there.',
     ],
     mgmt: ['Makes the console available at this socket. One whose switch is gone is taken over.'],
-    mgmtmode: ['Sets the mode of that socket.'],
-    mgmtgroup: ['Gives that socket to this group.'],
+    mgmtmode: [
+      'Sets the mode of that socket. Whoever may write to it manages the switch, and sees, by `load`, the lines of every file that the switch may read.',
+    ],
+    mgmtgroup: ['Gives that socket to this group. What `--mgmtmode` lets its members do holds for all of them.'],
     help: ['Prints a summary of the options.'],
     version: ['Prints the version.'],
   },
