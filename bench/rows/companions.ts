@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { checkout, type Owner, original, spawnBackground, waitFor } from '../../test/interop/harness.ts';
 import { startSwitch } from '../../test/interop/original-switch.ts';
+import type { AllToAllResult } from '../all-to-all.ts';
 import { type Bench, interleave, openScope, readFrom } from '../harness.ts';
 import { below, type Row, ratioAtLeast, type Samples } from '../row.ts';
 import {
@@ -128,14 +129,7 @@ const pipeRow: Row = {
   },
 };
 
-/** What all-to-all.ts prints. */
-interface AllToAllResult {
-  readonly longestWaitMs: number;
-  readonly leastShare: number;
-  readonly lost: number;
-}
-
-/** Lets 64 clients talk on a switch of their own, and answers one figure of it. */
+/** Lets 64 clients talk on a switch of their own, and answers one figure of it. @throws Error when frames were lost */
 async function talk(bench: Bench, program: string, find: (result: AllToAllResult) => number): Promise<number> {
   await using run = openScope(bench);
   const { path } = await startSwitch(run as Owner, { program, ports: PORTS });
@@ -149,7 +143,9 @@ async function talk(bench: Bench, program: string, find: (result: AllToAllResult
     argv,
     (output) => {
       const found = result(output);
-      return found === undefined ? undefined : find(found);
+      if (found === undefined) return undefined;
+      if (found.lost > 0) throw new Error(`${found.lost} frames did not arrive: no figure of ${program}`);
+      return find(found);
     },
     ALL_TO_ALL_TIMEOUT_MS,
   );
