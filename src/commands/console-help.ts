@@ -2,7 +2,7 @@
 import type { ConsoleEvent } from './console-reader.ts';
 
 /** A command of a console. */
-export interface ConsoleCommand {
+export interface OfferedCommand {
   /** `port/create` */
   readonly path: string;
   /** `N`; empty when it takes nothing. */
@@ -11,7 +11,7 @@ export interface ConsoleCommand {
 
 /** What `help` lists. */
 export interface ConsoleHelp {
-  readonly commands: readonly ConsoleCommand[];
+  readonly commands: readonly OfferedCommand[];
   /** `port`, a heading in the list; `help` takes it. */
   readonly menus: readonly string[];
 }
@@ -36,7 +36,7 @@ export function readHelp(answer: readonly ConsoleEvent[]): ConsoleHelp {
   };
 }
 
-function readRow(line: string): ConsoleCommand {
+function readRow(line: string): OfferedCommand {
   const [, path = '', word = ''] = ROW.exec(line) ?? [];
   return { path, syntax: line.charAt(SYNTAX_COLUMN) === ' ' ? '' : word };
 }

@@ -1,5 +1,5 @@
 /** The options of `vde switch`, and what a command line of it asks for. */
-import { groupId } from '../locator/group-id.ts';
+import { requireGroupId } from '../locator/group-id.ts';
 import { type Locator, parseLocator } from '../locator/locator.ts';
 import { defaultNodeDirectory, MAX_EXPIRE_SECONDS, MAX_TABLE_SIZE, nodeOptions } from '../locator/node-options.ts';
 import type { RendezvousOptions } from '../switch/rendezvous.ts';
@@ -58,7 +58,7 @@ export async function readSwitchRequest({ values, operands }: ParsedOptions): Pr
     permissions: {
       mode,
       dirmode,
-      group: group === undefined ? undefined : await groupId(word || path, group),
+      group: group === undefined ? undefined : await requireGroupId(word || path, group),
       ownOnly,
     },
     quiet: values.has('quiet'),

@@ -6,7 +6,7 @@
 import { userInfo } from 'node:os';
 import { basename } from 'node:path';
 import { VdensError } from '../errors.ts';
-import { groupId } from '../locator/group-id.ts';
+import { requireGroupId } from '../locator/group-id.ts';
 import { type FrameObserver, openCommandEnd, openNetworkEnd, openStreamEnd, requireStream } from './cable-ends.ts';
 import { formatHelp } from './help.ts';
 import { usageStatusOf } from './option-table.ts';
@@ -116,7 +116,7 @@ function openLog(isAskedFor: boolean): SessionLog {
 
 async function logsAddresses({ log }: JoinRequest): Promise<boolean> {
   if (log !== 'login') return log === 'addresses';
-  const group = await groupId(NAME, ADDRESS_LOG_GROUP).catch(() => undefined);
+  const group = await requireGroupId(NAME, ADDRESS_LOG_GROUP).catch(() => undefined);
   return group !== undefined && (process.getegid?.() === group || process.getgroups?.().includes(group) === true);
 }
 

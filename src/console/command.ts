@@ -36,7 +36,7 @@ export interface ConsoleCommand {
 }
 
 /** The error of a command that was asked for something that it cannot do. */
-export function refusal(errno: string, message: string, value = ''): VdensError {
+export function commandError(errno: string, message: string, value = ''): VdensError {
   return new VdensError('ERR_USAGE', message, { errno, value });
 }
 

@@ -1,5 +1,5 @@
 /** The commands that every management console has. */
-import { type ConsoleCommand, helpLines, refusal } from './command.ts';
+import { type ConsoleCommand, commandError, helpLines } from './command.ts';
 
 /** `help`, for a table that it is part of itself. */
 export function helpCommand(commands: () => readonly ConsoleCommand[]): ConsoleCommand {
@@ -21,7 +21,7 @@ export const LOAD: ConsoleCommand = {
   syntax: 'path',
   help: 'run the commands of a file',
   run: ({ argument, load }) => {
-    if (argument === '') throw refusal('ENOENT', 'the path is missing');
+    if (argument === '') throw commandError('ENOENT', 'the path is missing');
     load(argument);
   },
 };
@@ -31,7 +31,7 @@ export const DEBUG_MENU: readonly ConsoleCommand[] = [
   { path: 'debug', help: 'WHAT HAPPENS, AS IT HAPPENS' },
   {
     path: 'debug/list',
-
+    syntax: '[dbgpath]',
     help: 'list what this session can be told of',
     hasData: true,
     run: ({ argument, selection, print }) => {
@@ -39,7 +39,7 @@ export const DEBUG_MENU: readonly ConsoleCommand[] = [
       print(`${'------------'.padEnd(22)} --- ------ ----`);
       const lines = selection.list(argument);
       for (const line of lines) print(line);
-      if (lines.length === 0) throw refusal('ENOENT', 'there is no such category', argument);
+      if (lines.length === 0) throw commandError('ENOENT', 'there is no such category', argument);
     },
   },
   {
@@ -66,7 +66,7 @@ export const PLUGIN_MENU: readonly ConsoleCommand[] = [
     run: ({ print }) => {
       print(`${'NAME'.padEnd(22)} HELP`);
       print(`${'------------'.padEnd(22)} ----`);
-      throw refusal('ENOENT', 'there are no plugins');
+      throw commandError('ENOENT', 'there are no plugins');
     },
   },
   {
@@ -74,9 +74,9 @@ export const PLUGIN_MENU: readonly ConsoleCommand[] = [
     syntax: 'library',
     help: 'not possible here',
     run: ({ argument, print }) => {
-      if (argument === '') throw refusal('EINVAL', 'the name of the library is missing');
+      if (argument === '') throw commandError('EINVAL', 'the name of the library is missing');
       print('plugins of the original vde_switch do not fit into this one');
-      throw refusal('ENOENT', 'there are no plugins', argument);
+      throw commandError('ENOENT', 'there are no plugins', argument);
     },
   },
   {
@@ -84,7 +84,7 @@ export const PLUGIN_MENU: readonly ConsoleCommand[] = [
     syntax: 'name',
     help: 'not possible here',
     run: () => {
-      throw refusal('ENOENT', 'there are no plugins');
+      throw commandError('ENOENT', 'there are no plugins');
     },
   },
 ];

@@ -5,7 +5,7 @@
  * 3021 port/+ 07
  * ```
  */
-import { refusal } from './command.ts';
+import { commandError } from './command.ts';
 
 /** One kind of line. */
 export interface DebugCategory {
@@ -46,7 +46,7 @@ export class DebugSelection {
   add(prefix: string): void {
     const meant = this.#meant(prefix);
     const added = meant.filter((category) => !this.#selected.has(category));
-    if (added.length === 0) throw refusal('EEXIST', 'all of these are selected already', prefix);
+    if (added.length === 0) throw commandError('EEXIST', 'all of these are selected already', prefix);
     for (const category of added) this.#selected.add(category);
     this.#changed();
   }
@@ -58,7 +58,7 @@ export class DebugSelection {
    */
   remove(prefix: string): void {
     const removed = this.#meant(prefix).filter((category) => this.#selected.delete(category));
-    if (removed.length === 0) throw refusal('ENOENT', 'none of these is selected', prefix);
+    if (removed.length === 0) throw commandError('ENOENT', 'none of these is selected', prefix);
     this.#changed();
   }
 
@@ -81,7 +81,7 @@ export class DebugSelection {
 
   #meant(prefix: string): readonly DebugCategory[] {
     const meant = this.#categories.filter(({ path }) => path.startsWith(prefix));
-    if (meant.length === 0) throw refusal('EINVAL', 'there is no such category', prefix);
+    if (meant.length === 0) throw commandError('EINVAL', 'there is no such category', prefix);
     return meant;
   }
 }

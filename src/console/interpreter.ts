@@ -3,7 +3,7 @@
  * follows, so that `showinfoXX` is `showinfo` (as the originals have it; scripts of theirs depend on the table's order).
  */
 import { closeSync, constants as fs, fstatSync, openSync, readFileSync } from 'node:fs';
-import { type AfterCommand, type ConsoleCommand, refusal } from './command.ts';
+import { type AfterCommand, type ConsoleCommand, commandError } from './command.ts';
 import type { DebugSelection } from './debug.ts';
 import { LineBuffer, TOO_LONG } from './line-buffer.ts';
 import { errnoOf, statusLine } from './status.ts';
@@ -78,7 +78,7 @@ export class Interpreter {
     let errno: string | undefined;
     let after: AfterCommand;
     try {
-      if (command?.run === undefined) throw refusal('ENOSYS', 'there is no such command', text);
+      if (command?.run === undefined) throw commandError('ENOSYS', 'there is no such command', text);
       const argument = text.slice(command.path.length).trim();
       const load = (path: string): void => {
         this.#load(path, { selection, write }, { ...budget, depth: budget.depth + 1 });
@@ -99,7 +99,7 @@ export class Interpreter {
 
   /** Each command is written before its answer; none of them ends a session. */
   #load(path: string, { selection, write }: Answering, budget: Budget): readonly ScriptFailure[] {
-    if (budget.depth > MAX_LOAD_DEPTH) throw refusal('ELOOP', 'files load each other too deep', path);
+    if (budget.depth > MAX_LOAD_DEPTH) throw commandError('ELOOP', 'files load each other too deep', path);
     const failures: ScriptFailure[] = [];
     const { spent } = budget;
     const counted = (text: string): void => {
@@ -109,7 +109,7 @@ export class Interpreter {
     for (const [index, line] of readScript(path).entries()) {
       spent.commands += 1;
       if (spent.commands > MAX_SCRIPT_COMMANDS || spent.output > MAX_SCRIPT_OUTPUT) {
-        throw refusal('EFBIG', 'there are too many commands', path);
+        throw commandError('EFBIG', 'there are too many commands', path);
       }
       const command = line === TOO_LONG ? '...' : line.trimEnd();
       counted(`${this.#name}[${path}]: ${command}\n`);
@@ -126,9 +126,9 @@ function readScript(path: string): readonly (string | typeof TOO_LONG)[] {
   const fd = openSync(path, fs.O_RDONLY | fs.O_NONBLOCK | fs.O_NOCTTY);
   try {
     const stats = fstatSync(fd);
-    if (stats.isDirectory()) throw refusal('EISDIR', 'it is a directory', path);
-    if (!stats.isFile()) throw refusal('EINVAL', 'it is not a regular file', path);
-    if (stats.size > MAX_SCRIPT_BYTES) throw refusal('EFBIG', 'it is too large for a file of commands', path);
+    if (stats.isDirectory()) throw commandError('EISDIR', 'it is a directory', path);
+    if (!stats.isFile()) throw commandError('EINVAL', 'it is not a regular file', path);
+    if (stats.size > MAX_SCRIPT_BYTES) throw commandError('EFBIG', 'it is too large for a file of commands', path);
     const buffer = new LineBuffer();
     const lines = buffer.add(readFileSync(fd));
     return buffer.hasRest ? [...lines, buffer.takeRest()] : lines;

@@ -5,16 +5,11 @@ import { wrongLocator } from './option-values.ts';
  * The number of a group, from its name or as a number.
  *
  * @param label what people call the network
- * @throws VdensError `ERR_LOCATOR` when there is no such group
+ * @throws VdensError `ERR_LOCATOR` when there is no such group, or no such number
  */
-export async function groupId(label: string, group: string): Promise<number> {
-  if (/^\d+$/.test(group)) return Number(group);
-  const { readFileSync } = await import('node:fs');
-  const [, , id = ''] =
-    readFileSync('/etc/group', 'utf8')
-      .split('\n')
-      .map((entry) => entry.split(':'))
-      .find(([name]) => name === group && group !== '') ?? [];
-  if (/^\d+$/.test(id)) return Number(id);
+export async function requireGroupId(label: string, group: string): Promise<number> {
+  const { groupId } = await import('../system/accounts.ts');
+  const id = groupId(group);
+  if (id !== undefined) return id;
   throw wrongLocator(label, `there is no group "${group}". See: getent group`, group);
 }

@@ -5,7 +5,7 @@ import { VdensError } from '../errors.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
 import type { HealingOptions, OpenInner } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
-import { groupId } from './group-id.ts';
+import { requireGroupId } from './group-id.ts';
 import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
 import { defaultNodeDirectory, nodeOptions } from './node-options.ts';
@@ -110,7 +110,7 @@ async function openVde(label: string, locator: Locator, options: OpenPlugOptions
   const connection = {
     ...(port.kind === 'port' ? { port: port.port } : {}),
     ...(port.kind === 'group' ? { portGroup: port.name } : {}),
-    ...(group === undefined ? {} : { group: await groupId(label, group) }),
+    ...(group === undefined ? {} : { group: await requireGroupId(label, group) }),
     ...(mode === undefined ? {} : { mode }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     description: describe(options.description ?? 'vdens'),
@@ -143,7 +143,7 @@ async function openNode(label: string, locator: Locator, options: OpenPlugOption
   const network = {
     ...(mode === undefined ? {} : { mode }),
     ...(dirmode === undefined ? {} : { dirmode }),
-    ...(group === undefined ? {} : { group: await groupId(label, group) }),
+    ...(group === undefined ? {} : { group: await requireGroupId(label, group) }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     switch: { ...table, hub: locator.scheme === 'hub' || table.tableSize === 0 },
     description: describe(options.description ?? 'vdens'),

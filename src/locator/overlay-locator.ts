@@ -13,7 +13,7 @@ import { isMulticastIp, isUnspecifiedIp } from '../net/ip.ts';
 import { familyOf, isOfOneLink, literalAddress } from '../overlay/host.ts';
 import type { PeerName, VxlanOptions } from '../overlay/overlay-options.ts';
 import { LARGEST_PORT, MAX_PEERS, parsePeer } from '../overlay/peer-name.ts';
-import { groupId } from './group-id.ts';
+import { requireGroupId } from './group-id.ts';
 import type { Locator } from './locator.ts';
 import { EXPIRE_SECONDS, TABLE_SIZES } from './node-options.ts';
 import {
@@ -114,7 +114,7 @@ async function unixGroup(locator: Locator, key: 'grp' | 'vni'): Promise<number |
   if (text === undefined) return undefined;
   const isNumber = /^[\d+-]/.test(text);
   const number =
-    text === '' ? (process.getegid?.() ?? 0) : isNumber ? numberOf(text) : await groupId(locator.text, text);
+    text === '' ? (process.getegid?.() ?? 0) : isNumber ? numberOf(text) : await requireGroupId(locator.text, text);
   if (number <= LARGEST_VNI) return number;
   const what =
     text === '' ? `your group is ${number}, which` : `${key} "${text}"${isNumber ? '' : ` is ${number}, which`}`;

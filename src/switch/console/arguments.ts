@@ -1,5 +1,5 @@
 /** Reading the arguments of commands. */
-import { refusal } from '../../console/command.ts';
+import { commandError } from '../../console/command.ts';
 import type { ManagedPort, ManagedSwitchApi } from '../managed/managed-switch-api.ts';
 
 const LARGEST = 0x7fff_ffff;
@@ -7,7 +7,7 @@ const LARGEST = 0x7fff_ffff;
 /** The words of an argument, at least so many; what follows is left to the caller. */
 export function wordsOf(argument: string, atLeast: number): readonly string[] {
   const words = argument.split(/\s+/).filter(Boolean);
-  if (words.length < atLeast) throw refusal('EINVAL', 'an argument is missing', argument);
+  if (words.length < atLeast) throw commandError('EINVAL', 'an argument is missing', argument);
   return words;
 }
 
@@ -16,21 +16,21 @@ export function wordsOf(argument: string, atLeast: number): readonly string[] {
  *
  * @throws VdensError with errno `EINVAL`
  */
-export function numberOf(word: string | undefined): number {
+export function typedNumber(word: string | undefined): number {
   const [, sign = '', digits = ''] = /^([+-]?)(0x[0-9a-f]+|\d+)$/i.exec(word ?? '') ?? [];
   const value = Number(digits === '' ? Number.NaN : digits);
-  if (!(value <= LARGEST)) throw refusal('EINVAL', 'this is not a number', word);
+  if (!(value <= LARGEST)) throw commandError('EINVAL', 'this is not a number', word);
   return sign === '-' ? -value : value;
 }
 
 /** All of the first words as numbers. */
 export function numbersOf(argument: string, count: number): readonly number[] {
-  return wordsOf(argument, count).slice(0, count).map(numberOf);
+  return wordsOf(argument, count).slice(0, count).map(typedNumber);
 }
 
 /** One number. */
 export function oneNumber(argument: string): number {
-  return numberOf(wordsOf(argument, 1)[0]);
+  return typedNumber(wordsOf(argument, 1)[0]);
 }
 
 /** The number, if there is one. */
@@ -47,12 +47,12 @@ export function switchOf(argument: string): boolean {
 export function portsFor(managed: ManagedSwitchApi, argument: string, withInactive: boolean): readonly ManagedPort[] {
   const number = optionalNumber(argument);
   if (number !== undefined && (number < 0 || number > managed.numPorts)) {
-    throw refusal('EINVAL', 'there are not so many ports', argument);
+    throw commandError('EINVAL', 'there are not so many ports', argument);
   }
   const ports = managed.ports.filter(
     (port) => (withInactive || port.isActive) && (number === undefined || port.number === number),
   );
-  if (number !== undefined && ports.length === 0) throw refusal('ENXIO', 'there is no such port', argument);
+  if (number !== undefined && ports.length === 0) throw commandError('ENXIO', 'there is no such port', argument);
   return ports;
 }
 
@@ -60,9 +60,9 @@ export function portsFor(managed: ManagedSwitchApi, argument: string, withInacti
 export function forVlan<Of>(items: readonly Of[], argument: string, vlanOf: (item: Of) => number): readonly Of[] {
   const number = optionalNumber(argument);
   if (number === undefined) return items;
-  if (number < 0 || number > LAST_VLAN) throw refusal('EINVAL', 'there are not so many VLANs', argument);
+  if (number < 0 || number > LAST_VLAN) throw commandError('EINVAL', 'there are not so many VLANs', argument);
   const found = items.filter((item) => vlanOf(item) === number);
-  if (found.length === 0) throw refusal('ENXIO', 'there is no such VLAN', argument);
+  if (found.length === 0) throw commandError('ENXIO', 'there is no such VLAN', argument);
   return found;
 }
 

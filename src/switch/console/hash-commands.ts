@@ -1,10 +1,8 @@
 /** `hash/…`: which station is behind which port. */
-import { type ConsoleCommand, refusal } from '../../console/command.ts';
+import { type ConsoleCommand, commandError } from '../../console/command.ts';
+import { formatMac, parseConsoleMac } from '../../net/mac.ts';
 import type { HashSettings, ManagedSwitchApi, Station } from '../managed/managed-switch-api.ts';
-import { digits, numberOf, oneNumber, wordsOf } from './arguments.ts';
-
-/** Six bytes in hex, with colons or dots between them. */
-const MAC = /^[0-9a-f]{1,2}(?:([:.])[0-9a-f]{1,2})(?:\1[0-9a-f]{1,2}){4}$/i;
+import { digits, oneNumber, typedNumber, wordsOf } from './arguments.ts';
 
 export function hashCommands(managed: ManagedSwitchApi): readonly ConsoleCommand[] {
   const set = (path: string, help: string, settings: (value: number) => Partial<HashSettings>): ConsoleCommand => ({
@@ -28,7 +26,7 @@ export function hashCommands(managed: ManagedSwitchApi): readonly ConsoleCommand
       },
     },
     set('hash/setsize', 'set the size of the table, which forgets all stations', (size) => ({ size })),
-    set('hash/setgcint', 'set how often silent stations are looked for, in seconds', (gcInterval) => ({ gcInterval })),
+    set('hash/setgcint', 'has no effect: silent stations are forgotten in time', (gcInterval) => ({ gcInterval })),
     set('hash/setexpire', 'set how long a silent station is known, in seconds', (expire) => ({ expire })),
     set('hash/setminper', 'set how long a station stays at its port, in seconds', (minPersistence) => ({
       minPersistence,
@@ -49,9 +47,9 @@ export function hashCommands(managed: ManagedSwitchApi): readonly ConsoleCommand
       run: (call) => {
         const [word = '', number] = wordsOf(call.argument, 1);
         const mac = macOf(word);
-        const vlan = number === undefined ? 0 : numberOf(number);
-        const found = managed.stations.find((station) => station.mac === mac && station.vlan === vlan);
-        if (found === undefined) throw refusal('ENODEV', 'this station is not known', word);
+        const vlan = number === undefined ? 0 : typedNumber(number);
+        const found = managed.findStation(mac, vlan);
+        if (found === undefined) throw commandError('ENODEV', 'this station is not known', word);
         call.print(stationLine(found));
       },
     },
@@ -59,12 +57,9 @@ export function hashCommands(managed: ManagedSwitchApi): readonly ConsoleCommand
 }
 
 function macOf(word: string): string {
-  if (!MAC.test(word)) throw refusal('EINVAL', 'this is not an Ethernet address', word);
-  return word
-    .toLowerCase()
-    .split(/[:.]/)
-    .map((byte) => byte.padStart(2, '0'))
-    .join(':');
+  const mac = parseConsoleMac(word);
+  if (mac === undefined) throw commandError('EINVAL', 'this is not an Ethernet address', word);
+  return formatMac(mac);
 }
 
 function stationLine({ bucket, mac, vlan, port, ageSeconds }: Station): string {

@@ -1,8 +1,8 @@
 /** `port/…`: who is where. */
-import { type ConsoleCommand, refusal } from '../../console/command.ts';
+import { type ConsoleCommand, commandError } from '../../console/command.ts';
 import { groupId, groupName, userId, userName } from '../../system/accounts.ts';
 import type { ManagedPort, ManagedSwitchApi, PortOwner } from '../managed/managed-switch-api.ts';
-import { digits, numberOf, numbersOf, oneNumber, optionalNumber, portsFor, switchOf, wordsOf } from './arguments.ts';
+import { digits, numbersOf, oneNumber, optionalNumber, portsFor, switchOf, typedNumber, wordsOf } from './arguments.ts';
 
 /** Widths of the columns of counters. */
 const PACKET_COLUMNS = 10;
@@ -127,11 +127,11 @@ function portAndOwner(
   idOf: (name: string) => number | undefined,
 ): { readonly port: number; readonly owner: PortOwner } {
   const [number, name = '', extra] = wordsOf(argument, 2);
-  const port = numberOf(number);
-  if (extra !== undefined) throw refusal('EINVAL', 'a name is one word', argument);
+  const port = typedNumber(number);
+  if (extra !== undefined) throw commandError('EINVAL', 'a name is one word', argument);
   if (name === 'NONE' || name === 'ANY') return { port, owner: name === 'NONE' ? 'none' : 'any' };
   const owner = idOf(name);
-  if (owner === undefined) throw refusal('EINVAL', 'nobody has this name', name);
+  if (owner === undefined) throw commandError('EINVAL', 'nobody has this name', name);
   return { port, owner };
 }
 

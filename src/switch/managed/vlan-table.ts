@@ -35,10 +35,6 @@ export class VlanTable {
     return this.#tagged.size > 1;
   }
 
-  has(vlan: number): boolean {
-    return this.#tagged.has(vlan);
-  }
-
   create(vlan: number): void {
     if (!Number.isInteger(vlan) || vlan < 1 || vlan > MAX_VLAN) throw noSuchNumber(vlan);
     if (this.#tagged.has(vlan)) throw refusal('EEXIST', `there is a VLAN ${vlan}`, 'Choose another number');

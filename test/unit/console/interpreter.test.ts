@@ -4,7 +4,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type ConsoleCommand, helpLines, refusal } from '../../../src/console/command.ts';
+import { type ConsoleCommand, commandError, helpLines } from '../../../src/console/command.ts';
 import { DEBUG_MENU, helpCommand, LOAD, LOGOUT, PLUGIN_MENU } from '../../../src/console/common-commands.ts';
 import { DebugSelection } from '../../../src/console/debug.ts';
 import { Interpreter, MAX_LOAD_DEPTH, MAX_SCRIPT_COMMANDS } from '../../../src/console/interpreter.ts';
@@ -27,7 +27,7 @@ const COMMANDS: readonly ConsoleCommand[] = [
     hasData: true,
     run: ({ print }) => {
       print('before it failed');
-      throw refusal('ENXIO', 'there is none');
+      throw commandError('ENXIO', 'there is none');
     },
   },
   { path: 'quiet', help: 'say nothing', run: () => undefined },
@@ -61,7 +61,7 @@ test('a status line has the kernel number and the text of glibc', () => {
   assert.equal(statusLine('ENOSYS'), '1038 Function not implemented');
   assert.equal(statusLine('EADDRINUSE'), '1098 Address already in use');
   assert.equal(statusLine('ENOSUCH'), '1005 ENOSUCH');
-  assert.equal(errnoOf(refusal('ENXIO', '')), 'ENXIO');
+  assert.equal(errnoOf(commandError('ENXIO', '')), 'ENXIO');
   assert.equal(errnoOf(new Error('anything')), 'EIO');
 });
 
