@@ -74,7 +74,7 @@ export const VDE_SWITCH_MANUAL: Manual = {
         {
           term: '`hash/showinfo`, `hash/setsize N`, `hash/setgcint N`, `hash/setexpire N`, `hash/setminper N`',
           text: [
-            'Show and set the size of their table, how often it is cleaned, how long a silent station stays in it, and how long it stays at its port; times are in seconds.',
+            'Show and set the size of their table, how long a silent station stays in it, and how long it stays at its port; times are in seconds. `hash/setgcint` has no effect: a silent station is forgotten as soon as its time is over.',
           ],
         },
         {

@@ -1,7 +1,10 @@
 /** The options of `vde_switch`, and what a command line of it asks for. */
 import type { VdensError } from '../errors.ts';
-import { MAX_PORT_NUMBER } from '../switch/managed/port-table.ts';
-import { MAX_HASH_SIZE } from '../switch/managed/station-table.ts';
+import { formatMac, isMulticastMac, parseConsoleMac } from '../net/mac.ts';
+import { tableCapacity } from '../plugs/forwarding-entry.ts';
+import { DEFAULT_PORTS, MAX_PORT_NUMBER } from '../switch/managed/port-table.ts';
+import { DEFAULT_HASH, MAX_HASH_SIZE } from '../switch/managed/station-table.ts';
+import { DEFAULT_PRIORITY, MAX_PRIORITY } from '../switch/spanning-tree/spanning-tree.ts';
 import { groupId } from '../system/accounts.ts';
 import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
@@ -111,11 +114,6 @@ const MAX_MODE = 0o777;
 const MAX_DIRECTORY_MODE = 0o7777;
 /** What of the directory's mode is left for its sockets. */
 const SOCKET_BITS = 0o666;
-const DEFAULT_PORTS = 32;
-const DEFAULT_PRIORITY = 0x8000;
-const MAX_PRIORITY = 0xffff;
-const DEFAULT_HASH_SIZE = 128;
-const MAC = /^[0-9a-f]{1,2}(?:([:.])[0-9a-f]{1,2})(?:\1[0-9a-f]{1,2}){4}$/i;
 
 type Values = ParsedOptions['values'];
 
@@ -149,7 +147,7 @@ export function interpretVdeSwitchArguments(argv: readonly string[]): VdeSwitchA
     spanningTree: values.has('fstp'),
     mac: readMac(values),
     priority: readNumber(values, 'priority', 0, MAX_PRIORITY) ?? DEFAULT_PRIORITY,
-    hashSize: powerOfTwo(readNumber(values, 'hashsize', 1, MAX_HASH_SIZE) ?? DEFAULT_HASH_SIZE),
+    hashSize: tableCapacity(readNumber(values, 'hashsize', 1, MAX_HASH_SIZE) ?? DEFAULT_HASH.size),
     taps: readTaps(values),
     isDaemon,
     pidFile: readText(values, 'pidfile'),
@@ -195,11 +193,11 @@ function readNumber(values: Values, name: string, smallest: number, largest: num
 function readMac(values: Values): string | undefined {
   const text = values.get('macaddr')?.at(-1);
   if (text === undefined) return undefined;
-  const bytes = text.split(/[:.]/).map((byte) => Number.parseInt(byte, 16));
-  if (!MAC.test(text) || ((bytes[0] ?? 1) & 1) === 1) {
+  const mac = parseConsoleMac(text);
+  if (mac === undefined || isMulticastMac(mac)) {
     throw wrongValue('macaddr', text, 'is not the Ethernet address of one station, such as 00:ff:01:02:03:04');
   }
-  return bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(':');
+  return formatMac(mac);
 }
 
 function readGroup(values: Values, name: string): number | undefined {
@@ -208,10 +206,6 @@ function readGroup(values: Values, name: string): number | undefined {
   const id = groupId(group);
   if (id === undefined) throw wrongValue(name, group, 'is no group. See: getent group');
   return id;
-}
-
-function powerOfTwo(value: number): number {
-  return 2 ** Math.ceil(Math.log2(value));
 }
 
 function wrongValue(name: string, text: string, problem: string): VdensError {

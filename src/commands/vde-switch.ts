@@ -169,10 +169,11 @@ class RunningSwitch {
       this.#say(`${path}: ${reason}. All clients were let go, and so ends the switch`);
       this.#end('lost');
     };
+    const restored = (reason: string): void => this.#say(`${path}: ${reason}`);
     const { mode: managementMode, group: managementGroup } = managementAccess;
     const permissions = { mode, dirmode, group, ownOnly: isUsualPath, managementMode, managementGroup };
     try {
-      return await this.#managed.serve(path, { ...permissions, lost });
+      return await this.#managed.serve(path, { ...permissions, lost, restored });
     } catch (error) {
       if (error instanceof VdensError && error.errno === 'EADDRINUSE') throw servedBySomebody(path, path);
       throw error;

@@ -40,6 +40,15 @@ export function parseMac(text: string): Uint8Array {
   return bytes;
 }
 
+/** One or two digits for each byte. */
+const CONSOLE_MAC = /^[0-9a-f]{1,2}(?:([:.])[0-9a-f]{1,2})(?:\1[0-9a-f]{1,2}){4}$/i;
+
+/** Reads an Ethernet address as `vde_switch` has it: `0:ff:1:2:3:4`, `00.ff.01.02.03.04`. Other text is `undefined`. */
+export function parseConsoleMac(text: string): Uint8Array | undefined {
+  if (!CONSOLE_MAC.test(text)) return undefined;
+  return Uint8Array.from(text.split(/[:.]/), (byte) => Number.parseInt(byte, 16));
+}
+
 /** Writes an Ethernet address: `02:00:00:00:00:01`. */
 export function formatMac(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join(':');

@@ -23,9 +23,10 @@ import {
 } from 'node:fs';
 import { basename, join } from 'node:path';
 import { VdensError } from '../errors.ts';
+import { isListenedOn } from '../system/listening-sockets.ts';
 import { errnoName, native } from '../system/native.ts';
 import { type SocketPermissions, setSocketPermissions } from '../system/socket-permissions.ts';
-import { unixAddress } from '../system/unix-address.ts';
+import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
 
 export type { SocketPermissions };
 
@@ -120,6 +121,20 @@ export class ClaimedDirectory {
   /** Whether the path still leads here, and to the sockets that we made, so that those who come find us. */
   isStillOurs(name: string = CONTROL_NAME): boolean {
     return !this.#isReleased && isSameFile(this.#stats, this.path) && (!this.#made.has(name) || this.#isMadeByUs(name));
+  }
+
+  /** Whether the path still leads here, whatever became of the sockets. */
+  get isInPlace(): boolean {
+    return !this.#isReleased && isSameFile(this.#stats, this.path);
+  }
+
+  /** Removes what has a name that was ours. Returns false, and leaves it there, when somebody listens on it. */
+  clear(name: string): boolean {
+    const found = lstatSync(this.#inside(name), { throwIfNoEntry: false });
+    if (found === undefined) return true;
+    if (found.isSocket() && (isListenedOn(found) || isAnswering(join(this.path, name)))) return false;
+    this.#unlink(name);
+    return true;
   }
 
   /** Removes what we made, and the directory if it is ours and empty, and lets others claim it. Idempotent. */
@@ -220,6 +235,15 @@ function reachableGroup({ mode, gid }: Stats): number | undefined {
   const own = process.getegid?.();
   const isInherited = (mode & SET_GROUP_ID) !== 0 && process.geteuid?.() !== 0;
   return isInherited && gid !== own && process.getgroups?.().includes(gid) !== true ? own : undefined;
+}
+
+/** Whether somebody takes connections there; EAGAIN: who has no room for one more. */
+function isAnswering(path: string): boolean {
+  const socket = native.openSocket(AF_UNIX, SOCK_STREAM, 0);
+  if (socket < 0) return false;
+  const result = native.connectSocket(socket, unixAddress(path));
+  native.closeDescriptor(socket);
+  return result >= 0 || errnoName(result) === 'EAGAIN';
 }
 
 /** Whether it is one of the sockets that switches and their clients make. */

@@ -26,6 +26,11 @@ const CHANNELS_PER_PORT = 2;
 export interface SwitchServiceOptions extends RendezvousOptions {
   /** Called when others do not find us any more; the reason is one clause. The clients have been let go of. */
   readonly lost?: (reason: string) => void;
+  /**
+   * Called when somebody had removed or replaced our socket in the directory, and it was made again. Without this, all
+   * clients are let go of then.
+   */
+  readonly restored?: (reason: string) => void;
 }
 
 /** A port that a client has. */
@@ -73,6 +78,7 @@ export class SwitchService {
         ? { privateConnection: (fd: number, { pid }: PeerCredentials) => this.#openChannel(fd, pid) }
         : {}),
       lost,
+      ...(options.restored === undefined ? {} : { restored: options.restored }),
     });
   }
 

@@ -6,7 +6,7 @@
  */
 import { VdensError } from '../errors.ts';
 import { FrameBatch } from '../frames/batch.ts';
-import { formatMac } from '../net/mac.ts';
+import { formatMac, parseMac } from '../net/mac.ts';
 import { cable } from '../plugs/cable.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
 import { Fabric, type FabricPort, type PortVlans } from '../plugs/fabric.ts';
@@ -172,6 +172,17 @@ export class Switch implements AsyncDisposable {
         ageSeconds,
       }))
       .sort((a, b) => a.port - b.port || a.vlan - b.vlan || (a.mac < b.mac ? -1 : 1));
+  }
+
+  /** Where a station is, if it is known. */
+  findStation(mac: string, vlan: number): ForwardingEntry | undefined {
+    const wanted = parseMac(mac);
+    const found = this.#fabric.entries().find((entry) => {
+      return entry.vlan === vlan && entry.address.every((byte, index) => byte === wanted[index]);
+    });
+    const port = [...this.#ports].find(({ fabricPort }) => fabricPort === found?.port);
+    if (found === undefined || port === undefined) return undefined;
+    return { mac: formatMac(found.address), vlan, port: port.number, ageSeconds: found.ageSeconds };
   }
 
   /**

@@ -34,6 +34,8 @@ const SOCK_SEQPACKET = 5;
 export const MAX_HALF_OPEN = 64;
 /** How often it is looked whether the directory is still the one that others find, in milliseconds. */
 export const CHECK_MS = 1000;
+/** How often in a row it is tried to make our socket in the directory again. */
+export const MAX_RESTORES = 10;
 /** A power of ten, so that the last digits alone go round as well. */
 const MAX_DATA_NAMES = 100_000;
 const PRIVATE_MODE = 0o600;
@@ -78,6 +80,11 @@ export interface VdeServerEvents {
   privateConnection?(connection: number, peer: PeerCredentials): void;
   /** Nobody finds us any more: the directory was removed or replaced, or our socket in it. Said once. */
   lost?(reason: string): void;
+  /**
+   * Our socket was removed or replaced, in a directory that is still ours, and has been made again. Without anybody who
+   * wants to know that, it is not made again, but `lost`. So it is when somebody else listens there.
+   */
+  restored?(reason: string): void;
   /** A client was refused; `reason` is a clause for people. */
   refused?(reason: string, peer: PeerCredentials): void;
 }
@@ -87,9 +94,12 @@ export class VdeServer {
   readonly directory: ClaimedDirectory;
   readonly #events: VdeServerEvents;
   readonly #listeners: Listener[] = [];
+  #control: Listener | undefined;
   readonly #halfOpen = new Set<HalfOpen>();
   readonly #timer: NodeJS.Timeout;
   #nextName = 1;
+  /** Attempts to make our socket again, since it was there last. */
+  #restores = 0;
 
   /**
    * Begins to serve.
@@ -104,8 +114,7 @@ export class VdeServer {
     try {
       // First, so that who has a port finds it.
       if (events.privateConnection !== undefined) this.#listenToOurOwn();
-      const connected = (control: number, peer: PeerCredentials): void => this.#receive(control, peer);
-      this.#listeners.push(new Listener(label, { directory, name: CONTROL_NAME, type: SOCK_STREAM, connected }));
+      this.#control = this.#listen();
     } catch (error) {
       for (const listener of this.#listeners) listener.close();
       throw error;
@@ -121,8 +130,14 @@ export class VdeServer {
   /** Lets nobody in any more. The plugs that were given out live on. Idempotent. */
   close(): void {
     clearInterval(this.#timer);
+    this.#control?.close();
     for (const listener of this.#listeners) listener.close();
     for (const halfOpen of [...this.#halfOpen]) halfOpen.abandon('the switch ends');
+  }
+
+  #listen(): Listener {
+    const connected = (control: number, peer: PeerCredentials): void => this.#receive(control, peer);
+    return new Listener(this.label, { directory: this.directory, name: CONTROL_NAME, type: SOCK_STREAM, connected });
   }
 
   #listenToOurOwn(): void {
@@ -201,9 +216,26 @@ export class VdeServer {
   }
 
   #check(): void {
-    if (this.directory.isStillOurs()) return;
+    const { directory } = this;
+    if (this.#control !== undefined && directory.isStillOurs()) return;
+    if (this.#events.restored !== undefined && directory.isInPlace && this.#restore()) return;
     clearInterval(this.#timer);
-    this.#events.lost?.(`the directory ${this.directory.path}, or the socket in it, was removed or replaced`);
+    this.#events.lost?.(`the directory ${directory.path}, or the socket in it, was removed or replaced`);
+  }
+
+  /** Makes our socket again, now or at the next look. Returns whether there is hope. */
+  #restore(): boolean {
+    this.#control?.close();
+    this.#control = undefined;
+    if (++this.#restores > MAX_RESTORES || !this.directory.clear(CONTROL_NAME)) return false;
+    try {
+      this.#control = this.#listen();
+    } catch {
+      return true;
+    }
+    this.#restores = 0;
+    this.#events.restored?.(`${CONTROL_NAME} was removed or replaced, and has been made again`);
+    return true;
   }
 }
 

@@ -1,6 +1,7 @@
 /** A managed switch: ports, who is at them, VLANs, stations and events, with clients that are real sockets. */
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { basename, join } from 'node:path';
 import { test } from 'node:test';
 import { batchOf } from '../../src/frames/batch.ts';
@@ -328,6 +329,9 @@ test('what was heard before there were VLANs is forgotten: it may have been hear
   for (const port of [1, 3]) managed.removeFromVlan(10, port);
   managed.removeVlan(10);
   assert.deepEqual(managed.stations, [], 'as is what was heard while there were some');
+  await lab.send(two, ALL, A, VLAN_10, BODY);
+  managed.setPortVlan(3, NO_VLAN);
+  assert.deepEqual(managed.stations, [], 'also when no VLAN is made');
 });
 
 test('stations are known by the buckets of vde_switch, come and go as events, and are forgotten at another size', async (t) => {
@@ -476,6 +480,34 @@ test('our own plugs get ports by number, and those of this process are attached,
   );
   assert.equal(isDown, true);
   assert.equal(lab.managed.ports[0]?.isActive, false);
+});
+
+test('who removes or replaces the socket in the directory ends nothing; who serves there instead does', async (t) => {
+  const news: string[] = [];
+  let reason: string | undefined;
+  const lost = (why: string): void => {
+    reason = why;
+  };
+  const lab = await ManagedLab.start(t, {}, { lost, restored: (what) => news.push(what) });
+  const control = join(lab.path, 'ctl');
+  const [a, b] = [await lab.client(), await lab.client()];
+  renameSync(control, join(lab.path, '.1-1'));
+  await waitFor(() => news.length === 1, 5000, 'a new socket');
+  assert.deepEqual(news, ['ctl was removed or replaced, and has been made again']);
+  rmSync(control);
+  writeFileSync(control, '');
+  await waitFor(() => news.length === 2, 5000, 'another one');
+  const c = await lab.client();
+  await lab.send(a, ALL, A, BODY);
+  assert.deepEqual([b.take(), c.take()], [[ALL + A + BODY], [ALL + A + BODY]]);
+  assert.equal(reason, undefined);
+  rmSync(control);
+  const other = createServer();
+  t.after(() => other.close());
+  await new Promise<void>((done) => other.listen(control, done));
+  await a.letGo();
+  assert.match(reason ?? '', /removed or replaced/);
+  assert.equal(news.length, 2);
 });
 
 test('closing it lets everybody go, and leaves nothing behind', async (t) => {

@@ -90,6 +90,7 @@ export interface Station {
 /** How the hash table behaves; times are seconds. */
 export interface HashSettings {
   readonly size: number;
+  /** Only remembered: who was silent for too long is forgotten at that moment. */
   readonly gcInterval: number;
   readonly expire: number;
   readonly minPersistence: number;
@@ -143,6 +144,8 @@ export interface ManagedSwitchApi {
   /** Another size than before forgets all stations, as does the same. */
   setHash(settings: Partial<HashSettings>): void;
   readonly stations: readonly Station[];
+  /** One of them, if it is known. Costs less than all of them. */
+  findStation(mac: string, vlan: number): Station | undefined;
 
   readonly hasSpanningTree: boolean;
   setSpanningTree(isOn: boolean): void;
@@ -155,7 +158,7 @@ export interface ManagedSwitchApi {
    * Calls the listener with what happens, until the function that is returned is called.
    *
    * @param options whether that includes the stations, which is some work at large tables; they are told of up to 100 ms
-   * later. By default it does.
+   * later, or more at large tables. By default it does.
    */
   listen(listener: (event: SwitchEvent) => void, options?: { readonly stations?: boolean }): () => void;
   close(): Promise<void>;

@@ -13,6 +13,7 @@ import type { Plug } from '../../plugs/plug.ts';
 import type { PeerCredentials } from '../listener.ts';
 import type { PortLease } from '../port-policy.ts';
 import { DEFAULT_MODE } from '../rendezvous.ts';
+import { DEFAULT_PRIORITY, MAX_PRIORITY } from '../spanning-tree/spanning-tree.ts';
 import { Switch } from '../switch.ts';
 import { SwitchService, type SwitchServiceOptions } from '../switch-service.ts';
 import { DirectoryPorts, type Newcomer, type PortGiver } from './directory-ports.ts';
@@ -31,18 +32,15 @@ import {
   type Vlan,
 } from './managed-switch-api.ts';
 import type { EndpointRecord, PortRecord } from './port-record.ts';
-import { PortTable } from './port-table.ts';
+import { DEFAULT_PORTS, PortTable } from './port-table.ts';
 import { refusal } from './refusal.ts';
-import { capacityOf, changeHash, DEFAULT_HASH, stationsOf } from './station-table.ts';
+import { capacityOf, changeHash, DEFAULT_HASH, stationOf, stationsOf } from './station-table.ts';
 import { StationWatch } from './station-watch.ts';
 import { NOWHERE, TreeControl } from './tree-control.ts';
 import { VlanTable } from './vlan-table.ts';
 
 export * from './managed-switch-api.ts';
 
-const DEFAULT_PORTS = 32;
-const DEFAULT_PRIORITY = 0x8000;
-const MAX_PRIORITY = 0xffff;
 const DEFAULT_MANAGEMENT_MODE = 0o600;
 /** What the MAC addresses of switches begin with that were not told theirs. */
 const MAC_PREFIX: readonly number[] = [0x00, 0xff];
@@ -254,6 +252,11 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
     return stationsOf(this.#switch.forwardingTable, this.#hash.size);
   }
 
+  findStation(mac: string, vlan: number): Station | undefined {
+    const found = this.#switch.findStation(mac, vlan);
+    return found === undefined ? undefined : stationOf(found, this.#hash.size);
+  }
+
   get hasSpanningTree(): boolean {
     return this.#tree.isOn;
   }
@@ -291,7 +294,9 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
   }
 
   /**
-   * Serves it in a directory: clients of any kind get their ports there, until the service or the switch is closed.
+   * Serves it in a directory: clients of any kind get their ports there, until the service or the switch is closed. Those
+   * who may join may write the directory as well, as in that of `vde_switch`; one who removes the socket there does not
+   * end what the others have.
    *
    * @param path of the directory, which is made; its parent must exist
    * @throws VdensError `ERR_NETWORK_OPEN` when somebody else serves there, or it is no place for a switch
@@ -307,7 +312,7 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
       managementMode: options.managementMode ?? DEFAULT_MANAGEMENT_MODE,
       managementGroup: options.managementGroup,
     });
-    const service = await SwitchService.start(ports, path, path, options);
+    const service = await SwitchService.start(ports, path, path, { restored: () => undefined, ...options });
     if (service === undefined) {
       const message = `${path}: somebody else serves a switch there. Join it with vde://${path}, or name another directory`;
       throw new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno: 'EADDRINUSE' });

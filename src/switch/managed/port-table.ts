@@ -3,7 +3,9 @@ import type { PeerCredentials } from '../listener.ts';
 import { PortRecord } from './port-record.ts';
 import { refusal } from './refusal.ts';
 
-/** The highest port number: the ports of a bridge have 12 bits for theirs in the spanning tree (IEEE 802.1D, 9.2.7). */
+/** The highest port number when nobody says another one, as `vde_switch` has it. */
+export const DEFAULT_PORTS = 32;
+/** The highest port number that may be said: the ports of a bridge have 12 bits for theirs in the spanning tree (IEEE 802.1D, 9.2.7). */
 export const MAX_PORT_NUMBER = 4095;
 
 export class PortTable {

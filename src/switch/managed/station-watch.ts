@@ -9,6 +9,8 @@ import type { SwitchEvent } from './managed-switch-api.ts';
 
 /** How often it is compared, in milliseconds. */
 export const COMPARE_MS = 100;
+/** After each look others have at least so many times its duration. */
+const REST_FACTOR = 10;
 
 export class StationWatch {
   readonly #table: () => readonly ForwardingEntry[];
@@ -16,6 +18,8 @@ export class StationWatch {
   #known = new Map<string, ForwardingEntry>();
   #watchers = 0;
   #timer: NodeJS.Timeout | undefined;
+  /** When it may be looked again. */
+  #restUntil = 0;
   #isClosed = false;
 
   constructor(table: () => readonly ForwardingEntry[], tell: (event: SwitchEvent) => void) {
@@ -27,24 +31,35 @@ export class StationWatch {
   begin(): () => void {
     if (this.#watchers++ === 0 && !this.#isClosed) {
       this.#known = this.#read();
-      this.#timer = setInterval(() => this.compare(), COMPARE_MS).unref();
+      this.#wait();
     }
     let isOver = false;
     return () => {
-      if (!isOver && --this.#watchers === 0) clearInterval(this.#timer);
+      if (!isOver && --this.#watchers === 0) clearTimeout(this.#timer);
       isOver = true;
     };
   }
 
   /** There is no table any more. */
   close(): void {
-    clearInterval(this.#timer);
+    clearTimeout(this.#timer);
     this.#isClosed = true;
   }
 
-  /** Tells what is different from before. */
+  /** Tells what is different from before, unless that was just looked at: then it is told of later. */
   compare(): void {
-    if (this.#watchers === 0 || this.#isClosed) return;
+    if (this.#watchers > 0 && !this.#isClosed && performance.now() >= this.#restUntil) this.#compare();
+  }
+
+  #wait(): void {
+    const ms = Math.max(COMPARE_MS, this.#restUntil - performance.now());
+    this.#timer = setTimeout(() => {
+      this.compare();
+      this.#wait();
+    }, ms).unref();
+  }
+
+  #compare(): void {
     const before = this.#known;
     this.#known = this.#read();
     for (const [key, { mac, vlan, port }] of before) {
@@ -56,6 +71,10 @@ export class StationWatch {
   }
 
   #read(): Map<string, ForwardingEntry> {
-    return new Map(this.#table().map((entry) => [`${entry.vlan} ${entry.mac}`, entry]));
+    const start = performance.now();
+    const found = new Map(this.#table().map((entry) => [`${entry.vlan} ${entry.mac}`, entry]));
+    const end = performance.now();
+    this.#restUntil = end + REST_FACTOR * (end - start);
+    return found;
   }
 }

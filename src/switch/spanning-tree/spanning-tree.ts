@@ -14,6 +14,10 @@ import type { Clock } from '../../system/clock.ts';
 import { bridgeId, parseBpdu } from '../../wire/bpdu.ts';
 import { VlanTree, type VlanTreeStatus } from './vlan-tree.ts';
 
+/** Of a bridge of which nobody says another one (IEEE 802.1D, table 17-2). */
+export const DEFAULT_PRIORITY = 0x8000;
+export const MAX_PRIORITY = 0xffff;
+
 /** What a tree needs of the switch that it runs in. None of these may call the tree. */
 export interface TreeHost {
   /**

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { formatMac, isMulticastMac, parseMac, randomMac } from '../../../src/net/mac.ts';
+import { formatMac, isMulticastMac, parseConsoleMac, parseMac, randomMac } from '../../../src/net/mac.ts';
 
 test('reads the notations with colons, hyphens and dots', () => {
   const expected = Uint8Array.of(0x02, 0, 0, 0xab, 0xcd, 0x01);
@@ -45,6 +45,24 @@ test('refuses what is not an Ethernet address', () => {
       value: text,
       message: `"${text}" is not a MAC address. Write six bytes in hex, for example 02:00:00:00:00:01`,
     });
+  }
+});
+
+test('reads what vde_switch reads: bytes of one digit or two, with colons or dots', () => {
+  const expected = Uint8Array.of(0, 0xff, 1, 2, 3, 0x4a);
+  for (const text of ['00:ff:01:02:03:4a', '0:ff:1:2:3:4A', '00.FF.01.02.03.4a']) {
+    assert.deepEqual(parseConsoleMac(text), expected, text);
+  }
+  for (const text of [
+    '',
+    '0:ff:1:2:3',
+    '0:ff:1:2:3:4:5',
+    '0:ff.1:2:3:4',
+    '0-ff-1-2-3-4',
+    '0:ff:1:2:3:',
+    '0:ff:1:2:3:444',
+  ]) {
+    assert.equal(parseConsoleMac(text), undefined, text);
   }
 });
 
