@@ -31,7 +31,6 @@ export const DEBUG_MENU: readonly ConsoleCommand[] = [
   { path: 'debug', help: 'WHAT HAPPENS, AS IT HAPPENS' },
   {
     path: 'debug/list',
-    syntax: '[dbgpath]',
     help: 'list what this session can be told of',
     hasData: true,
     run: ({ argument, selection, print }) => {
