@@ -49,7 +49,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return await act(interpretDpipeArguments(argv));
   } catch (error) {
     await reportError(NAME, error);
-    return STATUS_FAILURE;
+    return error instanceof VdensError && error.syscall === 'spawn' ? STATUS_NOT_FOUND : STATUS_FAILURE;
   }
 }
 

@@ -13,7 +13,9 @@ const MIN_WIDTH = 40;
  */
 export function formatHelp(table: CommandTable, width: number): string {
   const [first = '', ...more] = table.synopsis;
-  const lines = [`Usage: ${table.name} ${first}`.trimEnd(), ...more.map((text) => `       ${table.name} ${text}`)];
+  const usage = (before: string, text: string): readonly string[] =>
+    hang(`${before} ${table.name} ${text}`.trimEnd(), width, before.length + 2 + table.name.length);
+  const lines = [...usage('Usage:', first), ...more.flatMap((text) => usage('      ', text))];
   lines.push(...fold(`${table.summary}.`, width, ''));
   if (table.subcommands !== undefined) {
     const rows = table.subcommands.map(({ name, summary }): Row => [`  ${name}`, summary]);
@@ -43,6 +45,13 @@ function formatRows(rows: readonly Row[], width: number): string[] {
     if (left.length > MAX_LEFT) return [left, ...folded];
     return [left.padEnd(indent.length) + folded[0]!.slice(indent.length), ...folded.slice(1)];
   });
+}
+
+/** Breaks a line at its spaces; those that follow begin at a column. A line that is not too wide stays as it is. */
+function hang(line: string, width: number, column: number): readonly string[] {
+  if (line.length <= Math.max(width, MIN_WIDTH)) return [line];
+  const [first = '', ...more] = fold(line.slice(column), width, ' '.repeat(column));
+  return [line.slice(0, column) + first.slice(column), ...more];
 }
 
 /** Breaks a text at its spaces, so that no line is wider than the terminal; a longer word stays whole. */

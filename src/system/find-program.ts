@@ -1,5 +1,5 @@
 /** Whether there is a program that execvp(3) would run: a wrong name is better said before anything is started. */
-import { accessSync, constants, statSync } from 'node:fs';
+import { accessSync, constants, existsSync, statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** Where execvp(3) looks without $PATH. */
@@ -9,10 +9,11 @@ const DEFAULT_PATH = '/bin:/usr/bin';
 export function programError(program: string): 'ENOENT' | 'EACCES' | undefined {
   if (program === '') return 'ENOENT';
   const { PATH = DEFAULT_PATH } = process.env;
-  const places = program.includes('/') ? [program] : PATH.split(delimiter).map((folder) => join(folder, program));
-  const errors = places.map(errorAt);
+  if (program.includes('/')) return errorAt(program);
+  const errors = PATH.split(delimiter).map((folder) => errorAt(join(folder, program)));
   if (errors.includes(undefined)) return undefined;
-  return errors.includes('EACCES') ? 'EACCES' : 'ENOENT';
+  // EACCES may be from a folder that we may not look into.
+  return PATH.split(delimiter).some((folder) => existsSync(join(folder, program))) ? 'EACCES' : 'ENOENT';
 }
 
 function errorAt(path: string): 'ENOENT' | 'EACCES' | undefined {

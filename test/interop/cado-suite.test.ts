@@ -1,7 +1,8 @@
 /** `caprint` and `cadrop`, ours and those of Debian's cado: the same output and status, to the byte. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { type TestContext, test } from 'node:test';
+import { openTerminal } from '../fixtures/terminal.ts';
 import {
   type CommandResult,
   makeTemporaryDirectory,
@@ -186,6 +187,35 @@ test('of uid 0 that may not change its bounding set, too', async () => {
   const once = await setsOf([ours('vdens'), '--root', 'no', ours('cadrop'), '3100', ours('cadrop'), 'net_raw']);
   assert.equal((once.get('CapPrm') ?? NETWORK) & NETWORK, 0n);
   assert.equal(once.get('NoNewPrivs'), 0n);
+});
+
+test('a command of cadrop waits for its input, and has the descriptors and the limit of its caller', async () => {
+  const drop = `${ours('cadrop')} all`;
+  // A descriptor that was made non-blocking would be seen by all who have it.
+  const script = [
+    `(read -r word; echo "$word") | ${drop} sh -c 'grep ^flags: /proc/self/fdinfo/0; grep ^flags: /proc/self/fdinfo/1; cat' | cat`,
+    `ulimit -Sn 100; ${drop} sh -c 'ulimit -Sn; cat <&5; test ! -e /proc/self/fd/6 && env | grep -c VDENS_' 5<<END`,
+    'five',
+    'END',
+  ].join('\n');
+  const run = await runCommand(['sh', '-c', script], { input: 'late\n' });
+  assert.equal(run.stderr, '');
+  const [input, output, ...rest] = run.stdout.trim().split('\n');
+  for (const line of [input, output]) {
+    const flags = Number.parseInt(/^flags:\s*([0-7]+)$/.exec(line ?? '')?.[1] ?? 'none', 8);
+    assert.equal(flags & constants.O_NONBLOCK, 0, line);
+  }
+  assert.deepEqual(rest, ['late', '100', 'five', '0']);
+});
+
+test('on a terminal, cadrop leaves its streams as they are', async (t) => {
+  if (!requireCommands(t, 'tmux', 'bash')) return;
+  const terminal = await openTerminal(t);
+  await terminal.type(`${ours('cadrop')} all sh -c 'grep ^flags: /proc/self/fdinfo/0; read -r word; echo "got $word"'`);
+  const [, digits = ''] = await terminal.waitFor(/^flags:\s*([0-7]+)$/m);
+  assert.equal(Number.parseInt(digits, 8) & constants.O_NONBLOCK, 0);
+  await terminal.type('words');
+  await terminal.waitFor(/^got words$/m);
 });
 
 test('wrong usage is one line and the status of the originals; help is no error', async () => {

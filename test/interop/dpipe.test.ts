@@ -285,6 +285,44 @@ test('on a terminal, ^C ends all, ^Z stops all, and jobs go to the background an
   assert.doesNotMatch(await terminal.screen(), /^after$/m);
 });
 
+test('commands have the further descriptors of the caller, and its limit of open files', async (t) => {
+  const show = `sh -c 'ulimit -Sn >&2; cat <&5 >&2; env | grep VDENS_ >&2; :'`;
+  for (const words of [`true = ${show}`, `-n true = ${show}`, `${show} = true = true`]) {
+    const script = `ulimit -Sn 200; exec 5<<END\nfive\nEND\nexec ${DPIPE} ${words}`;
+    const run = await runCommand(['sh', '-c', script], { cwd: makeTemporaryDirectory(t) });
+    assert.deepEqual([run.status, run.stderr], [0, '200\nfive\n'], words);
+  }
+});
+
+test('whoever removes the files is not held up by what somebody put in their place', async (t) => {
+  const cwd = makeTemporaryDirectory(t);
+  const mark = new Mark();
+  const script = 'rm pid; mkfifo pid; exec >&-';
+  const run = await runCommand([DPIPE, '-n', '-p', 'pid', 'true', '=', 'sh', '-c', script], { cwd, env: mark.env });
+  assert.deepEqual([run.status, run.stderr], [0, '']);
+  await mark.waitForNone();
+  assert.ok(existsSync(join(cwd, 'pid')));
+});
+
+test('what cannot be started at all is one line, and nothing of it stays', async (t) => {
+  const cwd = makeTemporaryDirectory(t);
+  const table: readonly (readonly [readonly string[], number, RegExp])[] = [
+    [['sh', '-c', 'echo >ran', '=', ''], 127, /^dpipe: cannot run the command "": no such file or directory\n$/],
+    [['-d', '-n', 'sh', '-c', 'echo >ran', '=', 'nonexistent'], 127, /^dpipe: cannot run [^\n]+ none in \$PATH\n$/],
+    [
+      ['sleep', '50', '=', '/etc/passwd/x'],
+      127,
+      /^dpipe: cannot run the command "\/etc\/passwd\/x": not a directory\n$/,
+    ],
+  ];
+  for (const [words, status, line] of table) {
+    const run = await runCommand([DPIPE, ...words], { cwd });
+    assert.deepEqual([run.status, run.isTimedOut, run.stdout], [status, false, ''], run.stderr);
+    assert.match(run.stderr, line);
+    assert.equal(existsSync(join(cwd, 'ran')), false);
+  }
+});
+
 for (const [name, dpipe, plugs, filter] of [
   ['our dpipe joins an original vde_plug and ours', DPIPE, [original('vde_plug') ?? '', ours('vde_plug')], []],
   [

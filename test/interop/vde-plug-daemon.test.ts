@@ -121,6 +121,28 @@ test('while it opens, a signal at the command ends both, and so does its death',
   }
 });
 
+test('it ends with the first while it opens, also where SIGTERM is ignored', async (t) => {
+  const silent = await FakeSwitch.start({ answer: () => undefined });
+  t.after(() => silent.close());
+  const run = await spawnBackground(t, [
+    'sh',
+    '-c',
+    'trap "" TERM; exec "$@"',
+    'sh',
+    PLUG,
+    '-d',
+    silent.path,
+    'null://',
+  ]);
+  const connection = await waitFor(() => silent.connections[0], 10_000, 'the connection');
+  let isOver = false;
+  connection.on('close', () => {
+    isOver = true;
+  });
+  run.kill('SIGKILL');
+  await waitFor(() => isOver, 10_000, 'the end of the second process');
+});
+
 test('a pid file that another one has written over stays', async (t) => {
   const path = join(makeTemporaryDirectory(t), 'pid');
   assert.equal((await runCommand([PLUG, '-d', '-p', path, 'null://', 'null://'])).status, 0);

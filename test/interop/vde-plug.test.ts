@@ -1,12 +1,13 @@
 /** `vde_plug`, ours: a cable between switches of ours and the originals', streams to them, and how it ends. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { encodeStream } from '../conformance/stream-framing.ts';
 import { FakeSwitch } from '../fixtures/fake-switch.ts';
 import { LanHost } from '../fixtures/lan-host.ts';
+import { Mark } from '../fixtures/marked.ts';
 import { openTerminal } from '../fixtures/terminal.ts';
 import {
   type BackgroundCommand,
@@ -182,6 +183,8 @@ test('its status is that of the command, which gets signals as they were', async
     [['sh', '-c', 'sleep 60 & exit 5'], 5, /^vde_plug: = sh [^\n]+ 5\n$/],
     [['/nowhere/program'], 127, /^vde_plug: = \/nowhere\/program: [^\n]+\n$/],
     [['no-such-program'], 127, /^vde_plug: = no-such-program: [^\n]+ not in PATH[^\n]+\n$/],
+    [['/tmp'], 126, /^vde_plug: = \/tmp: [^\n]+\n$/],
+    [[''], 127, /^vde_plug: = : [^\n]+\n$/],
     [['/etc/passwd'], 126, /^vde_plug: = \/etc\/passwd: [^\n]+\n$/],
   ];
   for (const [command, status, line] of table) {
@@ -189,6 +192,8 @@ test('its status is that of the command, which gets signals as they were', async
     assert.deepEqual([run.status, run.isTimedOut], [status, false], `${command.join(' ')}: ${run.stderr}`);
     assert.match(run.stderr, line);
   }
+  const inheriting = `ulimit -Sn 200; exec 5<<END\nfive\nEND\nexec ${PLUG} null:// = sh -c 'ulimit -Sn >&2; cat <&5 >&2'`;
+  assert.equal((await runCommand(['sh', '-c', inheriting])).stderr, '200\nfive\n');
   const show = ['sh', '-c', 'grep SigIgn /proc/self/status >&2'];
   const shown = await runCommand(['sh', '-c', 'trap "" ALRM; exec "$@"', 'sh', PLUG, 'null://', '=', ...show]);
   const mask = Number.parseInt(/SigIgn:\s*([0-9a-f]+)/.exec(shown.stderr)?.[1] ?? '', 16);
@@ -332,4 +337,44 @@ test('on a terminal it says what a stream takes', async (t) => {
   await terminal.type(`${PLUG} null://; echo "status $?"`);
   await terminal.waitFor(/^vde_plug: a stream takes pipes/m);
   await terminal.waitFor(/^status 255$/m);
+  // What a terminal says is no stream, but it can be listened to.
+  await terminal.type(`${PLUG} --no-reconnect '=echo a stream is more than this' | cat >/dev/null`);
+  await terminal.waitFor(/^vde_plug: =echo [^\n]+/m);
+  assert.equal((await terminal.screen()).match(/a stream takes pipes/g)?.length, 1);
+});
+
+test('what no original ends by does not end it; others take its pid file with it', async (t) => {
+  const path = join(makeTemporaryDirectory(t), 'pid');
+  const cable = await startCable(t, '-p', path, 'null://', 'null://');
+  await waitFor(() => existsSync(path), 10_000, 'the pid file');
+  for (const signal of ['SIGALRM', 'SIGUSR2', 'SIGVTALRM', 'SIGPROF', 'SIGIO', 'SIGPWR', 'SIGSTKFLT'] as const) {
+    cable.kill(signal);
+  }
+  cable.kill('SIGUSR1');
+  await cable.waitForOutput(/^vde_plug: null:\/\/: in 0 frames/m);
+  assert.ok(existsSync(path));
+  cable.kill('SIGQUIT');
+  assert.deepEqual(await cable.waitForExit(), { status: null, signal: 'SIGQUIT' });
+  assert.equal(existsSync(path), false);
+});
+
+test('a command that does not want to end is ended, with all that it has started', async (t) => {
+  const mark = new Mark();
+  const command = ['sh', '-c', 'trap "" TERM HUP; echo began >&2; sleep 50; :'];
+  const cable = await spawnBackground(t, [PLUG, 'null://', '=', ...command], { env: mark.env });
+  await cable.waitForOutput(/^began$/m);
+  cable.kill('SIGTERM');
+  await cable.waitForExit();
+  await mark.waitForNone();
+});
+
+test('a reader that goes away is no error, a full disk is one', async () => {
+  const script = `exec 3>&1; { ${PLUG} --help; echo "status $?" >&3; } | true; ${PLUG} --help >/dev/full`;
+  const run = await runCommand(['bash', '-c', script]);
+  assert.equal(run.stderr, 'vde_plug: cannot write to standard output (ENOSPC)\n');
+});
+
+test('options of a port have no effect on a command, and it says so', async () => {
+  const run = await runCommand([PLUG, '--no-reconnect', '--port', '3', '=true', 'null://']);
+  assert.match(run.stderr, /^vde_plug: =true is no port of a switch: [^\n]+\n/);
 });

@@ -118,3 +118,12 @@ test('with --no-reconnect it ends with its switch, else it waits', async (t) => 
   assert.deepEqual([result.status, readFileSync(join(folder, 'status'), 'utf8')], [0, '0\n'], result.stderr);
   assert.match(result.stderr, /^vde_plug2tap: [^\n]+; waiting for it$/m);
 });
+
+test('an interface that is no TAP is called that', async () => {
+  const run = await runCommand([ours('vdens'), 'no', PLUG, '-s', 'null://', 'lo']);
+  assert.equal(run.status, 1);
+  assert.match(
+    run.stderr,
+    /^vde_plug2tap: lo: [^\n]+EINVAL\)\. An interface of that name is there and is no TAP: [^\n]+\n$/,
+  );
+});

@@ -6,6 +6,22 @@ import type { CommandTable } from '../../../src/commands/option-table.ts';
 import { VDE_TABLE } from '../../../src/commands/vde-options.ts';
 import { VDENS_TABLE } from '../../../src/commands/vdens-options.ts';
 
+test('folds the synopsis, and what follows stands below its first word', () => {
+  const table: CommandTable = {
+    name: 'try',
+    summary: 'Tries',
+    synopsis: ['[options] one two three four', 'x'],
+    options: [],
+  };
+  const [first, second, third] = formatHelp(table, 40).split('\n');
+  assert.deepEqual(
+    [first, second, third],
+    ['Usage: try [options] one two three four'.slice(0, 39), '       try x', 'Tries.'],
+  );
+  const narrow = formatHelp({ ...table, synopsis: ['[options] one two three four five'] }, 40).split('\n');
+  assert.deepEqual(narrow.slice(0, 2), ['Usage: try [options] one two three four', '           five']);
+});
+
 test('aligns options, and gives a long one a line of its own', () => {
   const table: CommandTable = {
     name: 'try',
