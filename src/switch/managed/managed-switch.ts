@@ -36,7 +36,7 @@ import { DEFAULT_PORTS, PortTable } from './port-table.ts';
 import { refusal } from './refusal.ts';
 import { capacityOf, changeHash, DEFAULT_HASH, stationOf, stationsOf } from './station-table.ts';
 import { StationWatch } from './station-watch.ts';
-import { NOWHERE, TreeControl } from './tree-control.ts';
+import { TreeControl } from './tree-control.ts';
 import { VlanTable } from './vlan-table.ts';
 
 export * from './managed-switch-api.ts';
@@ -154,7 +154,7 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
 
   setPortVlan(number: number, vlan: number): void {
     const port = this.#ports.get(number);
-    this.#rearrange(port, () => this.#vlans.setUntagged(vlan, port));
+    this.#rearrange(port, [port.untaggedVlan, vlan], () => this.#vlans.setUntagged(vlan, port));
   }
 
   closeEndpoint(number: number, id: number): void {
@@ -229,13 +229,13 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
   addToVlan(vlan: number, port: number): void {
     this.#vlans.check(vlan);
     const record = this.#ports.get(port);
-    this.#rearrange(record, () => this.#vlans.add(vlan, record));
+    this.#rearrange(record, [vlan], () => this.#vlans.add(vlan, record));
   }
 
   removeFromVlan(vlan: number, port: number): void {
     this.#vlans.check(vlan);
     const record = this.#ports.get(port);
-    this.#rearrange(record, () => this.#vlans.delete(vlan, record));
+    this.#rearrange(record, [vlan], () => this.#vlans.delete(vlan, record));
   }
 
   get hash(): HashSettings {
@@ -379,21 +379,27 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
     this.#settle(port);
   }
 
-  /** Changes in which VLANs a port is. What was heard there in those that it left is elsewhere now. */
-  #rearrange(port: PortRecord, change: () => void): void {
-    const before = this.#vlans.of(port);
+  /**
+   * Changes in which VLANs a port is. What was heard there in those that it left is elsewhere now.
+   *
+   * @param vlans all that this may be about
+   */
+  #rearrange(port: PortRecord, vlans: readonly number[], change: () => void): void {
+    const before = vlans.filter((vlan) => this.#vlans.isIn(vlan, port));
     change();
-    for (const vlan of before) {
-      if (this.#vlans.isIn(vlan, port)) continue;
-      for (const { switchPort } of port.endpoints) this.#switch.forget(switchPort, vlan);
-    }
     this.#retag();
-    this.#settle(port);
+    for (const vlan of vlans) {
+      const isIn = this.#vlans.isIn(vlan, port);
+      if (vlan === NO_VLAN || isIn === before.includes(vlan)) continue;
+      if (!isIn) for (const { switchPort } of port.endpoints) this.#switch.forget(switchPort, vlan);
+      if (port.isActive) this.#tree.placeIn(port, vlan, isIn);
+    }
+    this.#applyVlans(port);
   }
 
   /** Brings what forwards, and the spanning tree, up to date with a port. */
   #settle(port: PortRecord): void {
-    this.#tree.place(port, port.isActive ? this.#vlans.of(port) : NOWHERE);
+    this.#tree.place(port, port.isActive ? this.#vlans.of(port) : new Set());
     this.#applyVlans(port);
   }
 

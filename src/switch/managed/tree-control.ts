@@ -17,7 +17,7 @@ import { refusal } from './refusal.ts';
 const INACTIVE = 'Learning';
 const FORWARDING = 'Forwarding';
 const CLOSED = 'Discarding';
-export const NOWHERE: ReadonlySet<number> = new Set();
+const NOWHERE: ReadonlySet<number> = new Set();
 
 /** What is around it. */
 export interface TreeSurroundings {
@@ -42,7 +42,7 @@ export class TreeControl {
   /** VLANs that are closed, by the number of the port. */
   readonly #closed = new Map<number, Set<number>>();
   /** VLANs that the tree knows the port in. */
-  readonly #placed = new Map<number, ReadonlySet<number>>();
+  readonly #placed = new Map<number, Set<number>>();
 
   constructor(around: TreeSurroundings) {
     this.#around = around;
@@ -79,13 +79,27 @@ export class TreeControl {
   }
 
   /** Says in which VLANs a port is that somebody is at; in none when nobody is. */
-  place({ number }: PortRecord, vlans: ReadonlySet<number>): void {
+  place({ number }: PortRecord, vlans: Set<number>): void {
     const before = this.#placed.get(number) ?? NOWHERE;
     if (vlans.size > 0) this.#placed.set(number, vlans);
     else this.#placed.delete(number);
     for (const vlan of before) if (!vlans.has(vlan)) this.#tree.removePort(vlan, number);
     this.#keepClosed(number, vlans);
     for (const vlan of vlans) if (!before.has(vlan)) this.#tree.addPort(vlan, number);
+  }
+
+  /** Says that a port where somebody is has come into a VLAN, or left it. */
+  placeIn({ number }: PortRecord, vlan: number, isIn: boolean): void {
+    const placed = this.#placed.get(number) ?? new Set();
+    if (placed.has(vlan) === isIn) return;
+    if (isIn) {
+      this.#placed.set(number, placed.add(vlan));
+      this.#tree.addPort(vlan, number);
+      return;
+    }
+    placed.delete(vlan);
+    this.#tree.removePort(vlan, number);
+    this.#keepClosed(number, placed);
   }
 
   /** The VLANs whose frames may not pass the port. */

@@ -85,7 +85,7 @@ export class VlanTable {
   }
 
   /** All VLANs that a port is in. */
-  of(port: VlanPort): ReadonlySet<number> {
+  of(port: VlanPort): Set<number> {
     const all = new Set(this.taggedOf(port));
     if (port.untaggedVlan !== NO_VLAN) all.add(port.untaggedVlan);
     return all;

@@ -26,6 +26,8 @@ import { compareVectors, type Vector } from './vector.ts';
 
 /** How often each port says what it offers, in milliseconds. */
 const HELLO_MS = 4000;
+/** Part of that by which each VLAN is behind the one before: in that of the golden ratio, any number of them is spread. */
+const HELLO_STEP = 0.618_033_988_75;
 /** How long an offer holds that is not repeated, in milliseconds. */
 const CLAIM_MS = 12_000;
 /** After how long a port forwards to a bridge that does not answer, in milliseconds: it may be one that only listens. */
@@ -115,7 +117,8 @@ export class VlanTree {
 
   start(): void {
     this.#isOn = true;
-    this.#helloAt = this.#clock.now() + HELLO_MS;
+    // Not all VLANs at the same moment: there may be thousands of them.
+    this.#helloAt = this.#clock.now() + HELLO_MS * (1 - ((this.#vlan * HELLO_STEP) % 1));
     this.#rootAt = this.#clock.now();
     for (const port of this.#ports.values()) if (!this.#isEdge(port)) port.isSendWanted = true;
     this.#settle();

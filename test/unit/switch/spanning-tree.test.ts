@@ -150,6 +150,23 @@ const RECORDED: readonly {
   },
 ];
 
+test('the VLANs say what they offer one after the other, each at its own time', () => {
+  const lone = new Lone();
+  const vlans = Array.from({ length: 400 }, (_, index) => VLAN + 1 + index);
+  for (const vlan of vlans) lone.tree.addVlan(vlan);
+  for (const vlan of vlans) lone.tree.addPort(vlan, 1);
+  lone.sent.length = 0;
+  const rounds: number[][] = [];
+  for (let ms = 0; ms < 8000; ms += 100) {
+    lone.clock.pass(100);
+    rounds.push(lone.sent.splice(0).map(({ vlan }) => vlan));
+  }
+  assert.ok(Math.max(...rounds.map(({ length }) => length)) <= 15, '10 of 400 in a tenth of a second, or some more');
+  const [first, second] = [rounds.slice(0, 40).flat(), rounds.slice(40).flat()];
+  assert.deepEqual(new Set(first), new Set(vlans));
+  assert.deepEqual(second, first, 'again after 4 s, in the same order');
+});
+
 test('answers what it hears as the original does', () => {
   const lone = new Lone([1, 2, 3]);
   lone.clock.pass(100);
