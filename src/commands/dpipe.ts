@@ -184,14 +184,17 @@ function removeLater(files: readonly WrittenFile[]): void {
   child.once('error', () => say('the pid files will not be removed: there is no /bin/sh'));
 }
 
-/** Takes a pid, when that process started, and files with what is in them. Another process may get the pid. */
+/**
+ * Takes a pid, when that process started, and files with what is in them. Another process may get the pid, and nobody
+ * may ever ask how this one ended.
+ */
 const CLEANER = `
   set -f
   lives() {
     read -r stat <"/proc/$1/stat" || return 1
     started=$2
     set -- \${stat##*) }
-    [ "\${20}" = "$started" ]
+    [ "$1" != Z ] && [ "\${20}" = "$started" ]
   } 2>/dev/null
   while lives "$1" "$2"; do sleep 1; done
   shift 2
