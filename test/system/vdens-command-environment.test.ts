@@ -147,3 +147,9 @@ test('starts in a folder that is gone, as any command does', async (t) => {
   const result = await runCommand(['sh', '-c', script, join(folder, 'gone'), ours('vdens')]);
   assert.deepEqual([result.status, result.stdout], [0, 'fine\n']);
 });
+
+test('the soft limit of open files is that of the caller, with a network and without', async () => {
+  const vdens = ours('vdens');
+  const script = `ulimit -Sn 200; for net in no null://; do ${vdens} $net sh -c 'ulimit -Sn; env | grep -c VDENS_'; done`;
+  assert.equal((await runCommand(['sh', '-c', script])).stdout, '200\n0\n200\n0\n');
+});
