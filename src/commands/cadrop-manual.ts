@@ -8,7 +8,7 @@ export const CADROP_MANUAL: Manual = {
     'A list has commas between its items, each of which is the name of a capability in lower case or in upper case (`net_admin`, `cap_net_admin`, `NET_ADMIN`), or, in hexadecimal, a set of them: bit n is capability n. So `12` is the capabilities 1 and 4, and not the one with that number. No list, an empty one, `all` and `-` are every capability.',
     'Of an ordinary user, capabilities are taken from the ambient and the inheritable set: what the command starts does not have them either, unless a program on the disk brings them.',
     'uid 0 would regain them with the next program that it starts. So they are taken from its bounding set, too. Where that is not allowed, because `CAP_SETPCAP` is not there, the command runs with no_new_privs: programs such as `sudo(8)` do not work in it then.',
-    'The command has the standard streams of `cadrop`, and its descriptors above 15.',
+    'The command has the standard streams of `cadrop`, its descriptors 3 to 9 and those above 15, and its limits.',
   ],
   options: {
     help: ['Prints a summary.'],

@@ -21,7 +21,7 @@ export const DPIPE_MANUAL: Manual = {
         {
           term: '`a = b = c`',
           text: [
-            'The command in the middle speaks to `a` on its standard input and output, and to `c` on two more descriptors, 3 for input and 4 for output. The variables `$ALTERNATE_STDIN` and `$ALTERNATE_STDOUT` say so, in the environment of every command. It goes on like this with more commands. Of the descriptors of `dpipe` itself, they have the standard error and those above 15.',
+            'The command in the middle speaks to `a` on its standard input and output, and to `c` on two more descriptors, 3 for input and 4 for output. The variables `$ALTERNATE_STDIN` and `$ALTERNATE_STDOUT` say so, in the environment of every command. It goes on like this with more commands. Of the descriptors of `dpipe` itself, they have the standard error, 3 to 9 as far as these are not the two above, and those above 15; and its limits.',
           ],
         },
         {

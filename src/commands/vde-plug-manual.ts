@@ -8,7 +8,7 @@ export const VDE_PLUG_MANUAL: Manual = {
   date: 'November 22, 2026',
   description: [
     '`vde_plug` is a cable. With two networks, it joins them: what comes out of one goes into the other, until a signal ends it. A network is what `vdens(1)` takes: `slirp://`, `switch:///tmp/lan`, `/run/sw[3]`, `tap://tap0`, `vxvde://` and all others.',
-    'With one network or none (the default network of `vdens(1)`), the other end is the VDE stream on standard input and output: two bytes of length, the higher one first, and the frame. Over `ssh(1)` it joins networks of two hosts. After a word that is `=` comes a command that speaks this stream on its own standard input and output; options after `=` are its own. When the stream or the network ends, so does `vde_plug`, so that the other side learns of it.',
+    'With one network or none (the default network of `vdens(1)`), the other end is the VDE stream on standard input and output: two bytes of length, the higher one first, and the frame. Over `ssh(1)` it joins networks of two hosts. After a word that is `=` comes a command that speaks this stream on its own standard input and output; options after `=` are its own, and what it leaves running is ended with it. Nobody reads a stream from a terminal: the standard output has to be a pipe, a socket or a file; of a standard input that is a terminal nothing is read. When the stream or the network ends, so does `vde_plug`, so that the other side learns of it.',
     'Two networks are not left alone when one of them goes away: a line says so, it is waited for, and another line says when it is back. An interface that is deleted ends it. `SIGUSR1` prints the counters of both ends on the standard error.',
   ],
   sections: [
