@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -245,8 +246,16 @@ static napi_value replace_descriptor(napi_env env, napi_callback_info info)
 	return result_or_errno(env, result < 0 ? result : 0);
 }
 
+/* scheduleAsBatch(): this thread lets others go on before it (SCHED_BATCH, sched(7)); 0 or -errno. */
+static napi_value schedule_as_batch(napi_env env, napi_callback_info info)
+{
+	(void)info;
+	return number(env, sched_setscheduler(0, SCHED_BATCH, &(struct sched_param){ 0 }) == 0 ? 0 : -errno);
+}
+
 void process_init(napi_env env, napi_value exports)
 {
+	export_function(env, exports, "scheduleAsBatch", schedule_as_batch);
 	export_function(env, exports, "becomeProgram", become_program);
 	export_function(env, exports, "becomeCommand", become_command);
 	export_function(env, exports, "processGroup", process_group);

@@ -10,11 +10,13 @@ import { resolveLocator } from '../locator/resolve.ts';
 import { SCHEMES } from '../locator/schemes.ts';
 import { cable } from '../plugs/cable.ts';
 import { formatCounters } from '../plugs/counters.ts';
+import { letOthersFirst } from '../plugs/fabric.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { Daemon } from '../system/daemon.ts';
 import { endBySignal } from '../system/end-by-signal.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
 import { disregardMeaninglessSignals } from '../system/meaningless-signals.ts';
+import { native } from '../system/native.ts';
 import { PidFile } from '../system/pid-file.ts';
 import type { SessionLog } from './session-log.ts';
 import { writeErrorLineNow } from './standard-streams.ts';
@@ -115,6 +117,7 @@ class CableRun {
   async open(): Promise<void> {
     const { ends, pidFile, log } = this.#job;
     log?.start();
+    letOthersFirst();
     for (const open of ends) {
       this.signal.throwIfAborted();
       this.#ends.push(await open(this.signal));
@@ -127,6 +130,8 @@ class CableRun {
   async lay(): Promise<number> {
     const [left, right] = this.#ends;
     if (left === undefined || right === undefined) return 0;
+    // A stream passes this thread; commands were started before, and are as eager as their caller. May be refused.
+    native.scheduleAsBatch();
     const endOf = (plug: Plug): RunningEnd => (plug === left.plug ? left : right);
     cable(left.plug, right.plug, {
       down: (plug, reason) => this.#lose(endOf(plug), reason),

@@ -144,6 +144,7 @@ export interface Native {
   leadProcessGroup(): number;
   limitOpenFiles(files: number): number;
   endProcess(status: number): never;
+  scheduleAsBatch(): number;
   replaceDescriptor(from: number, onto: number): number;
 
   getCapabilities(words: Uint32Array): number;
