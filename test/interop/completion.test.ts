@@ -129,6 +129,8 @@ test('bash with a user at a terminal', async (t) => {
   const { path, env } = await prepare(t);
   const terminal = await openTerminal(t, env);
   await terminal.type(`cd ${path}; for f in ${COMPLETIONS}/bash/*; do . $f; done; clear`);
+  // What is typed before would stand in front of the prompt.
+  await terminal.waitFor(/^outer\$\n*$/);
   const tab = async (typed: string, shown: RegExp): Promise<void> => {
     await terminal.press(...[...typed].map((key) => (key === ' ' ? 'Space' : key)), 'Tab');
     await terminal.waitFor(shown);

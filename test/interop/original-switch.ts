@@ -6,6 +6,7 @@
  */
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import { isListenedOn } from '../../src/system/listening-sockets.ts';
 import {
   type BackgroundCommand,
   makeTemporaryDirectory,
@@ -90,7 +91,8 @@ async function launch(t: Owner, argv: readonly string[], path: string): Promise<
   const isThere = (): boolean => {
     if (running.hasExited()) throw new Error(`vde_switch ended at once: ${running.output()}`);
     const now = madeAt();
-    return now !== undefined && now !== old;
+    // The name is there a moment before somebody listens.
+    return now !== undefined && now !== old && isListenedOn(statSync(control));
   };
   await waitFor(isThere, 5000, `the socket ${control}`);
   return running;
