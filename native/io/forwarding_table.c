@@ -26,14 +26,9 @@ bool forwarding_table_prepare(struct forwarding_table *table, uint32_t size)
 	if (table->entries == NULL)
 		return false;
 	table->size = rounded;
-	forwarding_table_clear(table);
-	return true;
-}
-
-void forwarding_table_clear(struct forwarding_table *table)
-{
 	for (uint32_t i = 0; i < table->size; i++)
 		table->entries[i] = (struct forwarding_entry){ 0 };
+	return true;
 }
 
 void forwarding_table_release(struct forwarding_table *table)

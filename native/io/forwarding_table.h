@@ -43,9 +43,6 @@ struct forwarding_table {
 bool forwarding_table_prepare(struct forwarding_table *table, uint32_t size);
 void forwarding_table_release(struct forwarding_table *table);
 
-/* Forgets everything. */
-void forwarding_table_clear(struct forwarding_table *table);
-
 /* The key of a source or destination address of @frame, at @offset in it; @frame has an Ethernet header. */
 uint64_t forwarding_key(const uint8_t *frame, uint32_t length, uint32_t offset);
 
