@@ -37,7 +37,7 @@ export interface Plug extends AsyncDisposable {
   /** The longest ordinary frame the other end takes, in bytes, Ethernet header and one VLAN tag included. */
   readonly maxFrameBytes: number;
   /** The largest IP packet whose frame gets through whole, in bytes; only of networks where that is not the interface's affair. */
-  readonly mtu?: number;
+  readonly mtu?: number | undefined;
   /** Whether {@link send} takes super-frames as they are; otherwise the plug segments them itself. */
   readonly takesSuperFrames: boolean;
   /** Present when frames can move in and out of it without JavaScript. */

@@ -1,0 +1,129 @@
+/**
+ * A plug around a plug: what the networks inside networks (`vlan://`, `agno://`) and an impaired one have in common.
+ *
+ * ```
+ * send ─────▶ wrap ─────▶ inner.send
+ * receiver ◀─ unwrap ◀─── inner's receiver
+ * ```
+ *
+ * A kind of wrapper says what becomes of a batch each way; that its network goes away, comes back, is full or is in
+ * trouble is passed on as it is. Healing happens inside: the innermost network is opened again.
+ *
+ * What the inner network counts counts here as well, drops among it. A wrapper corrects that by what it adds and takes
+ * away, so that frames and bytes are those on its own side.
+ */
+import type { VdensError } from '../errors.ts';
+import type { FrameBatch } from '../frames/batch.ts';
+import { type DropReason, PlugCounters } from './counters.ts';
+import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
+
+/** A plug whose frames go through another one. */
+export abstract class WrapperPlug implements Plug {
+  readonly label: string;
+  readonly counters: PlugCounters;
+  protected readonly inner: Plug;
+  #receiver: FrameReceiver = () => undefined;
+  #events: PlugEvents = {};
+
+  /**
+   * @param inner from now on the wrapper's: closed with it, and started by nobody else
+   * @param counters the inner one's where a wrapper changes nothing. @defaultValue some that follow the inner one's
+   */
+  protected constructor(label: string, inner: Plug, counters?: PlugCounters) {
+    this.label = label;
+    this.inner = inner;
+    this.counters = counters ?? new PlugCounters();
+    if (counters === undefined) this.counters.follow(inner.counters);
+  }
+
+  /** Hands on to the inner plug what becomes of these frames. */
+  protected abstract wrap(batch: FrameBatch): void;
+
+  /** Delivers what becomes of these frames of the inner plug. Returns what a {@link FrameReceiver} does. */
+  protected abstract unwrap(batch: FrameBatch): boolean;
+
+  get maxFrameBytes(): number {
+    return this.inner.maxFrameBytes;
+  }
+
+  get mtu(): number | undefined {
+    return this.inner.mtu;
+  }
+
+  get takesSuperFrames(): boolean {
+    return this.inner.takesSuperFrames;
+  }
+
+  get isServedHere(): boolean {
+    return this.inner.isServedHere === true;
+  }
+
+  get hasBeenUp(): boolean {
+    return this.inner.hasBeenUp !== false;
+  }
+
+  get busy(): boolean {
+    return this.inner.busy;
+  }
+
+  report(): readonly string[] {
+    return this.inner.report?.() ?? [];
+  }
+
+  start(receiver: FrameReceiver, events: PlugEvents = {}): void {
+    this.#receiver = receiver;
+    this.#events = events;
+    this.inner.start((batch) => this.unwrap(batch), this.innerEvents());
+  }
+
+  send(batch: FrameBatch): void {
+    this.wrap(batch);
+  }
+
+  pause(): void {
+    this.inner.pause();
+  }
+
+  resume(): void {
+    this.inner.resume();
+  }
+
+  close(): Promise<void> {
+    return this.inner.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Whom the wrapper tells; those of the last {@link start}. */
+  protected get events(): PlugEvents {
+    return this.#events;
+  }
+
+  /** What the inner plug tells; a kind of wrapper that has something to do then overrides some of it. */
+  protected innerEvents(): Required<Pick<PlugEvents, 'drain' | 'down' | 'up' | 'trouble'>> {
+    return {
+      drain: () => this.#events.drain?.() === true,
+      down: (reason) => this.#events.down?.(reason),
+      up: () => this.#events.up?.(),
+      trouble: (error) => this.tell(error),
+    };
+  }
+
+  /** Hands frames to whoever receives. Returns what a {@link FrameReceiver} does. */
+  protected deliver(batch: FrameBatch): boolean {
+    return batch.count === 0 || this.#receiver(batch) === true;
+  }
+
+  /** Something that people should know. */
+  protected tell(error: VdensError): void {
+    this.#events.trouble?.(error);
+  }
+
+  /** Counts frames that came out of the inner plug, and are delivered to nobody. */
+  protected dropReceived(reason: DropReason, frames: number, bytes: number): void {
+    this.counters.received.count(-frames, -bytes);
+    this.counters.drop('received', reason, frames);
+  }
+}
