@@ -15,9 +15,11 @@ const source = join(checkout, 'src');
 const storeys: readonly (readonly string[])[] = [
   ['commands', 'doctor'],
   ['index.ts'],
+  ['inventory'],
   ['namespace', 'locator'],
   ['switch', 'gateway', 'overlay'],
-  ['console'],
+  ['impairment', 'capture'],
+  ['control', 'console'],
   ['plugs'],
   ['system'],
   ['frames', 'wire', 'net'],

@@ -1,0 +1,12 @@
+/**
+ * All that a process can be asked on its control socket. Each part of the program says what it can do in a file beside
+ * this one (`impairment-operations.ts`, `capture-operations.ts` …), which exports `(inventory) => Operations`: here, as
+ * imports point down, and the inventory is above the folders whose things it is about.
+ */
+import type { Operations } from '../control/operation.ts';
+import type { Inventory } from './inventory.ts';
+
+/** The operations of a process; the parts' own, one line each, and those of the items that it runs. */
+export function operationsOf(_inventory: Inventory): Operations {
+  return {};
+}
