@@ -79,6 +79,7 @@ export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: Cable
           isEventful = true;
           events.trouble?.(from, error);
         },
+        lendable: lay,
       },
     );
   };

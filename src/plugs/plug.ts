@@ -28,6 +28,8 @@ export interface PlugEvents {
   up?(): void;
   /** Why it is not coming back for now, when more is the matter than that nobody is there. Each reason is said once. */
   trouble?(error: VdensError): void;
+  /** Its frames may move without JavaScript again, which was not possible since it took back what it lent. */
+  lendable?(): void;
 }
 
 /** One end of an Ethernet. */
