@@ -111,6 +111,7 @@ function action(values: ValueKind | undefined): string {
     command: '_vdens_generate -A command',
     interface: '_vdens_one_of $(cd /sys/class/net && echo *)',
     pid: '_vdens_one_of $(cd /proc && echo [0-9]*)',
+    running: `_vdens_one_of $("\${COMP_WORDS[0]}" ls --names 2> /dev/null)`,
     network: '_vdens_networks',
   };
   return actions[values] ?? ':';

@@ -112,6 +112,7 @@ function action(values: ValueKind | undefined): string {
     command: "-xa '(complete -C (commandline -ct))'",
     interface: "-xa '(__fish_print_interfaces)'",
     pid: "-xa '(__fish_complete_pids)'",
+    running: "-xa '(vde ls --names 2> /dev/null)'",
     network: "-xa '(__vdens_networks)'",
   };
   return actions[values] ?? '-x';

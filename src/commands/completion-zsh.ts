@@ -116,6 +116,7 @@ function action(values: ValueKind | undefined, what: string): string {
     command: '_command_names -e',
     interface: '_net_interfaces',
     pid: 'compadd -- /proc/<->(N:t)',
+    running: `compadd -- \${(f)"$($words[1] ls --names 2> /dev/null)"}`,
     network: '_vdens_networks',
   };
   return actions[values] ?? ':';

@@ -18,6 +18,8 @@ export type ValueKind =
   /** An interface of this machine. */
   | 'interface'
   | 'pid'
+  /** What runs of ours, by name: a namespace, a switch. */
+  | 'running'
   /** What vdens can be plugged into. */
   | 'network'
   /** A program: it and what follows are a command line of their own. */

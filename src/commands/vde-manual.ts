@@ -20,6 +20,11 @@ export const VDE_MANUAL: Manual = {
     'doctor --print-apparmor': [
       'Prints an AppArmor profile that lets the helper program of this installation, and nothing else, make namespaces. Ubuntu 24.04 and later need one.',
     ],
+    exec: [
+      'Runs a `COMMAND` in the namespace of a `vdens(1)` that is there already, or the shell of `$SHELL` when there is none. `NAME` is what `vdens --name` was given, the pid of a `vdens`, or the pid of any process in such a namespace.',
+      "The command has the namespaces of those that run there (user, network, host name, mounts), and so sees their interfaces, their `/etc/resolv.conf` and their host name; it has their capabilities, your environment, the working directory that you are in, and your terminal. Only the user whose `vdens` it is can do this, and needs no other rights. The exit status is the command's own, as with `vdens(1)`. What the command leaves in the background is ended when it ends.",
+      'When that `vdens` ends, its interfaces go, and its name; a command that was started by `vde exec` stays.',
+    ],
     switch: [
       'Serves a switch in the directory `PATH`, for clients alone: there is no namespace and no command. It stays in the foreground until it is ended, removes what it made, and leaves nothing behind, unless something else was put into the directory: then that stays, with `ctl`. Clients are `vdens(1)`, `vde_plug(1)`, QEMU and all others that know the directory of a VDE switch; our own, of the same user, hand over their TAP interfaces, so that frames move without passing a socket.',
       '`PATH` is made, and its parent must exist; `switch://PATH` and `hub://PATH`, with the options of `vdens(1)` in brackets, are understood as well. The default is the directory in which the originals meet, `/tmp/vdenode_` and the name of the user, which has to belong to the user. Options of the command line go before those in brackets. When somebody else serves there already, that is an error; the sockets of a switch that was killed are removed.',

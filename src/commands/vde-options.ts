@@ -3,6 +3,7 @@ import { VdensError } from '../errors.ts';
 import { nearest } from '../locator/nearest.ts';
 import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
+import { type ExecAction, interpretExec, VDE_EXEC_TABLE } from './vde-exec-options.ts';
 
 export const VDE_DOCTOR_TABLE: CommandTable = {
   name: 'vde doctor',
@@ -56,13 +57,14 @@ export const VDE_TABLE: CommandTable = {
     { long: 'help', short: 'h', help: 'print this' },
     { long: 'version', short: 'V', help: 'print the version' },
   ],
-  subcommands: [VDE_CONSOLE_TABLE, VDE_DOCTOR_TABLE, VDE_SWITCH_TABLE],
+  subcommands: [VDE_CONSOLE_TABLE, VDE_DOCTOR_TABLE, VDE_EXEC_TABLE, VDE_SWITCH_TABLE],
 };
 
 /** What a command line of `vde` asks for. */
 export type VdeAction =
   | { readonly action: 'help'; readonly table: CommandTable }
   | { readonly action: 'version' }
+  | ExecAction
   | { readonly action: 'doctor'; readonly json: boolean; readonly printAppArmor: boolean }
   | { readonly action: 'console'; readonly socket: string; readonly command: string | undefined }
   /** What it says is for switch-options.ts, which needs more of the library. */
@@ -82,6 +84,7 @@ export function interpretVdeArguments(argv: readonly string[]): VdeAction {
   if (word === undefined) throw usage(VDE_TABLE, 'a command is missing, for example: vde doctor', '');
   if (word === 'console') return interpretConsole(rest);
   if (word === 'doctor') return interpretDoctor(rest);
+  if (word === 'exec') return interpretExec(rest);
   if (word === 'switch') return interpretSwitch(rest);
   throw unknownCommand(word);
 }

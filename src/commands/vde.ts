@@ -45,6 +45,10 @@ async function act(request: VdeAction): Promise<number> {
       const { openConsole } = await import('./console.ts');
       return openConsole(request);
     }
+    case 'exec': {
+      const { execInside } = await import('./vde-exec.ts');
+      return execInside(request);
+    }
     case 'switch':
       return serve(request.options);
   }

@@ -38,15 +38,10 @@ async function report(error: unknown): Promise<number> {
 }
 
 /** The command to run: the one given, else the user's shell. */
-async function commandOf(request: VdensRequest): Promise<readonly string[]> {
-  if (request.command !== undefined) return request.command;
-  if (process.env['SHELL']) return [process.env['SHELL']];
-  const { userInfo } = await import('node:os');
-  try {
-    return [userInfo().shell || '/bin/sh'];
-  } catch {
-    return ['/bin/sh']; // a uid without an entry in passwd(5)
-  }
+async function commandOf({ command }: VdensRequest): Promise<readonly string[]> {
+  if (command !== undefined) return command;
+  const { userShell } = await import('./user-shell.ts');
+  return [await userShell()];
 }
 
 /** Never returns, unless it fails. */

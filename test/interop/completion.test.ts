@@ -53,7 +53,7 @@ const LINES: readonly (readonly [line: string, offers: string])[] = [
   ['cadrop net_admin other ', '1-other ...'],
   ['cadrop net_a', 'net_admin'],
   ['cadrop net_admin,net_r', 'net_admin,net_raw'],
-  ['vde ', 'console doctor switch'],
+  ['vde ', 'console doctor exec switch ...'],
   ['vde switch --m', '--mode'],
   ['vde switch -m 660 oth', 'other/'],
   ['vde console m', 'mgmt'],

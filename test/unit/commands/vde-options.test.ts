@@ -35,11 +35,12 @@ test('reads the command and its own options', () => {
 });
 
 test('names the wrong word and a right one', () => {
+  const commands = (VDE_TABLE.subcommands ?? []).map(({ name }) => name.replace('vde ', ''));
   const table: readonly (readonly [string[], string])[] = [
     [[], 'a command is missing, for example: vde doctor. Options are listed by: vde --help'],
     [['swich'], 'vde has no command "swich". Did you mean: vde switch'],
     [['docter'], 'vde has no command "docter". Did you mean: vde doctor'],
-    [['x'], 'vde has no command "x". Known are: console, doctor, switch'],
+    [['x'], `vde has no command "x". Known are: ${commands.join(', ')}`],
     [['--json', 'doctor'], 'unknown option --json. Options are listed by: vde --help'],
     [['doctor', '-V'], 'unknown option -V. Options are listed by: vde doctor --help'],
     [
