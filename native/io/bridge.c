@@ -231,10 +231,64 @@ HOT static void distribute(struct member *from, const struct frames *frames)
 	}
 }
 
+/* How many members take turns: those in a group. */
+static uint32_t count_grouped(const struct fabric *fabric)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < fabric->count; i++)
+		count += fabric->members[i]->group >= FIRST_GROUP;
+	return count;
+}
+
+/* Puts the place of the one whose turn it is, among those in a group, in the place of what sort() found. */
+static void give_turns(struct fabric *fabric, uint32_t count, uint32_t grouped)
+{
+	for (uint32_t i = 0; i < count; i++) {
+		if (sorting.to[i] != TO_NOBODY)
+			sorting.to[i] = ++fabric->turn % grouped;
+	}
+}
+
+/* Sends a member in a group the frames of its turns. */
+static void deliver_turns(struct member *from, struct member *to, const struct frames *frames, uint32_t place)
+{
+	struct picked picked = { .arena = frames->arena, .arena_size = frames->arena_size, .is_sole = true };
+
+	for (uint32_t i = 0; i < frames->count; i++) {
+		if (sorting.to[i] == place)
+			sorting.slots[picked.count++] = frames->slots[i];
+	}
+	deliver_picked(from, to, frames, &picked);
+}
+
+/*
+ * Sends each frame to one of those in a group, the second of them first, as the originals begin. Frames are left as
+ * they are: who takes turns has no VLANs.
+ */
+static void take_turns(struct member *from, const struct frames *frames)
+{
+	struct fabric *fabric = from->fabric;
+	const uint32_t grouped = count_grouped(fabric);
+
+	sort(from, frames);
+	if (grouped == 0)
+		return;
+	give_turns(fabric, frames->count, grouped);
+	for (uint32_t i = 0, place = 0; i < fabric->count; i++) {
+		if (fabric->members[i]->group >= FIRST_GROUP)
+			deliver_turns(from, fabric->members[i], frames, place++);
+	}
+}
+
 HOT void bridge_forward(struct member *from, const struct frames *frames)
 {
 	const struct fabric *fabric = from->fabric;
 
+	if (fabric->takes_turns && from->group < FIRST_GROUP) {
+		take_turns(from, frames);
+		return;
+	}
 	if (!sort(from, frames)) {
 		distribute(from, frames);
 		return;

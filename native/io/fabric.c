@@ -109,7 +109,8 @@ static void limit_holds(struct fabric *fabric)
 
 void fabric_choose_way(struct fabric *fabric)
 {
-	fabric->is_bridge = fabric->is_tagging || fabric->control != NULL || fabric->restricted > 0 || fabric->mates > 0;
+	fabric->is_bridge = fabric->is_tagging || fabric->control != NULL || fabric->restricted > 0 || fabric->mates > 0 ||
+			    fabric->takes_turns;
 }
 
 /* How many other members have this group. */

@@ -86,6 +86,8 @@ struct member {
  * @control: frames for the bridge itself, when JavaScript reads them; NULL forwards them as others
  * @restricted: how many members are in VLANs of their own
  * @mates: how many members have others in their group
+ * @takes_turns: of the members in a group, each in its turn gets a frame that comes from outside the group
+ * @turn: how many frames have had their turn
  * @is_bridge: any of this matters, so bridge.c forwards
  */
 struct fabric {
@@ -102,6 +104,8 @@ struct fabric {
 	struct control_queue *control;
 	uint32_t restricted;
 	uint32_t mates;
+	bool takes_turns;
+	uint32_t turn;
 	bool is_bridge;
 };
 

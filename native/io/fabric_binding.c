@@ -31,6 +31,7 @@
 /* How a fabric forwards. */
 #define HAS_TAGS 1
 #define HAS_CONTROL 2
+#define TAKES_TURNS 4
 
 #define WORDS_PER_REPORT 2
 #define WORDS_PER_CONTROL 2
@@ -573,7 +574,8 @@ static int reconfigure(struct fabric *fabric, int32_t size, bool has_control)
 /*
  * fabricConfigure(fabric, tableSize, expireMs, persistMs, flags): how it forwards from now on; 0 or -errno. A size of
  * -1 leaves the table as it is, any other forgets what is known. HAS_TAGS: tags say which VLAN a frame belongs to;
- * HAS_CONTROL: frames for the bridge itself wait for fabricControl.
+ * HAS_CONTROL: frames for the bridge itself wait for fabricControl; TAKES_TURNS: of the ports in a group, each in its turn
+ * gets a frame that comes from outside the group.
  */
 static napi_value fabric_configure(napi_env env, napi_callback_info info)
 {
@@ -591,6 +593,7 @@ static napi_value fabric_configure(napi_env env, napi_callback_info info)
 		handle->fabric.table.expire = expire_ms < 0 ? 0 : (uint32_t)expire_ms / 100;
 		handle->fabric.persist = persist_ms < 0 ? 0 : (uint32_t)persist_ms / 100;
 		handle->fabric.is_tagging = (flags & HAS_TAGS) != 0;
+		handle->fabric.takes_turns = (flags & TAKES_TURNS) != 0;
 		fabric_choose_way(&handle->fabric);
 	}
 	datapath_unlock();

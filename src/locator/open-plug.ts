@@ -59,6 +59,8 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
       return openVde(label, locator, options);
     case 'switch':
     case 'hub':
+    case 'multi':
+    case 'bonding':
       return openNode(label, locator, options);
     case 'cmd': {
       const { splitCommandLine } = await import('./command-line.ts');
@@ -145,7 +147,12 @@ async function openNode(label: string, locator: Locator, options: OpenPlugOption
     ...(dirmode === undefined ? {} : { dirmode }),
     ...(group === undefined ? {} : { group: await requireGroupId(label, group) }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
-    switch: { ...table, hub: locator.scheme === 'hub' || table.tableSize === 0 },
+    switch: {
+      ...table,
+      hub: locator.scheme !== 'switch' || table.tableSize === 0,
+      takesTurns: locator.scheme === 'bonding',
+    },
+    areClientsApart: locator.scheme === 'multi' || locator.scheme === 'bonding',
     description: describe(options.description ?? 'vdens'),
   };
   // The usual place is one where anybody can make a directory.

@@ -52,6 +52,7 @@ const WIREFILTER_KEYS = [
 /** The schemes that this version can open; the others are only understood. */
 export const OPENABLE_SCHEMES: readonly string[] = [
   ...['vde', 'switch', 'hub', 'ptp', 'vxvde', 'vxlan', 'udp', 'slirp', 'tap', 'cmd', 'null'],
+  ...['multi', 'bonding', 'pcap', 'macvtap', 'seqpacket', 'vdesl'],
 ];
 
 /** Every scheme, by its name. */

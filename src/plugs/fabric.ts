@@ -30,6 +30,7 @@ const REPORT_WORDS = 2;
 const ENTRY_WORDS = 4;
 const HAS_TAGS = 1;
 const HAS_CONTROL = 2;
+const TAKES_TURNS = 4;
 /** Leaves the table as it is. */
 const SAME_SIZE = -1;
 /** Words of a frame for the bridge, and bytes that are kept of it (CONTROL_BYTES in native/io/bridge.h). */
@@ -69,6 +70,8 @@ export interface BridgeOptions {
   readonly persistMs: number;
   /** Whether tags say which VLAN a frame belongs to; otherwise they are left alone. */
   readonly hasTags: boolean;
+  /** Whether each of the ports in a group in its turn gets a frame that comes from outside the group. @defaultValue false */
+  readonly takesTurns?: boolean;
   /** Gets frames to the bridges' own address, which are not forwarded then (IEEE 802.1D, 7.12.3). */
   readonly control?: ((port: FabricPort, frame: Uint8Array) => void) | undefined;
 }
@@ -209,10 +212,10 @@ export class Fabric {
    *
    * @throws VdensError `ERR_NATIVE` when there is no memory; nothing has changed then
    */
-  configure({ tableSize, expireMs, persistMs, hasTags, control }: BridgeOptions): void {
+  configure({ tableSize, expireMs, persistMs, hasTags, takesTurns = false, control }: BridgeOptions): void {
     if (this.#closed) return;
     const size = tableSize === this.#tableSize ? SAME_SIZE : tableSize;
-    const flags = (hasTags ? HAS_TAGS : 0) | (control === undefined ? 0 : HAS_CONTROL);
+    const flags = (hasTags ? HAS_TAGS : 0) | (takesTurns ? TAKES_TURNS : 0) | (control === undefined ? 0 : HAS_CONTROL);
     check(native.fabricConfigure(this.#id, size, expireMs, persistMs, flags), 'change the switch');
     this.#tableSize = tableSize;
     this.#control = control;

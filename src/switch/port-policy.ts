@@ -27,9 +27,12 @@ export interface PortPolicy {
 /** Every client gets a port of its own: the one that it asks for if that is free, and any if it does not care. */
 export class OrdinaryPorts implements PortPolicy {
   readonly #switch: Switch;
+  readonly #areApart: boolean;
 
-  constructor(segment: Switch) {
+  /** @param areApart whether clients exchange no frames with each other */
+  constructor(segment: Switch, areApart = false) {
     this.#switch = segment;
+    this.#areApart = areApart;
   }
 
   /** Port 0 is as good as any. */
@@ -40,6 +43,9 @@ export class OrdinaryPorts implements PortPolicy {
   }
 
   open({ wantedPort, description }: VdeClient): PortLease {
-    return { port: this.#switch.port({ number: wantedPort, description }), ended: () => undefined };
+    return {
+      port: this.#switch.port({ number: wantedPort, description, isApart: this.#areApart }),
+      ended: () => undefined,
+    };
   }
 }

@@ -1,5 +1,6 @@
 /**
- * `switch://` and `hub://`: a segment that whoever comes first serves, and whoever comes later joins.
+ * `switch://`, `hub://`, `multi://` and `bonding://`: a segment that whoever comes first serves, and whoever comes later
+ * joins.
  *
  * ```
  *             claim the directory
@@ -21,6 +22,7 @@ import type { Lender } from '../plugs/kernel-end.ts';
 import type { Line } from '../plugs/line.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
 import { VdePlug } from '../plugs/vde.ts';
+import { OrdinaryPorts } from './port-policy.ts';
 import type { RendezvousOptions } from './rendezvous.ts';
 import { Switch, type SwitchOptions } from './switch.ts';
 import type { SwitchPort } from './switch-port.ts';
@@ -34,6 +36,8 @@ const TRY_AGAIN_MS = 20;
 export interface SwitchNetworkOptions extends RendezvousOptions {
   /** The segment, when it is ours to serve. */
   readonly switch: SwitchOptions;
+  /** Whether those who join exchange frames with whoever serves, and not with each other. @defaultValue false */
+  readonly areClientsApart?: boolean;
   /** Who we are, for whoever serves. */
   readonly description: string;
   /** How long a server may take to answer, in milliseconds. */
@@ -87,7 +91,8 @@ async function serveSegment(label: string, path: string, options: SwitchNetworkO
   try {
     const port = segment.port({ label, description: options.description, counters: options.counters });
     const lost = (reason: string): void => port.lose(reason);
-    const service = await SwitchService.start(segment, label, path, { ...options, lost });
+    const ports = new OrdinaryPorts(segment, options.areClientsApart);
+    const service = await SwitchService.start(ports, label, path, { ...options, lost });
     if (service !== undefined) return new HostPlug(segment, service, port);
     await segment.close();
     return undefined;

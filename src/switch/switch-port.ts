@@ -21,8 +21,8 @@ export interface SwitchPortOptions {
   readonly batch: FrameBatch;
   /** Goes on counting there. */
   readonly counters?: PlugCounters | undefined;
-  /** Whether there may be others with this number. */
-  readonly shares?: boolean;
+  /** The group that it is in with other ports: they exchange no frames. */
+  readonly group?: number | undefined;
   /** Where it is from its first frame on. */
   readonly vlans?: PortVlans | undefined;
   /** Called when the port is closed. */
@@ -50,7 +50,7 @@ export class SwitchPort implements Plug {
   #adopted: { readonly kind: KernelEnd['kind']; readonly end: (isGone: boolean) => void } | undefined;
 
   /** Made by {@link Switch.port}. */
-  constructor({ number, label, fabric, batch, counters, shares, vlans, closed }: SwitchPortOptions) {
+  constructor({ number, label, fabric, batch, counters, group, vlans, closed }: SwitchPortOptions) {
     this.counters = counters ?? new PlugCounters();
     this.number = number;
     this.label = label;
@@ -61,7 +61,7 @@ export class SwitchPort implements Plug {
       released: () => this.#release(),
       gone: () => this.#adopted?.end(true),
     };
-    this.#port = fabric.addPort(this.counters, events, { group: shares === true ? number : undefined, vlans });
+    this.#port = fabric.addPort(this.counters, events, { group, vlans });
   }
 
   get busy(): boolean {

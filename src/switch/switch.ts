@@ -24,6 +24,8 @@ export const DEFAULT_TABLE_SIZE = 1024;
 const MAX_TABLE_SIZE = 2 ** 24;
 /** Seconds, as the originals have it. */
 export const DEFAULT_EXPIRE_SECONDS = 120;
+/** The group of ports that are apart; no port has this number. */
+const APART = 0;
 /** The most ports that a switch may have. */
 export const MAX_PORTS = 4096;
 
@@ -41,6 +43,8 @@ export interface SwitchOptions {
   readonly expireSeconds?: number;
   /** The most ports at a time. @defaultValue 4096 */
   readonly maxPorts?: number;
+  /** Whether a frame that is for several of those ports that are apart goes to one of them, each in its turn. @defaultValue false */
+  readonly takesTurns?: boolean;
 }
 
 /** Which port. */
@@ -54,6 +58,8 @@ export interface PortOptions {
    * what is for one of them. All who have the number must say so.
    */
   readonly shares?: boolean;
+  /** Whether it exchanges no frames with others of which this is said: all of them have to do with other ports only. */
+  readonly isApart?: boolean;
   /** The VLANs in which it is from its first frame on. @defaultValue VLAN 0, without a tag */
   readonly vlans?: PortVlans | undefined;
   /** Who is behind it, for people. */
@@ -99,6 +105,7 @@ export class Switch implements AsyncDisposable {
   readonly #batch = new FrameBatch(new Uint8Array(BATCH_BYTES), BATCH_FRAMES);
   readonly #ports = new Set<SwitchPort>();
   #settings: Required<SwitchSettings>;
+  readonly #takesTurns: boolean;
   readonly #services = new Set<SwitchService>();
   #closed = false;
 
@@ -109,7 +116,9 @@ export class Switch implements AsyncDisposable {
     const hub = options.hub ?? tableSize === 0;
     const maxPorts = options.maxPorts ?? MAX_PORTS;
     this.#settings = { hub, tableSize, expireSeconds, persistSeconds: 0, tagging: false, control: null, maxPorts };
+    this.#takesTurns = options.takesTurns ?? false;
     this.#fabric = new Fabric({ tableSize: this.#tableSize, hashSeed, expireMs: milliseconds(expireSeconds) });
+    if (this.#takesTurns) this.configure({});
   }
 
   /**
@@ -127,6 +136,7 @@ export class Switch implements AsyncDisposable {
         expireMs: milliseconds(expireSeconds),
         persistMs: milliseconds(persistSeconds),
         hasTags: tagging,
+        takesTurns: this.#takesTurns,
         control: control === null ? undefined : (port, frame) => this.#handControl(port, frame),
       });
     } catch (error) {
@@ -196,7 +206,7 @@ export class Switch implements AsyncDisposable {
     const number = shares && options.number !== undefined ? options.number : this.#freeNumber(options.number);
     const port: SwitchPort = new SwitchPort({
       number,
-      shares,
+      group: shares ? number : options.isApart === true ? APART : undefined,
       vlans: options.vlans,
       label: options.label ?? `${this.label} port ${number}`,
       fabric: this.#fabric,
