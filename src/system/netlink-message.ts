@@ -18,6 +18,7 @@ export const littleEndian: boolean = endianness() === 'LE';
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP = 0x300;
+export const NLM_F_REPLACE = 0x100;
 export const NLM_F_EXCL = 0x200;
 export const NLM_F_CREATE = 0x400;
 /** In an answer: explaining attributes follow the error (kernel 4.12). */

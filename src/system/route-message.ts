@@ -27,6 +27,7 @@ const RTA_OIF = 4;
 const RTA_GATEWAY = 5;
 const RTA_PRIORITY = 6;
 const RTA_PREFSRC = 7;
+const RTA_VIA = 18;
 const RT_TABLE_MAIN = 254;
 /** The route is somebody's configuration, neither the kernel's nor a routing daemon's; as ip(8) says it. */
 const RTPROT_BOOT = 3;
@@ -122,4 +123,34 @@ export function parseRoute({ type, payload }: NetlinkMessage): Route | undefined
   if (interfaceIndex === undefined) return undefined;
   const source = attributes?.get(RTA_PREFSRC)?.slice();
   return source === undefined ? { interfaceIndex } : { interfaceIndex, source };
+}
+
+/** Where packets to a destination go, in full. */
+export interface RouteDetail {
+  /** The interface that they leave through; of a destination on this host the loopback's. */
+  readonly interfaceIndex: number;
+  /** Whether the destination is an address of this host. */
+  readonly isLocal: boolean;
+  /** Whether the destination stands for many: a group, or everybody. */
+  readonly isForMany: boolean;
+  /** The router that hands them on. Absent: the destination is a neighbour. */
+  readonly gateway?: Uint8Array;
+  /** Our address that they are sent from, when the kernel tells it. */
+  readonly source?: Uint8Array;
+}
+
+/** The same route as {@link parseRoute}, with all that it says. */
+export function parseRouteDetail(message: NetlinkMessage): RouteDetail | undefined {
+  const route = parseRoute(message);
+  if (route === undefined) return undefined;
+  const type = message.payload[7]!;
+  const attributes = parseAttributes(message.payload, ROUTE_BYTES);
+  // RTA_VIA is that of a router of the other family: 2 bytes, and its address (linux/rtnetlink.h, struct rtvia).
+  const gateway = attributes?.get(RTA_GATEWAY) ?? attributes?.get(RTA_VIA)?.subarray(2);
+  return {
+    ...route,
+    isLocal: type === RTN_LOCAL || type === RTN_ANYCAST,
+    isForMany: type === RTN_BROADCAST || type === RTN_MULTICAST,
+    ...(gateway === undefined ? {} : { gateway: gateway.slice() }),
+  };
 }

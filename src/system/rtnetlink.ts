@@ -12,6 +12,7 @@ import { formatMac } from '../net/mac.ts';
 import { formatPrefix, type IpPrefix } from '../net/prefix.ts';
 import {
   type AssignedAddress,
+  addressFamily,
   emitAddress,
   emitAddressQuery,
   parseAddress,
@@ -19,6 +20,7 @@ import {
   RTM_GETADDR,
   RTM_NEWADDR,
 } from './address-message.ts';
+import { emitForwardingQuery, parseForwarding, RTM_GETNETCONF } from './forwarding-message.ts';
 import {
   emitLinkChange,
   emitLinkQuery,
@@ -28,9 +30,28 @@ import {
   RTM_GETLINK,
   RTM_NEWLINK,
 } from './link-message.ts';
+import {
+  emitNeighbourCheck,
+  emitNeighbourQuery,
+  emitNeighbourUse,
+  type Neighbour,
+  parseNeighbour,
+  RTM_GETNEIGH,
+  RTM_NEWNEIGH,
+} from './neighbour-message.ts';
 import { errnoName, NetlinkConnection, type NetlinkTransport } from './netlink-connection.ts';
-import { type NetlinkVerdict, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL } from './netlink-message.ts';
-import { emitDefaultRoute, emitLearntRoute, type LearntRoute, RTM_DELROUTE, RTM_NEWROUTE } from './route-message.ts';
+import { type NetlinkVerdict, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE } from './netlink-message.ts';
+import {
+  emitDefaultRoute,
+  emitLearntRoute,
+  emitRouteQuery,
+  type LearntRoute,
+  parseRouteDetail,
+  type RouteDetail,
+  RTM_DELROUTE,
+  RTM_GETROUTE,
+  RTM_NEWROUTE,
+} from './route-message.ts';
 import { type ConfiguredLink, hintForAddress, hintForGateway, hintForLinkChange } from './rtnetlink-hint.ts';
 
 /** The interfaces of the network namespace that the transport's socket was opened in. */
@@ -147,6 +168,51 @@ export class Rtnetlink {
     if (verdict.errno === 0) return;
     const hint = hintForGateway(errnoName(verdict.errno), gateway, links);
     throw refused(`cannot make ${text} the default gateway`, text, verdict, hint);
+  }
+
+  /**
+   * Where packets to a destination go now.
+   *
+   * @param interfaceIndex the interface to go out of. Absent: any
+   * @returns the kernel's name for it when they go nowhere: `ENETUNREACH` (there is no route), `EHOSTUNREACH`, `EACCES`,
+   * `EINVAL` (one that refuses)
+   */
+  async findRoute(destination: Uint8Array, interfaceIndex?: number): Promise<RouteDetail | string> {
+    const payload = emitRouteQuery(destination, interfaceIndex);
+    const { verdict, messages } = await this.#connection.request(RTM_GETROUTE, 0, payload);
+    if (verdict.errno !== 0) return errnoName(verdict.errno);
+    return messages.map(parseRouteDetail).find((route) => route !== undefined) ?? 'ENETUNREACH';
+  }
+
+  /** What the kernel knows of the neighbours at all interfaces. */
+  async neighbours(): Promise<Neighbour[]> {
+    const { verdict, messages } = await this.#connection.request(RTM_GETNEIGH, NLM_F_DUMP, emitNeighbourQuery());
+    if (verdict.errno !== 0) throw refused('cannot list the neighbours', '', verdict);
+    return messages.map(parseNeighbour).filter((found) => found !== undefined);
+  }
+
+  /**
+   * Has the kernel ask whether a neighbour is there, by ARP or neighbour discovery. The answer shows in its state.
+   *
+   * @param known its MAC address, if there is one: it alone is asked then, and holds until it is found to be gone
+   */
+  async askNeighbour(interfaceIndex: number, address: Uint8Array, known?: Uint8Array): Promise<void> {
+    const payload =
+      known === undefined
+        ? emitNeighbourUse(interfaceIndex, address)
+        : emitNeighbourCheck(interfaceIndex, address, known);
+    const { verdict } = await this.#connection.request(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, payload);
+    if (verdict.errno === 0) return;
+    const text = formatIp(address);
+    throw refused(`cannot have the neighbour ${text} asked for`, text, verdict);
+  }
+
+  /** Whether packets of an address's family that come from one interface leave through another; undefined: not known. */
+  async isForwarding(address: Uint8Array): Promise<boolean | undefined> {
+    const payload = emitForwardingQuery(addressFamily(address));
+    const { verdict, messages } = await this.#connection.request(RTM_GETNETCONF, 0, payload);
+    if (verdict.errno !== 0) return undefined;
+    return messages.map(parseForwarding).find((found) => found !== undefined);
   }
 
   async #changeLink(name: string, change: LinkChange, failure: string, value: string = name): Promise<void> {
