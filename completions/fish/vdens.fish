@@ -117,7 +117,7 @@ function __vdens_networks
     set -l before (string match -r '^(?:\w+://|=)' -- $typed)
     set -l rest (string replace -r '^(?:\w+://|=)' '' -- $typed)
     switch "$typed"
-        case 'vde://*' 'switch://*' 'hub://*' 'ptp://*'
+        case 'vde://*' 'switch://*' 'hub://*' 'ptp://*' 'multi://*' 'bonding://*' 'vdesl://*'
             printf '%s\n' $before(__fish_complete_directories $rest)
         case 'tap://*'
             printf '%s\n' $before(__fish_print_interfaces)
@@ -136,13 +136,20 @@ function __vdens_networks
             printf '%s\t%s\n' tap:// 'an interface of this machine'
             printf '%s\t%s\n' cmd:// 'a command that speaks the VDE stream'
             printf '%s\t%s\n' null:// 'a network with nobody else on it'
+            printf '%s\t%s\n' multi:// 'many clients, one host'
+            printf '%s\t%s\n' bonding:// 'many clients, one host that uses them in turn'
+            printf '%s\t%s\n' pcap:// 'the wire behind an interface of this machine'
+            printf '%s\t%s\n' macvtap:// 'a macvtap of this machine'
+            printf '%s\t%s\n' seqpacket:// 'an inherited socket'
+            printf '%s\t%s\n' vdesl:// 'a serial line'
+            printf '%s\t%s\n' vlan:// 'VLAN tags in front of another network'
             printf '%s\t%s\n' no 'no network at all'
             __fish_complete_directories $typed
     end
 end
 
 function __vdens_in_vdens
-    __vdens_place $argv[1] 2 0 0 '-i --iface -r --resolvconf -R --resolvaddr -H --hostname --auto-timeout --address --gateway --mac --mtu' '--' '-m|--multi=0' '=2'
+    __vdens_place $argv[1] 2 0 0 '-i --iface -r --resolvconf -R --resolvaddr -H --hostname --name --auto-timeout --address --gateway --mac --mtu' '--' '-m|--multi=0' '=2'
 end
 
 complete -c vdens -f
@@ -151,6 +158,7 @@ complete -c vdens -n '__vdens_in_vdens own' -s m -l multi -d 'several networks, 
 complete -c vdens -n '__vdens_in_vdens own' -s r -l resolvconf -r -F -d 'show FILE as /etc/resolv.conf'
 complete -c vdens -n '__vdens_in_vdens own' -s R -l resolvaddr -x -d 'use these name servers'
 complete -c vdens -n '__vdens_in_vdens own' -s H -l hostname -x -d 'name of the host'
+complete -c vdens -n '__vdens_in_vdens own' -l name -x -d 'what vde exec and others call it'
 complete -c vdens -n '__vdens_in_vdens own' -s s -l sysadm -d 'grant cap_sys_admin too'
 complete -c vdens -n '__vdens_in_vdens own' -l up -d 'bring lo and every interface up'
 complete -c vdens -n '__vdens_in_vdens own' -l auto -d 'configure interfaces by DHCP and SLAAC'

@@ -1,4 +1,5 @@
-/** The options that say what things are called: the host's name, and who resolves names. */
+/** The options that say what things are called: the host's name, that of the namespace, and who resolves names. */
+import { isProcessName, NAME_RULE } from '../control/process-name.ts';
 import { VdensError } from '../errors.ts';
 import { formatIp, parseIp } from '../net/ip.ts';
 import type { ParsedOptions } from './parse-options.ts';
@@ -32,6 +33,18 @@ export function readHostname(values: Values): string | undefined {
     throw new VdensError('ERR_USAGE', `--hostname: "${name}" is not a host name. ${remedy}`, { value: name });
   }
   return name;
+}
+
+/**
+ * What the namespace is to be called, when it is to be.
+ *
+ * @throws {VdensError} `ERR_USAGE` when that is no name.
+ */
+export function readName(values: Values): string | undefined {
+  const name = values.get('name')?.at(-1);
+  if (name === undefined || isProcessName(name)) return name;
+  const message = `--name: "${name}" is not a name, which is ${NAME_RULE}. Write, for example, --name web`;
+  throw new VdensError('ERR_USAGE', message, { value: name });
 }
 
 /**

@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly reconnect: boolean;
   /** How long addresses may take that are learnt, in milliseconds. */
   readonly autoTimeoutMs: number | undefined;
+  /** By which others find it, when it was given one. */
+  readonly name: string | undefined;
 }
 
 /**

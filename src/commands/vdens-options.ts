@@ -22,6 +22,7 @@ export const VDENS_TABLE: CommandTable = {
     { long: 'resolvconf', short: 'r', argument: 'FILE', values: 'file', help: 'show FILE as /etc/resolv.conf' },
     { long: 'resolvaddr', short: 'R', argument: 'ADDR[,ADDR...]', help: 'use these name servers' },
     { long: 'hostname', short: 'H', argument: 'NAME', help: 'name of the host' },
+    { long: 'name', argument: 'NAME', help: 'what vde exec and others call it' },
     { long: 'sysadm', short: 's', help: 'grant cap_sys_admin too' },
     { long: 'up', help: 'bring lo and every interface up' },
     { long: 'auto', help: 'configure interfaces by DHCP and SLAAC' },
@@ -72,6 +73,8 @@ export interface VdensRequest {
   /** What /etc/resolv.conf is to be; `undefined` leaves it. */
   readonly resolvConf: ResolvConf | undefined;
   readonly hostname: string | undefined;
+  /** By which others find it while it runs. */
+  readonly name: string | undefined;
   /** Whether cap_sys_admin is granted. */
   readonly sysAdmin: boolean;
   /** Whether the command is to be uid 0 inside. */
@@ -153,14 +156,14 @@ async function readInterfaceOptions(
 async function readNameOptions(
   values: ParsedOptions['values'],
   env: Environment,
-): Promise<Pick<VdensRequest, 'resolvConf' | 'hostname'>> {
+): Promise<Pick<VdensRequest, 'resolvConf' | 'hostname' | 'name'>> {
   const { VDE_RESOLVADDR, VDE_RESOLVCONF } = env;
-  const isAsked = ['hostname', 'resolvaddr', 'resolvconf'].some((option) => values.has(option));
+  const isAsked = ['hostname', 'name', 'resolvaddr', 'resolvconf'].some((option) => values.has(option));
   if (!isAsked && VDE_RESOLVADDR === undefined && VDE_RESOLVCONF === undefined) {
-    return { resolvConf: undefined, hostname: undefined };
+    return { resolvConf: undefined, hostname: undefined, name: undefined };
   }
-  const { readHostname, readResolvConf } = await import('./name-options.ts');
-  return { resolvConf: readResolvConf(values, env), hostname: readHostname(values) };
+  const { readHostname, readName, readResolvConf } = await import('./name-options.ts');
+  return { resolvConf: readResolvConf(values, env), hostname: readHostname(values), name: readName(values) };
 }
 
 interface Operands {

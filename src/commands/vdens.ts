@@ -25,11 +25,16 @@ export async function main(args: readonly string[]): Promise<number> {
       case 'version':
         return await printVersion();
       case 'run':
-        return action.networks.length === 0 && !action.up ? await becomeCommand(action) : await runWithNetworks(action);
+        return isDecided(action) ? await becomeCommand(action) : await runWithNetworks(action);
     }
   } catch (error) {
     return await report(error);
   }
+}
+
+/** Whether nothing is left to do for us when the command runs. */
+function isDecided({ networks, up, name }: VdensRequest): boolean {
+  return networks.length === 0 && !up && name === undefined;
 }
 
 async function report(error: unknown): Promise<number> {
@@ -87,7 +92,7 @@ async function runWithNetworks(request: VdensRequest): Promise<number> {
     },
     request.interfaces.map(({ network }) => network),
     await commandOf(request),
-    { reconnect: request.reconnect, autoTimeoutMs: request.autoTimeoutMs },
+    { reconnect: request.reconnect, autoTimeoutMs: request.autoTimeoutMs, name: request.name },
   );
 }
 
