@@ -134,6 +134,8 @@ export interface Native {
   readInto(fd: number, buffer: Uint8Array, offset: number): number;
   receiveDescriptors(fd: number, buffer: Uint8Array, descriptors: Int32Array): number;
   sendDescriptors(fd: number, bytes: Uint8Array, descriptors: Int32Array): number;
+  duplicateDescriptor(fd: number): number;
+  shutdownWriting(fd: number): number;
   setNonBlocking(fd: number): number;
   isWritable(fd: number): number;
   closeDescriptor(fd: number): number;
