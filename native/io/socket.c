@@ -303,6 +303,28 @@ static napi_value send_descriptors(napi_env env, napi_callback_info info)
 	return result_or_errno(env, sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL));
 }
 
+/* duplicateDescriptor(fd): another descriptor of the same, close-on-exec. */
+static napi_value duplicate_descriptor(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
+		return NULL;
+	return result_or_errno(env, fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
+/* shutdownWriting(fd): 0, and the other end of the stream sees its end when it has read all. */
+static napi_value shutdown_writing(napi_env env, napi_callback_info info)
+{
+	struct arguments arguments;
+	int32_t fd;
+
+	if (!get_arguments(env, info, 1, &arguments) || !get_int(&arguments, 0, &fd))
+		return NULL;
+	return result_or_errno(env, shutdown(fd, SHUT_WR));
+}
+
 /* setNonBlocking(fd): 0. */
 static napi_value set_non_blocking(napi_env env, napi_callback_info info)
 {
@@ -355,6 +377,8 @@ void socket_init(napi_env env, napi_value exports)
 	export_function(env, exports, "readInto", read_into);
 	export_function(env, exports, "receiveDescriptors", receive_descriptors);
 	export_function(env, exports, "sendDescriptors", send_descriptors);
+	export_function(env, exports, "duplicateDescriptor", duplicate_descriptor);
+	export_function(env, exports, "shutdownWriting", shutdown_writing);
 	export_function(env, exports, "setNonBlocking", set_non_blocking);
 	export_function(env, exports, "isWritable", is_writable);
 	export_function(env, exports, "closeDescriptor", close_descriptor);
