@@ -5,8 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
-import { parseNetworkWord } from '../locator/network.ts';
-import { resolveLocator } from '../locator/resolve.ts';
+import { isNested, nestedLocators } from '../locator/nested.ts';
 import { SCHEMES } from '../locator/schemes.ts';
 import { cable } from '../plugs/cable.ts';
 import { formatCounters } from '../plugs/counters.ts';
@@ -79,11 +78,14 @@ export async function runCable(job: CableJob): Promise<number> {
   return ending === 'end' || ending === 'SIGTERM' ? status : endBySignal(ending);
 }
 
-/** Whether a network may need the working directory again: to be opened once more, or at its end. */
+/** Whether a network, or one inside it, may need the working directory again: to be opened once more, or at its end. */
 export function needsDirectory(word: string): boolean {
-  if (parseNetworkWord(word).kind === 'stream') return true;
-  const { scheme, options, repeated } = resolveLocator(word);
+  const locators = nestedLocators(word);
+  const innermost = locators.at(-1);
+  // A command is none of the locators.
+  if (innermost === undefined || isNested(innermost.scheme)) return true;
   // Addresses that are paths are made absolute; values of other options may be paths, too.
+  const { scheme, options, repeated } = innermost;
   if (scheme === 'cmd') return true;
   return SCHEMES.get(scheme)?.isPath !== true && options.size + repeated.size > 0;
 }

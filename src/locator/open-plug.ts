@@ -7,6 +7,7 @@ import type { HealingOptions, OpenInner } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { requireGroupId } from './group-id.ts';
 import type { Locator } from './locator.ts';
+import type { OpenInside } from './nested.ts';
 import { parseNetworkWord } from './network.ts';
 import { defaultNodeDirectory, nodeOptions } from './node-options.ts';
 import { defaultSwitchDirectories, type ResolvedLocator, resolveLocator } from './resolve.ts';
@@ -49,7 +50,12 @@ export interface OpenPlugOptions {
  * @throws VdensError `ERR_LOCATOR` when the word is wrong, `ERR_NETWORK_OPEN` or `ERR_NETWORK_TIMEOUT` when the
  * network is not there
  */
-export async function openPlug(word: string, options: OpenPlugOptions = {}): Promise<Plug> {
+export function openPlug(word: string, options: OpenPlugOptions = {}): Promise<Plug> {
+  return openAt(word, options, 0);
+}
+
+/** @param depth how many networks it is inside of */
+async function openAt(word: string, options: OpenPlugOptions, depth: number): Promise<Plug> {
   const network = parseNetworkWord(word);
   if (network.kind === 'stream') return openCommand(word, network.command, options);
   const locator = resolveLocator(word);
@@ -69,6 +75,14 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
     case 'tap': {
       const { openHostTap } = await import('../plugs/host-tap.ts');
       return openHostTap(label, locator.address);
+    }
+    case 'macvtap': {
+      const { openMacvtap } = await import('../plugs/macvtap.ts');
+      return openMacvtap(label, locator.address);
+    }
+    case 'pcap': {
+      const { openWire } = await import('../plugs/wire.ts');
+      return healing(label, options, async (counters) => openWire(label, locator.address, counters));
     }
     case 'ptp': {
       const { PtpPlug } = await import('../plugs/ptp.ts');
@@ -94,6 +108,13 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
       const { GatewayPlug } = await import('../gateway/gateway-plug.ts');
       return GatewayPlug.open(label, gatewayConfig(locator), { signal: options.signal });
     }
+    case 'vlan': {
+      const { openNested, requireDepth } = await import('./nested.ts');
+      requireDepth(label, depth);
+      return openNested(label, locator, (inside) =>
+        openAt(locator.inner ?? '', insideOptions(options, inside), depth + 1),
+      );
+    }
     case 'null': {
       const { NullPlug } = await import('../plugs/null.ts');
       return new NullPlug(label);
@@ -103,6 +124,11 @@ export async function openPlug(word: string, options: OpenPlugOptions = {}): Pro
       throw new VdensError('ERR_LOCATOR', message, { value: locator.scheme });
     }
   }
+}
+
+/** What opening says of the innermost network, and what the one around it does. */
+function insideOptions(options: OpenPlugOptions, inside: Parameters<OpenInside>[0]): OpenPlugOptions {
+  return inside === undefined ? options : { ...options, reconnect: inside.heals, signal: inside.signal };
 }
 
 async function openVde(label: string, locator: Locator, options: OpenPlugOptions): Promise<Plug> {

@@ -53,6 +53,7 @@ const WIREFILTER_KEYS = [
 export const OPENABLE_SCHEMES: readonly string[] = [
   ...['vde', 'switch', 'hub', 'ptp', 'vxvde', 'vxlan', 'udp', 'slirp', 'tap', 'cmd', 'null'],
   ...['multi', 'bonding', 'pcap', 'macvtap', 'seqpacket', 'vdesl'],
+  ...['vlan'],
 ];
 
 /** Every scheme, by its name. */

@@ -17,6 +17,9 @@ import type { FrameBatch } from '../frames/batch.ts';
 import { type DropReason, PlugCounters } from './counters.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 
+/** The MTU of an Ethernet (IEEE 802.3, 3.2.7): interfaces have it without being told. */
+export const USUAL_MTU = 1500;
+
 /** A plug whose frames go through another one. */
 export abstract class WrapperPlug implements Plug {
   readonly label: string;
