@@ -27,6 +27,7 @@ test('asks for nothing but a shell without a word', async () => {
     gateways: [],
     resolvConf: undefined,
     hostname: undefined,
+    name: undefined,
     sysAdmin: false,
     root: false,
     reconnect: true,
@@ -124,6 +125,18 @@ test('reads flags in both of their names', async () => {
     assert.deepEqual(await interpretVdensArguments([word, '--mtu', 'x'], {}), { action: 'help' });
   for (const word of ['-V', '--version'])
     assert.deepEqual(await interpretVdensArguments([word], {}), { action: 'version' });
+});
+
+test('reads a name, which is no option, no number and no path', async () => {
+  for (const name of ['web', 'a', '_1', '10.0.0.1', '4x', 'Web-1.example_2', 'x'.repeat(63)]) {
+    assert.equal((await run('--name', name)).name, name);
+  }
+  for (const name of ['', '.', '..', '.web', '-web', '42', 'a/b', 'a b', 'ä', 'a\n', 'a\0', 'x'.repeat(64)]) {
+    await assert.rejects(run('--name', name), {
+      code: 'ERR_USAGE',
+      message: /^--name: .* is not a name, .*--name web$/s,
+    });
+  }
 });
 
 test('chooses resolv.conf: -R, then -r, then the variables in the same order', async () => {
