@@ -23,6 +23,7 @@
 #define END_AWAITS_OTHER 8
 #define END_IS_TUNNEL 16
 #define END_IS_GATEWAY 32
+#define END_IS_WIRE 64
 
 /* What fabricSend answers. */
 #define SENT_IS_HELD 1
@@ -277,8 +278,9 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 		*port = (struct port){
 			.kind = tunnel != NULL		    ? PORT_TUNNEL
 				: gateway != NULL	    ? PORT_GATEWAY
-				: flags & END_IS_TAP ? PORT_TAP
-						     : PORT_SOCKET,
+				: flags & (END_IS_TAP | END_IS_WIRE) ? PORT_TAP
+								      : PORT_SOCKET,
+			.is_wire = (flags & END_IS_WIRE) != 0,
 			.fd = fd, .tunnel = tunnel, .gateway = gateway, .burst = { .size = 1 },
 			.takes_super = (flags & END_TAKES_SUPER) != 0, .empty_is_end = (flags & END_EMPTY_IS_END) != 0,
 			.max_frame = (uint32_t)max_frame, .received = counters,

@@ -7,15 +7,18 @@
 #include "frames_binding.h"
 #include "gateway_binding.h"
 #include "fabric_binding.h"
+#include "given_socket.h"
 #include "tunnel_binding.h"
 #include "memory.h"
 #include "packet_socket.h"
 #include "process.h"
 #include "reactor.h"
 #include "socket.h"
+#include "serial.h"
 #include "stream.h"
 #include "tap.h"
 
+#include "wire.h"
 NAPI_MODULE_INIT()
 {
 	frames_init(env, exports);
@@ -28,6 +31,9 @@ NAPI_MODULE_INIT()
 	datagram_init(env, exports);
 	stream_init(env, exports);
 	socket_init(env, exports);
+	wire_init(env, exports);
+	serial_init(env, exports);
+	given_socket_init(env, exports);
 	packet_socket_init(env, exports);
 	memory_init(env, exports);
 	process_init(env, exports);

@@ -12,6 +12,7 @@
 #include "hot.h"
 #include "tunnel.h"
 
+#include "wire.h"
 /* Seven super-frames, or a hundred frames of 1514 bytes, stay in the second-level cache. */
 #define TAP_ARENA_BYTES (512 * 1024)
 #define RECEIVE_BYTES ((size_t)MAX_DATAGRAMS * MAX_FRAME_BYTES)
@@ -75,9 +76,21 @@ static bool means_gone(int error)
 }
 
 HOT int port_receive(struct port *port, struct receive_room *room)
+/* Reads a packet socket; frames that could not be had are counted. */
+HOT static int receive_from_wire(struct port *port, struct receive_room *room)
+{
+	uint32_t lost;
+	const int count = wire_read(port->fd, room->arena, TAP_ARENA_BYTES, room->slots, port->burst.size, MAX_FRAME_BYTES,
+				    &lost);
+
+	port->received[DROP_MALFORMED] += lost;
+	return count;
+}
+
 {
 	const bool is_tap = port->kind == PORT_TAP;
-	int count = is_tap ? tap_read(port->fd, room->arena, TAP_ARENA_BYTES, room->slots, port->burst.size, MAX_FRAME_BYTES)
+	int count = port->is_wire ? receive_from_wire(port, room)
+		    : is_tap ? tap_read(port->fd, room->arena, TAP_ARENA_BYTES, room->slots, port->burst.size, MAX_FRAME_BYTES)
 			   : datagrams_receive(port->fd, room->arena, room->arena_size, room->slots, port->burst.size,
 					       MAX_FRAME_BYTES);
 	if (count <= 0) {
@@ -187,6 +200,24 @@ static uint32_t count_malformed(struct port *port, const struct frames *frames)
 }
 
 /* Counts what the kernel refused: because the offload header was wrong, or because it takes no super-frames. */
+/* What the kernel means by refusing a frame for an interface; the later ones are those of a packet socket. */
+static enum counter reason_of_interface(int error)
+{
+	switch (error) {
+	case EIO:
+	case ENETDOWN:
+	case ENXIO:
+		return DROP_DOWN;
+	case EMSGSIZE:
+		return DROP_TOO_LONG;
+	case EAGAIN:
+	case ENOBUFS:
+		return DROP_QUEUE_FULL;
+	default:
+		return DROP_REFUSED;
+	}
+}
+
 static void explain_refusal(struct port *port, const struct frames *frames, const struct tap_written *written)
 {
 	uint32_t malformed = written->last_errno == EINVAL ? count_malformed(port, frames) : 0;
@@ -194,7 +225,7 @@ static void explain_refusal(struct port *port, const struct frames *frames, cons
 	if (malformed > written->refused)
 		malformed = written->refused;
 	port->sent[DROP_MALFORMED] += malformed;
-	port->sent[written->last_errno == EIO ? DROP_DOWN : DROP_REFUSED] += written->refused - malformed;
+	port->sent[reason_of_interface(written->last_errno)] += written->refused - malformed;
 	/* Some kernels refuse correct super-frames: from now on they get ordinary ones. */
 	if (written->super_refused > malformed)
 		port->takes_super = false;

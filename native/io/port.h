@@ -86,6 +86,7 @@ struct frame_queue {
  * @is_gone: the other end is gone for good
  * @max_frame: the longest ordinary frame that may leave
  * @received: counters of what came in here
+ * @is_wire: a PORT_TAP that is a packet socket: written to as a TAP, and read otherwise (wire.h)
  * @sent: counters of what left here
  * @burst: how many frames to ask for at the next receive
  * @queue: what is to leave
@@ -102,6 +103,7 @@ struct port {
 	uint32_t max_frame;
 	double *received;
 	double *sent;
+	bool is_wire;
 	struct burst burst;
 	struct frame_queue queue;
 	int64_t progress_ms;

@@ -18,6 +18,7 @@ const EMPTY_IS_END = 4;
 const AWAITS_OTHER = 8;
 const IS_TUNNEL = 16;
 const IS_GATEWAY = 32;
+const IS_WIRE = 64;
 
 const IS_HELD = 1;
 const HAS_REPORTS = 2;
@@ -377,6 +378,7 @@ export class FabricPort {
       (end.kind === 'tap' ? IS_TAP : 0) |
       (end.kind === 'tunnel' ? IS_TUNNEL : 0) |
       (end.kind === 'gateway' ? IS_GATEWAY : 0) |
+      (end.kind === 'wire' ? IS_WIRE : 0) |
       (end.takesSuperFrames ? TAKES_SUPER_FRAMES : 0) |
       (end.emptyIsEnd === true ? EMPTY_IS_END : 0) |
       (awaitsOther ? AWAITS_OTHER : 0);

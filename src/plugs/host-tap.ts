@@ -10,10 +10,7 @@ import { TapPlug } from './tap.ts';
  * @throws VdensError `ERR_TAP` without the right to: CAP_NET_ADMIN, or a persistent TAP that is ours
  */
 export function openHostTap(label: string, name: string): TapPlug {
-  if (Buffer.byteLength(name) > 15 || /[\s/]/.test(name)) {
-    const message = `${label}: "${name}" is no name for an interface: at most 15 bytes, no slash and no space, for example tap0`;
-    throw new VdensError('ERR_TAP', message, { value: name, errno: 'EINVAL' });
-  }
+  if (name !== '') requireInterfaceName(label, name, 'tap0');
   const fd = openDevice(label);
   const result = native.tapAttach(fd, name);
   if (result === 0) return new TapPlug(fd, label);
@@ -21,6 +18,16 @@ export function openHostTap(label: string, name: string): TapPlug {
   const errno = errnoName(result);
   const message = `${label}: cannot attach to the interface (TUNSETIFF: ${errno}). ${remedy(errno, name)}`;
   throw new VdensError('ERR_TAP', message, { value: name, errno, syscall: 'ioctl' });
+}
+
+/**
+ * @param example one that makes sense here
+ * @throws VdensError `ERR_TAP` when no interface can be called that
+ */
+export function requireInterfaceName(label: string, name: string, example: string): void {
+  if (name !== '' && Buffer.byteLength(name) <= 15 && !/[\s/]/.test(name)) return;
+  const message = `${label}: "${name}" is no name for an interface: at most 15 bytes, no slash and no space, for example ${example}`;
+  throw new VdensError('ERR_TAP', message, { value: name, errno: 'EINVAL' });
 }
 
 function openDevice(label: string): number {

@@ -4,11 +4,11 @@
  */
 import type { PlugCounters } from './counters.ts';
 
-/** A TAP interface, a connected socket with one frame per packet, a tunnel, or a gateway. */
+/** A TAP interface, the wire behind an interface, a connected socket with one frame per packet, a tunnel, or a gateway. */
 export interface KernelEnd {
   /** Stays open until the loan ends; of a tunnel or a gateway it is the number. */
   readonly fd: number;
-  readonly kind: 'tap' | 'socket' | 'tunnel' | 'gateway';
+  readonly kind: 'tap' | 'wire' | 'socket' | 'tunnel' | 'gateway';
   /** The longest ordinary frame that may leave through it. */
   readonly maxFrameBytes: number;
   readonly takesSuperFrames: boolean;

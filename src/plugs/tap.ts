@@ -10,7 +10,7 @@ import { constants } from 'node:os';
 import { FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
 import { errnoName, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
-import { batchBytes, PlugCounters } from './counters.ts';
+import { batchBytes, type DropReason, PlugCounters } from './counters.ts';
 import type { KernelEnd, Lender } from './kernel-end.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
@@ -19,6 +19,8 @@ import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 const CHECKSUM = 0x01;
 const TSO = 0x02 | 0x04;
 const USO = 0x20 | 0x40;
+/** Checksums and TCP. */
+export const FULL_OFFLOAD: number = CHECKSUM | TSO;
 /** What to ask for, best first: USO is known since Linux 6.2. */
 const OFFLOADS = [CHECKSUM | TSO | USO, CHECKSUM | TSO, CHECKSUM] as const;
 
@@ -26,7 +28,7 @@ const OFFLOADS = [CHECKSUM | TSO | USO, CHECKSUM | TSO, CHECKSUM] as const;
 const ARENA_BYTES = 512 * 1024;
 const CAPACITY = 128;
 
-const { EINVAL, EIO } = constants.errno;
+const { EINVAL, EIO, ENETDOWN, ENXIO, EMSGSIZE, EAGAIN, ENOBUFS } = constants.errno;
 
 /** Where the outcome of a write stands in the results of tapWriteBatch. */
 const REFUSED = 0;
@@ -44,13 +46,15 @@ export interface TapPlugOptions {
    * @defaultValue true, unless the environment has `VDENS_OFFLOAD=0`
    */
   readonly offload?: boolean;
+  /** Goes on counting there. */
+  readonly counters?: PlugCounters;
 }
 
 /** A TAP interface, by its descriptor. */
 export class TapPlug implements Plug, Lender {
   readonly label: string;
   readonly maxFrameBytes: number = MAX_FRAME_BYTES;
-  readonly counters: PlugCounters = new PlugCounters();
+  readonly counters: PlugCounters;
   readonly busy: boolean = false;
   /** The TUNSETOFFLOAD bits in force; 0 when the kernel gives and takes ordinary frames only. */
   readonly offload: number;
@@ -73,8 +77,9 @@ export class TapPlug implements Plug, Lender {
   constructor(fd: number, name: string, options: TapPlugOptions = {}) {
     this.#fd = fd;
     this.label = name;
+    this.counters = options.counters ?? new PlugCounters();
     const wanted = options.offload ?? process.env['VDENS_OFFLOAD'] !== '0';
-    this.offload = enableOffload(fd, wanted);
+    this.offload = this.enableOffload(fd, wanted);
     this.#takesSuperFrames = (this.offload & TSO) !== 0;
   }
 
@@ -118,12 +123,12 @@ export class TapPlug implements Plug, Lender {
     this.#watch.end();
     this.#watch = undefined;
     const { maxFrameBytes, takesSuperFrames, counters } = this;
-    return { fd: this.#fd, kind: 'tap', maxFrameBytes, takesSuperFrames, counters };
+    return { fd: this.#fd, kind: this.kind, maxFrameBytes, takesSuperFrames, counters };
   }
 
   restore(isGone: boolean): void {
     this.#takeBack = undefined;
-    if (isGone) this.#end('it was deleted');
+    if (isGone) this.#end(this.goneReason);
     else this.#watchFrames();
   }
 
@@ -145,6 +150,29 @@ export class TapPlug implements Plug, Lender {
     return this.close();
   }
 
+  /** What a line or a switch is told that it is. */
+  protected get kind(): 'tap' | 'wire' {
+    return 'tap';
+  }
+
+  /** Why it is gone, when the kernel says no more than that it is: one clause. */
+  protected get goneReason(): string {
+    return 'it was deleted';
+  }
+
+  /** Asks for as much offload as the kernel has. Returns what it gave. */
+  protected enableOffload(fd: number, wanted: boolean): number {
+    const found = wanted ? OFFLOADS.find((flags) => native.tapSetOffload(fd, flags) === 0) : undefined;
+    // A persistent interface remembers what its last owner asked for.
+    if (found === undefined) native.tapSetOffload(fd, 0);
+    return found ?? 0;
+  }
+
+  /** Reads what waits: how many frames, or -errno. */
+  protected readBatch(fd: number, batch: FrameBatch): number {
+    return native.tapReadBatch(fd, batch.arena, batch.slots, MAX_FRAME_BYTES);
+  }
+
   #watchFrames(): void {
     if (!this.#closed && !this.#gone) this.#watch ??= new Watch(this.#fd, 0, () => this.#read());
     this.#updateWatch();
@@ -158,7 +186,7 @@ export class TapPlug implements Plug, Lender {
   #read(): boolean {
     this.#batch ??= new FrameBatch(new Uint8Array(ARENA_BYTES), CAPACITY);
     const batch = this.#batch;
-    const count = native.tapReadBatch(this.#fd, batch.arena, batch.slots, MAX_FRAME_BYTES);
+    const count = this.readBatch(this.#fd, batch);
     if (count > 0) {
       batch.count = count;
       this.counters.received.count(count, batchBytes(batch));
@@ -166,7 +194,7 @@ export class TapPlug implements Plug, Lender {
     }
     if (count < 0) {
       const errno = errnoName(count);
-      this.#end(errno === 'EBADFD' ? 'it was deleted' : `read: ${errno}`);
+      this.#end(errno === 'EBADFD' || errno === 'ENETDOWN' ? this.goneReason : `read: ${errno}`);
       return false;
     }
     return true;
@@ -198,7 +226,7 @@ export class TapPlug implements Plug, Lender {
     const refused = results[REFUSED]!;
     const malformed = errno === EINVAL ? Math.min(refused, countMalformed(batch)) : 0;
     this.counters.drop('sent', 'malformed', malformed);
-    this.counters.drop('sent', errno === EIO ? 'down' : 'refused', refused - malformed);
+    this.counters.drop('sent', reasonOf(errno), refused - malformed);
     // Some kernels refuse correct super-frames: from now on they get ordinary ones.
     if (results[SUPER_REFUSED]! > malformed) this.#takesSuperFrames = false;
   }
@@ -222,9 +250,9 @@ function countMalformed(batch: FrameBatch): number {
   return scratch.sent.drops.malformed ?? 0;
 }
 
-function enableOffload(fd: number, wanted: boolean): number {
-  const found = wanted ? OFFLOADS.find((flags) => native.tapSetOffload(fd, flags) === 0) : undefined;
-  // A persistent interface remembers what its last owner asked for.
-  if (found === undefined) native.tapSetOffload(fd, 0);
-  return found ?? 0;
+/** What the kernel means by refusing a frame; the later ones are those of a packet socket. */
+function reasonOf(errno: number | undefined): DropReason {
+  if (errno === EIO || errno === ENETDOWN || errno === ENXIO) return 'down';
+  if (errno === EMSGSIZE) return 'too-long';
+  return errno === EAGAIN || errno === ENOBUFS ? 'queue-full' : 'refused';
 }

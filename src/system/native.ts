@@ -36,6 +36,14 @@ export interface Native {
     results: Int32Array,
   ): number;
 
+  wireAttach(fd: number, name: string): number;
+  wireReadBatch(fd: number, arena: Uint8Array, slots: Int32Array, largest: number, lost: Int32Array): number;
+  interfaceIndex(name: string): number;
+
+  serialConfigure(fd: number, speed: number, before: Uint8Array): number;
+  serialRestore(fd: number, before: Uint8Array): number;
+  socketKind(fd: number, words: Int32Array): number;
+
   receiveBatch(fd: number, arena: Uint8Array, slots: Int32Array, stride: number): number;
   sendBatch(fd: number, arena: Uint8Array, slots: Int32Array, first: number, count: number): number;
 
