@@ -117,7 +117,7 @@ function __vdens_networks
     set -l before (string match -r '^(?:\w+://|=)' -- $typed)
     set -l rest (string replace -r '^(?:\w+://|=)' '' -- $typed)
     switch "$typed"
-        case 'vde://*' 'switch://*' 'hub://*' 'ptp://*'
+        case 'vde://*' 'switch://*' 'hub://*' 'ptp://*' 'multi://*' 'bonding://*' 'vdesl://*'
             printf '%s\n' $before(__fish_complete_directories $rest)
         case 'tap://*'
             printf '%s\n' $before(__fish_print_interfaces)
@@ -136,6 +136,13 @@ function __vdens_networks
             printf '%s\t%s\n' tap:// 'an interface of this machine'
             printf '%s\t%s\n' cmd:// 'a command that speaks the VDE stream'
             printf '%s\t%s\n' null:// 'a network with nobody else on it'
+            printf '%s\t%s\n' multi:// 'many clients, one host'
+            printf '%s\t%s\n' bonding:// 'many clients, one host that uses them in turn'
+            printf '%s\t%s\n' pcap:// 'the wire behind an interface of this machine'
+            printf '%s\t%s\n' macvtap:// 'a macvtap of this machine'
+            printf '%s\t%s\n' seqpacket:// 'an inherited socket'
+            printf '%s\t%s\n' vdesl:// 'a serial line'
+            printf '%s\t%s\n' vlan:// 'VLAN tags in front of another network'
             printf '%s\t%s\n' no 'no network at all'
             __fish_complete_directories $typed
     end

@@ -50,7 +50,7 @@ export const VDENS_TABLE: CommandTable = {
   operandsWith: { multi: [{ name: 'network', values: 'network', repeatable: true }] },
   commandAfter: ['--'],
   notes: [
-    'A network is a switch (vde:///run/sw, /run/sw[3], vde://), tap://NAME, cmd://COMMAND, =COMMAND, null://, or "no".',
+    'A network is a switch (/run/sw, switch:///tmp/lan), slirp://, =COMMAND, or "no".',
     'The command is $SHELL when there is none. More: man vdens',
   ],
 };
