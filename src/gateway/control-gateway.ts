@@ -1,12 +1,7 @@
 /** Asking a gateway that runs, over its control socket. */
-import { connect } from 'node:net';
+import { connectControl } from '../control/client.ts';
 import { printable, VdensError } from '../errors.ts';
-import { type ControlForward, type ControlRequest, emitRequest, parseAnswer } from './control-message.ts';
-
-/** How long a gateway may take to answer. */
-const CONTROL_TIMEOUT_MS = 5000;
-/** The longest answer that makes sense. */
-const MAX_ANSWER_BYTES = 1_048_576;
+import { type ControlForward, type ControlRequest, parseForwards } from './control-message.ts';
 
 /** How to ask. */
 export interface ControlGatewayOptions {
@@ -25,62 +20,17 @@ export interface ControlGatewayOptions {
 export async function controlGateway(
   path: string,
   request: ControlRequest,
-  { timeoutMs = CONTROL_TIMEOUT_MS }: ControlGatewayOptions = {},
+  options: ControlGatewayOptions = {},
 ): Promise<readonly ControlForward[]> {
-  const line = await exchange(path, emitRequest(request), timeoutMs);
-  const forwards = parseAnswer(line);
-  if (forwards !== undefined) return forwards;
-  throw failed(path, 'who listens there is no gateway', { errno: 'EPROTO' });
-}
-
-function exchange(path: string, request: string, timeoutMs: number): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(path);
-    const parts: Buffer[] = [];
-    let length = 0;
-    const finish = (settle: () => void): void => {
-      clearTimeout(timer);
-      socket
-        .removeAllListeners()
-        .on('error', () => undefined)
-        .destroy();
-      settle();
-    };
-    const timer = setTimeout(() => finish(() => reject(notInTime(path, timeoutMs))), timeoutMs);
-    socket.on('error', (error: NodeJS.ErrnoException) => finish(() => reject(unreachable(path, error))));
-    socket.on('end', () => finish(() => reject(failed(path, 'it ended the connection', { errno: 'EPIPE' }))));
-    socket.on('data', (bytes: Buffer) => {
-      parts.push(bytes);
-      length += bytes.length;
-      const isWhole = bytes.includes('\n');
-      if (isWhole || length > MAX_ANSWER_BYTES)
-        finish(() => resolve(Buffer.concat(parts).toString().split('\n', 1)[0] ?? ''));
-    });
-    socket.write(request);
-  });
-}
-
-function unreachable(path: string, cause: NodeJS.ErrnoException): VdensError {
-  const { code: errno = 'EIO', syscall = 'connect' } = cause;
-  const why = REASONS[errno] ?? `${syscall}: ${errno}`;
-  return failed(path, why, { errno, syscall, cause });
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such socket. Is slirp:///control=PATH open?',
-  ECONNREFUSED: 'nobody listens there any more. Is slirp:///control=PATH open?',
-  ENOTSOCK: 'it is no socket',
-  EACCES: 'only the user who runs the gateway controls it',
-  EPIPE: 'it ended the connection',
-  ECONNRESET: 'it ended the connection',
-};
-
-function notInTime(path: string, timeoutMs: number): VdensError {
-  const message = `cannot control the gateway at ${printable(path)}: it did not answer within ${timeoutMs / 1000} s. Is it stopped?`;
-  return new VdensError('ERR_NETWORK_TIMEOUT', message, { value: path });
-}
-
-function failed(path: string, why: string, details: { errno: string; syscall?: string; cause?: unknown }): VdensError {
-  const message = `cannot control the gateway at ${printable(path)}: ${why}`;
-  return new VdensError('ERR_NETWORK_OPEN', message, { value: path, ...details });
+  const what = `the gateway at ${printable(path)}`;
+  const otherwise = 'who listens there is no gateway';
+  const control = await connectControl(path, { ...options, what, otherwise });
+  try {
+    const { do: action, ...fields } = request;
+    const forwards = parseForwards(await control.request(action, fields));
+    if (forwards !== undefined) return forwards;
+    throw new VdensError('ERR_NETWORK_OPEN', `cannot control ${what}: ${otherwise}`, { value: path, errno: 'EPROTO' });
+  } finally {
+    control.close();
+  }
 }

@@ -4,13 +4,13 @@
  */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import type { ControlServer } from '../control/server.ts';
 import { VdensError } from '../errors.ts';
 import { IPV4_LENGTH } from '../net/ip.ts';
 import { formatPrefix } from '../net/prefix.ts';
 import { formatSocketAddress } from '../net/socket-address.ts';
 import { firstAddress, sameBytes } from '../net/subnet.ts';
 import { native } from '../system/native.ts';
-import { GatewayControl } from './control.ts';
 import { describeForward, Forwards } from './forwards.ts';
 import { Gateway, type RuleCounts } from './gateway.ts';
 import type { GatewayConfig } from './gateway-config.ts';
@@ -56,7 +56,7 @@ export class RunningGateway {
   /** The resolver that was told last. */
   #shownResolver = '';
   #tick: NodeJS.Timeout | undefined;
-  #control: GatewayControl | undefined;
+  #control: ControlServer | undefined;
 
   /** @throws VdensError `ERR_NATIVE` when there is no memory, or no descriptor */
   constructor(label: string, config: GatewayConfig, { resolvConf, log }: RunningGatewayOptions) {
@@ -106,7 +106,10 @@ export class RunningGateway {
       this.#log(`forward ${describeForward(this.forwards.add(forward))}`);
     }
     const { controlPath } = this.#config;
-    if (controlPath !== undefined) this.#control = new GatewayControl(this.#label, controlPath, this.forwards);
+    if (controlPath !== undefined) {
+      const { serveForwards } = await import('./control.ts');
+      this.#control = serveForwards(this.#label, controlPath, this.forwards);
+    }
     this.#tick = setInterval(() => this.#onTick(), TICK_MS);
   }
 

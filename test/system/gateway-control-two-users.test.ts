@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { GatewayControl } from '../../src/gateway/control.ts';
+import { serveForwards } from '../../src/gateway/control.ts';
 import { controlGateway } from '../../src/gateway/control-gateway.ts';
 import { Forwards } from '../../src/gateway/forwards.ts';
 import { parseLocator } from '../../src/locator/locator.ts';
@@ -17,7 +17,7 @@ test('another user does not control a gateway, even where the mode of its socket
   const path = join(makeSharedDirectory(t), 'control');
   const config = gatewayConfig(parseLocator('slirp://'));
   const forwards = new Forwards('slirp://', config, { listen: () => 0, unlisten: () => undefined });
-  const control = new GatewayControl('slirp://', path, forwards);
+  const control = serveForwards('slirp://', path, forwards);
   t.after(() => control.close());
   const fixture = join(import.meta.dirname, '..', 'fixtures', 'control.js');
   const ask = async (): Promise<string> => {
