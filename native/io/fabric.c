@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bridge.h"
+#include "capture.h"
 #include "datapath.h"
 #include "frame_io.h"
 #include "gateway.h"
@@ -441,6 +442,9 @@ HOT void fabric_forward(struct member *from, const struct frames *frames)
 {
 	struct frames burst = *frames;
 
+	if (is_captured(from->port.capture))
+		capture_frames(from->port.capture,
+			       from->port.sent < from->port.received ? CAPTURE_SENT : CAPTURE_RECEIVED, frames);
 	/* Nothing to sort on a line or a hub. What comes from the kernel was looked at before. */
 	if (!from->fabric->is_bridge && from->fabric->table.size == 0 && from->port.kind != PORT_SCRIPT) {
 		flood(from, frames, false);

@@ -76,7 +76,7 @@ static double *get_counters(const struct arguments *arguments, size_t index, nap
 
 	if (napi_get_typedarray_info(arguments->env, arguments->values[index], &type, &length, &data, NULL, NULL) !=
 		    napi_ok ||
-	    type != napi_float64_array || length < 2 * COUNTERS_PER_DIRECTION) {
+	    type != napi_float64_array || length < COUNTER_VALUES) {
 		napi_throw_type_error(arguments->env, NULL, "expected the counters of a plug");
 		return NULL;
 	}
@@ -100,6 +100,7 @@ static void become_script(struct handle_port *handle)
 			       .queue = port->queue };
 	port->sent = handle->script_counters;
 	port->received = handle->script_counters + COUNTERS_PER_DIRECTION;
+	port->capture = handle->script_counters + CAPTURE_COUNTER;
 }
 
 /* fabricOpen(tableSize, seed, expireMs): a number for a fabric without ports, or -errno. */
@@ -247,7 +248,7 @@ static void detach(struct handle_port *handle)
 }
 
 /*
- * fabricAttach(port, fd, flags, maxFrameBytes, counters): puts a TAP, a socket, or a tunnel or gateway (by its number)
+ * fabricAttach(port, fd, flags, maxFrameBytes, counters): puts a TAP, a packet socket, a socket, or a tunnel or gateway (by its number)
  * behind the port; 0 or -errno. It has to stay open until fabricDetach. What waited for JavaScript is dropped. The first of a line is not read until the second
  * is attached, when its flags say so: its frames would go nowhere.
  */
@@ -284,7 +285,8 @@ static napi_value fabric_attach(napi_env env, napi_callback_info info)
 			.fd = fd, .tunnel = tunnel, .gateway = gateway, .burst = { .size = 1 },
 			.takes_super = (flags & END_TAKES_SUPER) != 0, .empty_is_end = (flags & END_EMPTY_IS_END) != 0,
 			.max_frame = (uint32_t)max_frame, .received = counters,
-			.sent = counters + COUNTERS_PER_DIRECTION, .queue = port->queue,
+			.sent = counters + COUNTERS_PER_DIRECTION, .capture = counters + CAPTURE_COUNTER,
+			.queue = port->queue,
 		};
 		handle->member.reports = 0; /* they were about JavaScript behind the port */
 		fabric_settle(&handle->member);

@@ -6,13 +6,14 @@
 #include <string.h>
 #include <time.h>
 
+#include "capture.h"
 #include "frame_io.h"
 #include "gateway.h"
 #include "segment.h"
 #include "hot.h"
 #include "tunnel.h"
-
 #include "wire.h"
+
 /* Seven super-frames, or a hundred frames of 1514 bytes, stay in the second-level cache. */
 #define TAP_ARENA_BYTES (512 * 1024)
 #define RECEIVE_BYTES ((size_t)MAX_DATAGRAMS * MAX_FRAME_BYTES)
@@ -75,7 +76,6 @@ static bool means_gone(int error)
 	return error == ECONNRESET || error == ECONNREFUSED || error == ENOTCONN || error == EPIPE;
 }
 
-HOT int port_receive(struct port *port, struct receive_room *room)
 /* Reads a packet socket; frames that could not be had are counted. */
 HOT static int receive_from_wire(struct port *port, struct receive_room *room)
 {
@@ -87,6 +87,7 @@ HOT static int receive_from_wire(struct port *port, struct receive_room *room)
 	return count;
 }
 
+HOT int port_receive(struct port *port, struct receive_room *room)
 {
 	const bool is_tap = port->kind == PORT_TAP;
 	int count = port->is_wire ? receive_from_wire(port, room)
@@ -199,7 +200,6 @@ static uint32_t count_malformed(struct port *port, const struct frames *frames)
 	return malformed;
 }
 
-/* Counts what the kernel refused: because the offload header was wrong, or because it takes no super-frames. */
 /* What the kernel means by refusing a frame for an interface; the later ones are those of a packet socket. */
 static enum counter reason_of_interface(int error)
 {
@@ -218,6 +218,7 @@ static enum counter reason_of_interface(int error)
 	}
 }
 
+/* Counts what the kernel refused: because the offload header was wrong, or because it takes no super-frames. */
 static void explain_refusal(struct port *port, const struct frames *frames, const struct tap_written *written)
 {
 	uint32_t malformed = written->last_errno == EINVAL ? count_malformed(port, frames) : 0;
@@ -420,6 +421,15 @@ HOT static uint32_t send_plain(struct port *port, const struct frames *frames)
 	return (uint32_t)sent;
 }
 
+/* Shows the first frames of those that are sent to whoever looks. */
+HOT static void show_sent(const struct port *port, const struct frames *frames, uint32_t count)
+{
+	struct frames shown = *frames;
+
+	shown.count = count;
+	capture_frames(port->capture, port->sent < port->received ? CAPTURE_RECEIVED : CAPTURE_SENT, &shown);
+}
+
 HOT void port_send(struct port *port, const struct frames *frames)
 {
 	if (port->is_gone) {
@@ -428,10 +438,14 @@ HOT void port_send(struct port *port, const struct frames *frames)
 	}
 	if (port->kind == PORT_TAP && port->takes_super) {
 		write_to_tap(port, frames);
+		if (is_captured(port->capture))
+			show_sent(port, frames, frames->count);
 		return;
 	}
 	if (port->kind == PORT_GATEWAY) {
 		count_frames(port->sent, frames->slots, frames->count);
+		if (is_captured(port->capture))
+			show_sent(port, frames, frames->count);
 		gateway_input(port->gateway, frames);
 		return;
 	}
@@ -448,6 +462,9 @@ HOT void port_send(struct port *port, const struct frames *frames)
 	if (!had_to_wait && port_waiting(port) > 0)
 		port->progress_ms = port_now_ms();
 	port->sent[DROP_QUEUE_FULL] += frames->count - done;
+	/* What waits for JavaScript leaves when it is taken. */
+	if (is_captured(port->capture) && port->kind != PORT_SCRIPT)
+		show_sent(port, frames, done);
 }
 
 uint32_t port_take(struct port *port, uint8_t *arena, size_t arena_size, struct frame_slot *slots, uint32_t capacity)
@@ -469,6 +486,9 @@ uint32_t port_take(struct port *port, uint8_t *arena, size_t arena_size, struct 
 	if (queue->first == queue->count)
 		clear_queue(queue);
 	count_frames(port->sent, slots, taken);
+	const struct frames frames = { .arena = arena, .arena_size = arena_size, .slots = slots, .count = taken };
+	if (is_captured(port->capture))
+		show_sent(port, &frames, taken);
 	return taken;
 }
 

@@ -37,6 +37,11 @@ enum counter {
 	COUNTERS_PER_DIRECTION,
 };
 
+/* Behind both directions: who looks at the frames (capture.h). */
+#define CAPTURE_COUNTER (2 * COUNTERS_PER_DIRECTION)
+/* How many numbers a plug counts in. */
+#define COUNTER_VALUES (CAPTURE_COUNTER + 1)
+
 /* What is behind a port. */
 enum port_kind {
 	PORT_SCRIPT, /* JavaScript gives frames, and takes those that wait */
@@ -81,13 +86,14 @@ struct frame_queue {
  * @fd: the TAP or socket; belongs to the plug
  * @tunnel: the tunnel; belongs to the plug, too
  * @gateway: likewise the gateway
+ * @is_wire: a PORT_TAP that is a packet socket: written to as a TAP, and read otherwise (wire.h)
  * @takes_super: super-frames go out as they are
  * @empty_is_end: an empty packet says that the other end is gone
  * @is_gone: the other end is gone for good
  * @max_frame: the longest ordinary frame that may leave
  * @received: counters of what came in here
- * @is_wire: a PORT_TAP that is a packet socket: written to as a TAP, and read otherwise (wire.h)
  * @sent: counters of what left here
+ * @capture: the number behind both that says who looks (capture.h); NULL where nobody can
  * @burst: how many frames to ask for at the next receive
  * @queue: what is to leave
  * @progress_ms: when anything last left while frames waited
@@ -97,13 +103,14 @@ struct port {
 	int fd;
 	struct tunnel *tunnel;
 	struct gateway *gateway;
+	bool is_wire;
 	bool takes_super;
 	bool empty_is_end;
 	bool is_gone;
 	uint32_t max_frame;
 	double *received;
 	double *sent;
-	bool is_wire;
+	const double *capture;
 	struct burst burst;
 	struct frame_queue queue;
 	int64_t progress_ms;

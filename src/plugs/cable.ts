@@ -55,6 +55,8 @@ export function cable(a: Plug, b: Plug, events: CableEvents = {}, options: Cable
   const forward = (from: Plug, to: Plug): void => {
     from.start(
       (batch) => {
+        from.counters.capture.record('received', batch);
+        to.counters.capture.record('sent', batch);
         to.send(batch);
         if (to.busy) from.pause();
         const onlyFrames = !isEventful;

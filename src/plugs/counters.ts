@@ -7,6 +7,7 @@
  */
 
 import { type FrameBatch, SLOT_WORDS } from '../frames/batch.ts';
+import { CapturePoint } from './capture-point.ts';
 
 /** Why a frame was dropped, in the order in which drops are counted. */
 export const DROP_REASONS = [
@@ -46,8 +47,8 @@ const BYTES = 1;
 const FRAGMENTED = 2;
 const DROPS = 3;
 const PER_DIRECTION: number = DROPS + DROP_REASONS.length;
-/** How many numbers {@link PlugCounters} counts in. */
-export const COUNTER_VALUES: number = 2 * PER_DIRECTION;
+/** How many numbers {@link PlugCounters} counts in; the last says who looks at the frames ({@link CapturePoint}). */
+export const COUNTER_VALUES: number = 2 * PER_DIRECTION + 1;
 
 /** One direction of a plug. */
 export class DirectionCounters {
@@ -138,12 +139,15 @@ export class PlugCounters {
   readonly values: Float64Array;
   readonly received: DirectionCounters;
   readonly sent: DirectionCounters;
+  /** Where the frames that are counted can be looked at. */
+  readonly capture: CapturePoint;
 
   /** @param values where to count, of {@link COUNTER_VALUES}; shared with another process, perhaps */
   constructor(values: Float64Array = new Float64Array(COUNTER_VALUES)) {
     this.values = values;
     this.received = new DirectionCounters(values.subarray(0, PER_DIRECTION));
-    this.sent = new DirectionCounters(values.subarray(PER_DIRECTION));
+    this.sent = new DirectionCounters(values.subarray(PER_DIRECTION, 2 * PER_DIRECTION));
+    this.capture = new CapturePoint(values);
   }
 
   /** Counts `frames` as dropped; a count of zero costs nothing. */
@@ -153,10 +157,20 @@ export class PlugCounters {
 
   /** Counts, from now on, what is counted in our place. Returns what ends it. */
   follow(other: PlugCounters): () => void {
-    const ends = [this.received.follow(other.received, true), this.sent.follow(other.sent, true)];
+    const ends = [
+      this.received.follow(other.received, true),
+      this.sent.follow(other.sent, true),
+      this.capture.follow(other.capture, false),
+    ];
     return () => {
       for (const end of ends) end();
     };
+  }
+
+  /** Counts, from now on, what another counts whose frames are not ours, but as many. */
+  followNumbers(other: PlugCounters): void {
+    this.received.follow(other.received, true);
+    this.sent.follow(other.sent, true);
   }
 
   /** Counts, from now on, what is dropped before us on the way. */
@@ -167,7 +181,11 @@ export class PlugCounters {
 
   /** Counts, from now on, what passes the other end of our line: what came in there has left here. Returns what ends it. */
   mirror(other: PlugCounters): () => void {
-    const ends = [this.received.follow(other.sent, false), this.sent.follow(other.received, false)];
+    const ends = [
+      this.received.follow(other.sent, false),
+      this.sent.follow(other.received, false),
+      this.capture.follow(other.capture, true),
+    ];
     return () => {
       for (const end of ends) end();
     };

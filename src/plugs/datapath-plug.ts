@@ -72,6 +72,7 @@ export class DatapathPlug implements Plug, Lender {
     this.#fabric = new Fabric({ tableSize: 0 });
     const nearCounters = new PlugCounters();
     this.counters.followDrops(nearCounters);
+    this.counters.capture.isNative = true;
     this.#near = this.#fabric.addPort(nearCounters, {
       pending: () => this.#deliver(),
       released: () => this.#drain(),

@@ -36,7 +36,7 @@ export abstract class WrapperPlug implements Plug {
     this.label = label;
     this.inner = inner;
     this.counters = counters ?? new PlugCounters();
-    if (counters === undefined) this.counters.follow(inner.counters);
+    if (counters === undefined) this.counters.followNumbers(inner.counters);
   }
 
   /** Hands on to the inner plug what becomes of these frames. */

@@ -52,6 +52,7 @@ export class SwitchPort implements Plug {
   /** Made by {@link Switch.port}. */
   constructor({ number, label, fabric, batch, counters, group, vlans, closed }: SwitchPortOptions) {
     this.counters = counters ?? new PlugCounters();
+    this.counters.capture.isNative = true;
     this.number = number;
     this.label = label;
     this.#batch = batch;

@@ -120,6 +120,21 @@ export interface Native {
   gatewayFlows(gateway: number): number;
   gatewayClose(gateway: number): number;
 
+  captureMake(bytes: number, mode: number): number;
+  captureNotice(): number;
+  captureOpen(memory: number, notice: number): number;
+  captureClose(ring: number): void;
+  captureStart(counters: Float64Array, ring: number, index: number, snap: number, flags: number): number;
+  captureStop(counters: Float64Array, ring: number, index: number): void;
+  captureRecord(counters: Float64Array, isSent: number, arena: Uint8Array, slots: Int32Array, count: number): void;
+  captureWrite(ring: number, block: Uint8Array): number;
+  captureMap(memory: number): ArrayBuffer | undefined;
+  captureState(ring: number, words: Float64Array): void;
+  captureConsume(ring: number, bytes: number): void;
+  captureAwait(ring: number, bytes: number): number;
+  captureCounts(ring: number, index: number, counts: Float64Array): void;
+  captureCopy(ring: number, from: number, end: number, bytes: Uint8Array, words: Float64Array): void;
+
   memoryOpen(size: number): number;
   memoryMap(fd: number, size: number): ArrayBuffer | undefined;
 

@@ -1,0 +1,320 @@
+#define _GNU_SOURCE
+#include "capture.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "frame_io.h"
+#include "hot.h"
+
+/* draft-ietf-opsawg-pcapng, 4.3 "Enhanced Packet Block". */
+#define BLOCK_PACKET 6
+#define PACKET_BLOCK_BYTES 32 /* without data and options: the header, and the length at the end */
+#define OPTION_END 0
+#define OPTION_COMMENT 1
+#define OPTION_FLAGS 2
+#define OPTION_DROP_COUNT 4
+#define OPTION_HEADER 4
+/* Of epb_flags. */
+#define FLAG_INBOUND 1
+#define FLAG_OUTBOUND 2
+#define FLAG_CHECKSUM_NOT_READY (1U << 9)
+#define FLAG_CHECKSUM_VALID (1U << 10)
+#define FLAG_SEGMENTATION_OFFLOADED (1U << 11)
+
+#define DROP_REASONS (COUNTERS_PER_DIRECTION - DROP_PEER_SLOW)
+/* "18446744073709551615 frames dropped outbound: foreign-sender", and the option's header. */
+#define MAX_COMMENT_BYTES 80
+#define MAX_OPTION_BYTES (2 * DROP_REASONS * MAX_COMMENT_BYTES + 64)
+/* More than any counter gets to; what others share may hold anything. */
+#define MAX_DROPS 1e15
+
+/* As src/plugs/counters.ts calls them, in the order of enum counter. */
+static const char *const reason_names[DROP_REASONS] = {
+	"peer-slow",   "queue-full", "too-long",       "too-short",  "malformed", "down",	  "refused",
+	"foreign-vni", "foreign-sender", "bad-header", "echo", "foreign-vlan", "blocked",
+};
+
+/**
+ * struct capture - one that looks at a point.
+ * @target: where the frames go; its ring is NULL where there is none
+ * @left_out: frames of the interface that found no room since the last that did
+ * @told: the drops of both directions that a comment has told of
+ */
+struct capture {
+	struct capture_target target;
+	uint64_t left_out;
+	double told[2][DROP_REASONS];
+};
+
+/**
+ * struct capture_point - a plug that is looked at.
+ * @counters: its numbers
+ * @captures: who looks
+ */
+struct capture_point {
+	double *counters;
+	struct capture captures[MAX_CAPTURES_PER_POINT];
+};
+
+/* Guarded by the lock of the datapath. */
+static struct capture_point *points[MAX_CAPTURE_POINTS];
+
+/* The options of a block, as they are put together. */
+struct options {
+	uint8_t bytes[MAX_OPTION_BYTES];
+	size_t length;
+};
+
+/* The point that a number behind counters stands for; NULL when it is none of this process. */
+HOT static struct capture_point *find_point(const double *number)
+{
+	if (!(*number >= 1 && *number <= MAX_CAPTURE_POINTS))
+		return NULL;
+	struct capture_point *point = points[(uint32_t)*number - 1];
+	return point != NULL && point->counters + CAPTURE_COUNTER == number ? point : NULL;
+}
+
+static int make_point(double *counters, struct capture_point **made)
+{
+	uint32_t place = 0;
+
+	while (place < MAX_CAPTURE_POINTS && points[place] != NULL)
+		place++;
+	if (place == MAX_CAPTURE_POINTS)
+		return ENOSPC;
+	struct capture_point *point = calloc(1, sizeof *point);
+	if (point == NULL)
+		return ENOMEM;
+	point->counters = counters;
+	points[place] = point;
+	counters[CAPTURE_COUNTER] = place + 1;
+	*made = point;
+	return 0;
+}
+
+static const double *drops_of(const struct capture_point *point, enum capture_direction direction)
+{
+	return point->counters + direction * COUNTERS_PER_DIRECTION + DROP_PEER_SLOW;
+}
+
+int capture_start(double *counters, const struct capture_target *target)
+{
+	struct capture_point *point = find_point(counters + CAPTURE_COUNTER);
+	struct capture *capture = NULL;
+
+	if (target->interface >= MAX_CAPTURE_INTERFACES)
+		return EINVAL;
+	if (point == NULL) {
+		const int error = make_point(counters, &point);
+		if (error != 0)
+			return error;
+	}
+	for (uint32_t i = 0; i < MAX_CAPTURES_PER_POINT; i++) {
+		if (point->captures[i].target.ring == target->ring &&
+		    point->captures[i].target.interface == target->interface)
+			return EEXIST;
+		if (point->captures[i].target.ring == NULL)
+			capture = &point->captures[i];
+	}
+	if (capture == NULL)
+		return EBUSY;
+	*capture = (struct capture){ .target = *target };
+	for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++)
+		memcpy(capture->told[way], drops_of(point, way), sizeof capture->told[way]);
+	return 0;
+}
+
+/* Whether anybody looks at the point. */
+static bool is_in_use(const struct capture_point *point)
+{
+	bool in_use = false;
+
+	for (uint32_t i = 0; i < MAX_CAPTURES_PER_POINT; i++)
+		in_use = in_use || point->captures[i].target.ring != NULL;
+	return in_use;
+}
+
+bool capture_stop(double *counters, const struct capture_ring *ring, uint32_t interface)
+{
+	struct capture_point *point = find_point(counters + CAPTURE_COUNTER);
+
+	if (point == NULL)
+		return true;
+	for (uint32_t i = 0; i < MAX_CAPTURES_PER_POINT; i++) {
+		if (point->captures[i].target.ring == ring &&
+		    (interface == ALL_INTERFACES || point->captures[i].target.interface == interface))
+			point->captures[i].target.ring = NULL;
+	}
+	if (is_in_use(point))
+		return false;
+	points[(uint32_t)counters[CAPTURE_COUNTER] - 1] = NULL;
+	counters[CAPTURE_COUNTER] = 0;
+	free(point);
+	return true;
+}
+
+HOT static uint8_t *put_u16(uint8_t *at, uint32_t value)
+{
+	const uint16_t low = (uint16_t)value;
+
+	memcpy(at, &low, sizeof low);
+	return at + sizeof low;
+}
+
+HOT static uint8_t *put_u32(uint8_t *at, uint32_t value)
+{
+	memcpy(at, &value, sizeof value);
+	return at + sizeof value;
+}
+
+HOT static uint32_t padded(uint32_t length)
+{
+	return (length + 3) & ~3U;
+}
+
+/* Appends an option; one that finds no room is left out. */
+HOT static void add_option(struct options *options, uint32_t code, const void *value, uint32_t length)
+{
+	if (sizeof options->bytes - options->length < OPTION_HEADER + padded(length))
+		return;
+	uint8_t *at = options->bytes + options->length;
+	at = put_u16(at, code);
+	at = put_u16(at, length);
+	memcpy(at, value, length);
+	memset(at + length, 0, padded(length) - length);
+	options->length += OPTION_HEADER + padded(length);
+}
+
+static bool is_outbound(const struct capture *capture, enum capture_direction direction)
+{
+	return (direction == CAPTURE_RECEIVED) == capture->target.is_received_outbound;
+}
+
+/* Tells of drops that nobody was told of yet. */
+static void add_drops(struct options *options, const struct capture *capture, const double *drops,
+		      enum capture_direction direction)
+{
+	char comment[MAX_COMMENT_BYTES];
+
+	for (uint32_t reason = 0; reason < DROP_REASONS; reason++) {
+		const double frames = drops[reason] - capture->told[direction][reason];
+		if (!(frames >= 1 && frames < MAX_DROPS))
+			continue;
+		const int length = snprintf(comment, sizeof comment, "%.0f frame%s dropped %s: %s", frames,
+					    frames < 2 ? "" : "s",
+					    is_outbound(capture, direction) ? "outbound" : "inbound",
+					    reason_names[reason]);
+		add_option(options, OPTION_COMMENT, comment, (uint32_t)length);
+	}
+}
+
+HOT static void add_news(struct options *options, const struct capture_point *point, const struct capture *capture)
+{
+	if (capture->left_out > 0)
+		add_option(options, OPTION_DROP_COUNT, &capture->left_out, sizeof capture->left_out);
+	for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++) {
+		const double *drops = drops_of(point, way);
+		if (memcmp(capture->told[way], drops, sizeof capture->told[way]) != 0)
+			add_drops(options, capture, drops, way);
+	}
+}
+
+HOT static uint32_t flags_of(const struct offload_header *offload, bool outbound)
+{
+	if (!outbound)
+		return FLAG_INBOUND | (offload->flags & OFFLOAD_FLAG_DATA_VALID ? FLAG_CHECKSUM_VALID : 0);
+	return FLAG_OUTBOUND | (offload->flags & OFFLOAD_FLAG_NEEDS_CHECKSUM ? FLAG_CHECKSUM_NOT_READY : 0) |
+	       (offload->gso_type != OFFLOAD_GSO_NONE ? FLAG_SEGMENTATION_OFFLOADED : 0);
+}
+
+/* Writes a block that has room for it. */
+HOT static void write_packet(uint8_t *at, const struct capture_target *target, uint64_t time_ns, const uint8_t *frame,
+			     uint32_t length, uint32_t kept, const struct options *options, uint32_t block_length)
+{
+	at = put_u32(at, BLOCK_PACKET);
+	at = put_u32(at, block_length);
+	at = put_u32(at, target->interface);
+	at = put_u32(at, (uint32_t)(time_ns >> 32));
+	at = put_u32(at, (uint32_t)time_ns);
+	at = put_u32(at, kept);
+	at = put_u32(at, length);
+	memcpy(at, frame, kept);
+	memset(at + kept, 0, padded(kept) - kept);
+	at += padded(kept);
+	memcpy(at, options->bytes, options->length);
+	put_u32(at + options->length, block_length);
+}
+
+/* What is recorded of a batch besides its frames. */
+struct record {
+	struct capture_point *point;
+	struct capture *capture;
+	uint64_t time_ns;
+	bool outbound;
+};
+
+HOT static void record_frame(struct record *record, const uint8_t *frame, const struct frame_slot *slot)
+{
+	struct capture *capture = record->capture;
+	const struct capture_target *target = &capture->target;
+	struct capture_counts *counts = &target->ring->header->interfaces[target->interface];
+	const uint32_t flags = flags_of(&slot->offload, record->outbound);
+	const uint32_t kept = slot->length < target->snap ? slot->length : target->snap;
+	struct options options;
+
+	options.length = 0;
+	add_option(&options, OPTION_FLAGS, &flags, sizeof flags);
+	add_news(&options, record->point, capture);
+	add_option(&options, OPTION_END, "", 0);
+	const uint32_t length = PACKET_BLOCK_BYTES + padded(kept) + (uint32_t)options.length;
+	uint8_t *room = capture_ring_begin(target->ring, length, CAPTURE_RESERVE_BYTES);
+	if (room == NULL) {
+		capture->left_out++;
+		atomic_fetch_add_explicit(&counts->left_out, 1, memory_order_relaxed);
+		return;
+	}
+	write_packet(room, target, record->time_ns, frame, slot->length, kept, &options, length);
+	capture_ring_commit(target->ring, length);
+	atomic_fetch_add_explicit(&counts->recorded, 1, memory_order_relaxed);
+	capture->left_out = 0;
+	memcpy(capture->told[CAPTURE_RECEIVED], drops_of(record->point, CAPTURE_RECEIVED), sizeof capture->told[0]);
+	memcpy(capture->told[CAPTURE_SENT], drops_of(record->point, CAPTURE_SENT), sizeof capture->told[0]);
+}
+
+HOT static bool is_frame(const struct frames *frames, const struct frame_slot *slot)
+{
+	return slot->length >= MIN_FRAME_BYTES && slot->length <= MAX_FRAME_BYTES &&
+	       slot->offset <= frames->arena_size && slot->length <= frames->arena_size - slot->offset;
+}
+
+HOT static uint64_t time_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+HOT void capture_frames(const double *number, enum capture_direction direction, const struct frames *frames)
+{
+	struct capture_point *point = find_point(number);
+	const uint64_t now = time_ns();
+
+	for (uint32_t i = 0; point != NULL && i < MAX_CAPTURES_PER_POINT; i++) {
+		struct capture *capture = &point->captures[i];
+		if (capture->target.ring == NULL)
+			continue;
+		struct record record = { .point = point, .capture = capture, .time_ns = now,
+					 .outbound = is_outbound(capture, direction) };
+		for (uint32_t frame = 0; frame < frames->count; frame++) {
+			const struct frame_slot *slot = &frames->slots[frame];
+			if (is_frame(frames, slot))
+				record_frame(&record, frames->arena + slot->offset, slot);
+		}
+		capture_ring_wake(capture->target.ring);
+	}
+}
