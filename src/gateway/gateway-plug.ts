@@ -8,6 +8,7 @@ import { DatapathPlug } from '../plugs/datapath-plug.ts';
 import { describeForward, type Forwards } from './forwards.ts';
 import type { GatewayCounter } from './gateway.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import type { Rule } from './rules.ts';
 import { RunningGateway, type RunningGatewayOptions } from './running-gateway.ts';
 
 /** A gateway with its services. */
@@ -59,6 +60,11 @@ export class GatewayPlug extends DatapathPlug {
   /** Connections, mappings and echos at present. */
   get flows(): number {
     return this.#running.gateway.flows;
+  }
+
+  /** Where destinations lead now, in the order in which it counts (rules.ts). */
+  get rules(): readonly Rule[] {
+    return this.#running.rules;
   }
 
   report(): readonly string[] {

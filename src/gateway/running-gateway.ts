@@ -113,6 +113,11 @@ export class RunningGateway {
     this.#tick = setInterval(() => this.#onTick(), TICK_MS);
   }
 
+  /** Where destinations lead now, in the order in which it counts. */
+  get rules(): readonly Rule[] {
+    return this.#rules;
+  }
+
   /** Ends all connections, and resolves when the programs behind them have ended. Idempotent. */
   async close(): Promise<void> {
     clearInterval(this.#tick);

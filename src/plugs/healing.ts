@@ -87,6 +87,10 @@ export class HealingPlug implements Plug, Lender {
     return new HealingPlug(label, open, options, counters, inner);
   }
 
+  get interior(): Plug | undefined {
+    return this.#up ? this.#inner : undefined;
+  }
+
   get takesSuperFrames(): boolean {
     return this.#inner.takesSuperFrames;
   }

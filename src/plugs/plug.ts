@@ -53,6 +53,8 @@ export interface Plug extends AsyncDisposable {
   adopt?(other: Lender, given: () => void): Line | undefined;
   /** True while this process serves the network, on which others may depend. */
   readonly isServedHere?: boolean;
+  /** The plug that this one is around, at present; for those who look. */
+  readonly interior?: Plug | undefined;
   /** False while nobody has been at the other end yet (only plugs that wait for somebody to come). */
   readonly hasBeenUp?: boolean;
   /** What there is to know of its other side besides the counters, in lines for people. */

@@ -45,6 +45,10 @@ export abstract class WrapperPlug implements Plug {
   /** Delivers what becomes of these frames of the inner plug. Returns what a {@link FrameReceiver} does. */
   protected abstract unwrap(batch: FrameBatch): boolean;
 
+  get interior(): Plug {
+    return this.inner;
+  }
+
   get maxFrameBytes(): number {
     return this.inner.maxFrameBytes;
   }
