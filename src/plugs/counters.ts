@@ -37,6 +37,12 @@ export const DROP_REASONS = [
   'foreign-vlan',
   /** The port does not pass it, because it would go round in circles (spanning tree). */
   'blocked',
+  /** Our key does not open it (`agno://`). */
+  'undeciphered',
+  /** It was enciphered at another time than now. */
+  'out-of-window',
+  /** It was here before. */
+  'replayed',
 ] as const;
 
 /** Why a frame was dropped. */
