@@ -1,0 +1,221 @@
+/**
+ * From facts to sentences: does a frame from A reach B? Pure; facts.ts says what is known, gather.ts asks for it.
+ *
+ * Steps stand in the order in which the frame takes them. What is wrong is found at the first of them that is in the
+ * way; that a neighbour does not answer is a symptom, for which the steps that follow may have the reason. When it
+ * does answer, what looked wrong on the way was not: those steps are worth knowing, no more.
+ */
+import { isHarmlessDrop, meaningOfDrop } from './drop-meanings.ts';
+import type { Explanation, Step, Way } from './explanation.ts';
+import {
+  type DropFacts,
+  type ExplainFacts,
+  type HostFacts,
+  isSilent,
+  type LegFacts,
+  type SilentFacts,
+  type WayFacts,
+} from './facts.ts';
+import {
+  backStep,
+  holderOf,
+  interfaceOf,
+  interfaceSteps,
+  isNeighbourKnown,
+  neighbourStep,
+  routeStep,
+} from './host-sentences.ts';
+import { passageSteps } from './passage-sentences.ts';
+
+/** What the facts say. */
+export function explain(facts: ExplainFacts): Explanation {
+  const { a, b, isProbed, from, target } = facts;
+  const silent = [from, target].filter(isSilent);
+  if (silent.length > 0) return explainSilence(facts, silent);
+  const ways = facts.ways.map((way) => explainWay(facts, way));
+  const reaches = ways.some((way) => way.reaches);
+  return { a, b, isProbed, reaches, ways, verdict: verdictOf(facts, ways) };
+}
+
+/** Its process moves the frames; while that stands still, so do they. */
+function explainSilence({ a, b, isProbed }: ExplainFacts, silent: readonly SilentFacts[]): Explanation {
+  const steps = silent.map(silenceStep);
+  const [first] = steps;
+  const verdict = `${a} does not reach ${b}: ${first!.text}. ${first!.remedy}.`;
+  return { a, b, isProbed, reaches: false, ways: [{ destination: b, arrives: false, reaches: false, steps }], verdict };
+}
+
+function silenceStep({ name, pid, isStopped }: SilentFacts): Step {
+  const lookedAt = `process ${pid}`;
+  const at = { topic: 'interface', state: 'problem', lookedAt } as const;
+  const what = isStopped ? 'is stopped' : 'does not answer';
+  const text = `${name} (pid ${pid}) ${what}, and with it whatever it moves`;
+  return { ...at, text, remedy: isStopped ? `Let it go on: kill -CONT ${pid}` : `See what it does: strace -p ${pid}` };
+}
+
+function explainWay(facts: ExplainFacts, way: WayFacts): Way {
+  const { destination, legs, back } = way;
+  const target = isSilent(facts.target) ? undefined : facts.target;
+  const legSteps = legs.map((leg) => explainLeg(leg, destination, target));
+  const arrival = arrivalSteps(way, target);
+  const backSteps = back === undefined ? [] : [backStep(back)];
+  const there = [...addressSteps(facts, way, target), ...legSteps.flat(), ...arrival];
+  const arrives = there.every(({ state }) => state !== 'problem');
+  const reaches = arrives && backSteps.every(({ state }) => state !== 'problem');
+  return { destination, arrives, reaches, steps: [...there, ...backSteps] };
+}
+
+/** Step 1: which address of B, and who has it. */
+function addressSteps(facts: ExplainFacts, { destination }: WayFacts, target: HostFacts | undefined): Step[] {
+  const at = { topic: 'address', state: 'ok' } as const;
+  if (target === undefined) {
+    const text = `${destination} is the address of no namespace of yours that answers`;
+    return [{ ...at, state: 'unknown', text, lookedAt: 'namespaces of this user' }];
+  }
+  const holder = holderOf(target, destination);
+  const lookedAt = `addresses of ${target.name}`;
+  if (holder === undefined) {
+    const stations = target.interfaces.filter(({ mac }) => mac === destination);
+    const text =
+      stations.length > 0
+        ? `${destination} is ${stations[0]!.name} of ${target.name}`
+        : `${target.name} has no address`;
+    const isFound = stations.length > 0;
+    return [{ ...at, ...(isFound ? {} : { state: 'problem', remedy: 'Give it one: --address CIDR' }), text, lookedAt }];
+  }
+  const isNamed = facts.b !== destination;
+  const text = `${target.name} has ${destination} on ${holder.name}${isNamed ? ', which is asked about' : ''}`;
+  return [{ ...at, text, lookedAt }];
+}
+
+/** Steps 2 to 6 between one host and the next. */
+function explainLeg(leg: LegFacts, destination: string, target: HostFacts | undefined): Step[] {
+  const { from, route, neighbour } = leg;
+  if (route === undefined) return [...passageSteps(leg), ...dropSteps(leg, false)];
+  const first = routeStep(from, leg.destination ?? destination, route, target);
+  if (route.kind === 'none' || route.isLocal) return [first];
+  const out = interfaceOf(from, route.interfaceName);
+  const atInterface = out === undefined ? [] : interfaceSteps(from, out, false);
+  const isAsked = neighbour?.isAsked === true;
+  const answered = isAsked && isNeighbourKnown(neighbour);
+  const passage = passageSteps(leg).map((step) => (answered ? disproved(step) : step));
+  return [
+    first,
+    ...atInterface,
+    ...(neighbour === undefined ? [] : [neighbourStep(leg, neighbour)]),
+    ...passage,
+    ...dropSteps(leg, isAsked && !answered),
+    ...nextHostSteps(leg),
+  ];
+}
+
+/** The neighbour has answered, so it is not in the way; a gateway's rules are about what comes after. */
+function disproved(step: Step): Step {
+  if (step.state !== 'problem' || step.lookedAt.startsWith('rules of ')) return step;
+  const { remedy: _, ...rest } = step;
+  return { ...rest, state: 'warning', text: `${step.text}; yet the neighbour answers` };
+}
+
+/** A router has to hand on what is not its own; and what leaves should fit what comes after. */
+function nextHostSteps({ from, to, route, isForwarding }: LegFacts): Step[] {
+  const steps: Step[] = [];
+  if (to === undefined || route?.kind !== 'route') return steps;
+  const [out, into] = [interfaceOf(from, route.interfaceName), interfaceOf(to.host, to.interfaceName)];
+  if (out !== undefined && into !== undefined && out.mtu > into.mtu) {
+    const text = `${out.name} of ${from.name} sends packets of up to ${out.mtu} bytes, and ${into.name} of ${to.host.name} takes ${into.mtu}: longer ones are lost`;
+    const lookedAt = 'MTU of both';
+    steps.push({
+      topic: 'interface',
+      state: 'warning',
+      text,
+      lookedAt,
+      remedy: `Give both the same: --mtu ${into.mtu}`,
+    });
+  }
+  if (route.gateway === undefined || isForwarding === undefined) return steps;
+  const at = { topic: 'forwarding', lookedAt: `settings of ${to.host.name}` } as const;
+  if (isForwarding) {
+    steps.push({ ...at, state: 'ok', text: `${to.host.name} hands packets of others on` });
+  } else {
+    const name = route.gateway.includes(':') ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward';
+    const remedy = `Have it do so: vde exec ${to.host.name} sysctl -w ${name}=1`;
+    steps.push({
+      ...at,
+      state: 'problem',
+      text: `${to.host.name} is the router, and hands no packets of others on`,
+      remedy,
+    });
+  }
+  return steps;
+}
+
+/** Step 6: what was dropped on the way, and why. */
+function dropSteps({ drops }: LegFacts, isLost: boolean): Step[] {
+  if (drops.length === 0) return [];
+  const lookedAt = `counters of ${drops.map(({ place }) => place).join(', ')}`;
+  const rising = drops.flatMap((facts) => risenDrops(facts));
+  if (rising.length > 0) {
+    return rising.map(({ place, reason, frames }) => {
+      const text = `${place} dropped ${countFrames(frames)} while it was looked: ${reason}, ${meaningOfDrop(reason)}`;
+      return { topic: 'drops', state: isLost ? 'problem' : 'warning', text, lookedAt: `counters of ${place}` };
+    });
+  }
+  const earlier = drops.flatMap(({ place, after }) => {
+    return Object.entries(after).map(([reason, frames]) => `${place} ${reason} ${frames}`);
+  });
+  const text = earlier.length === 0 ? 'nothing was dropped' : `nothing was dropped now; earlier: ${earlier.join(', ')}`;
+  return [{ topic: 'drops', state: 'ok', text, lookedAt }];
+}
+
+function risenDrops({ place, before, after }: DropFacts): { place: string; reason: string; frames: number }[] {
+  return Object.entries(after)
+    .map(([reason, frames]) => ({ place, reason, frames: frames - (before[reason] ?? 0) }))
+    .filter(({ reason, frames }) => frames > 0 && !isHarmlessDrop(reason));
+}
+
+function countFrames(frames: number): string {
+  return frames === 1 ? '1 frame' : `${frames} frames`;
+}
+
+/** Step 7: whether B's own interface takes it. */
+function arrivalSteps({ destination, legs }: WayFacts, target: HostFacts | undefined): Step[] {
+  const last = legs.at(-1);
+  if (target === undefined || last === undefined) return [];
+  const isHere = last.route === undefined || (last.route.kind === 'route' && !last.route.isLocal);
+  if (!isHere || (last.to !== undefined && last.to.host.pid !== target.pid)) return [];
+  const name = last.to?.interfaceName;
+  const into = name === undefined ? holderOf(target, destination) : interfaceOf(target, name);
+  return into === undefined ? [] : interfaceSteps(target, into, true);
+}
+
+function verdictOf({ a, b, isProbed, from }: ExplainFacts, ways: readonly Way[]): string {
+  if (ways.length === 0) {
+    const name = isSilent(from) ? a : from.name;
+    return `${name} does not reach ${b}: ${b} has no address that could be asked about. Give it one: --address CIDR.`;
+  }
+  const good = ways.filter(({ reaches }) => reaches);
+  const bad = ways.filter(({ reaches }) => !reaches);
+  const named = (list: readonly Way[]): string => {
+    const others = list.map(({ destination }) => destination).filter((destination) => destination !== b);
+    return others.length === 0 ? b : `${b} (${others.join(', ')})`;
+  };
+  if (good.length === 0) return `${a} does not reach ${named(bad.slice(0, 1))}: ${reasonOf(bad[0]!)}`;
+  const warnings = good[0]!.steps.filter(({ state }) => state === 'warning').length;
+  const but = warnings === 0 ? '' : `, with ${warnings === 1 ? 'one thing' : `${warnings} things`} worth knowing above`;
+  const yes = isProbed
+    ? `${a} reaches ${named(good)}${but}`
+    : `${a} should reach ${named(good)}${but}, as far as can be seen without asking`;
+  if (bad.length === 0) return `${yes}.`;
+  return `${yes}; but not ${bad[0]!.destination}: ${reasonOf(bad[0]!)}`;
+}
+
+/** The first thing in the way, and what to do; of a symptom, only when nothing explains it. */
+function reasonOf({ steps, arrives, destination }: Way): string {
+  const problems = steps.filter(({ state }) => state === 'problem');
+  const found = problems.find(({ isSymptom = false }) => !isSymptom) ?? problems[0];
+  if (found === undefined) return 'it could not be found out why.';
+  const arrived = arrives ? `a frame arrives at ${destination}, but ` : '';
+  const unexplained = found.isSymptom === true ? ', and nothing that could be asked says why' : '';
+  const remedy = found.remedy === undefined ? '' : ` ${found.remedy}.`;
+  return `${arrived}${found.text}${unexplained}.${remedy}`;
+}
