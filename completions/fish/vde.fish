@@ -163,9 +163,17 @@ function __vdens_in_vde-exec
     contains -- exec (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 0 0 '' '' '=2'
 end
+function __vdens_in_vde-ls
+    contains -- ls (commandline -opc)[2]; or return 1
+    __vdens_place $argv[1] 3 1 0 '' '' '=0'
+end
 function __vdens_in_vde-switch
     contains -- switch (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 0 0 '-m --mode --dirmode -g --group -n --ports --table-size --table-seed --expire' '' '=0'
+end
+function __vdens_in_vde-top
+    contains -- top (commandline -opc)[2]; or return 1
+    __vdens_place $argv[1] 3 1 0 '-n --count -i --interval -s --sort' '' '=0'
 end
 
 complete -c vde -f
@@ -174,7 +182,9 @@ complete -c vde -n '__vdens_in_vde own' -s V -l version -d 'print the version'
 complete -c vde -n '__vdens_in_vde command1' -a console -d 'Speaks with the management console of a switch: on a terminal, for a script, or one command'
 complete -c vde -n '__vdens_in_vde command1' -a doctor -d 'Says whether this machine can run vdens, and what to do'
 complete -c vde -n '__vdens_in_vde command1' -a exec -d 'Runs a command in a namespace of vdens that is there already'
+complete -c vde -n '__vdens_in_vde command1' -a ls -d 'Lists what runs: namespaces, switches, gateways, cables'
 complete -c vde -n '__vdens_in_vde command1' -a switch -d 'Serves a switch in a directory until it is ended, and shows its ports on a terminal'
+complete -c vde -n '__vdens_in_vde command1' -a top -d 'Shows what passes at each interface, port and cable, anew each second'
 complete -c vde -n '__vdens_in_vde-console own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-console operand1' -a '(__vdens_sockets)'
 complete -c vde -n '__vdens_in_vde-doctor own' -l json -d 'print the findings as JSON'
@@ -183,6 +193,9 @@ complete -c vde -n '__vdens_in_vde-doctor own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-exec own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-exec operand1' -a '(vde ls --names 2> /dev/null)'
 complete -c vde -n '__vdens_in_vde-exec command' -xa '(__vdens_command (__vdens_in_vde-exec index))'
+complete -c vde -n '__vdens_in_vde-ls own' -l json -d 'print all that is known as JSON'
+complete -c vde -n '__vdens_in_vde-ls own' -s h -l help -d 'print this'
+complete -c vde -n '__vdens_in_vde-ls operand' -a 'namespaces switches gateways cables filters'
 complete -c vde -n '__vdens_in_vde-switch own' -s x -l hub -d 'send every frame to every port'
 complete -c vde -n '__vdens_in_vde-switch own' -s m -l mode -x -d 'who may join: mode of the sockets, in octal [0600]'
 complete -c vde -n '__vdens_in_vde-switch own' -l dirmode -x -d 'mode of the directory [02700, or what --mode needs]'
@@ -194,3 +207,9 @@ complete -c vde -n '__vdens_in_vde-switch own' -l expire -x -d 'how long a silen
 complete -c vde -n '__vdens_in_vde-switch own' -s q -l quiet -d 'show nothing, report only problems'
 complete -c vde -n '__vdens_in_vde-switch own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-switch operand1' -a '(__fish_complete_directories)'
+complete -c vde -n '__vdens_in_vde-top own' -s n -l count -x -d 'end after so many tables'
+complete -c vde -n '__vdens_in_vde-top own' -s i -l interval -x -d 'time from table to table [1]'
+complete -c vde -n '__vdens_in_vde-top own' -s s -l sort -xa 'rate in out dropped name' -d 'rate, in, out, dropped, name [rate]'
+complete -c vde -n '__vdens_in_vde-top own' -s r -l reverse -d 'the other way round'
+complete -c vde -n '__vdens_in_vde-top own' -s h -l help -d 'print this'
+complete -c vde -n '__vdens_in_vde-top operand' -a '(vde ls --names 2> /dev/null)'

@@ -25,6 +25,20 @@ export const VDE_MANUAL: Manual = {
       "The command has the namespaces of those that run there (user, network, host name, mounts), and so sees their interfaces, their `/etc/resolv.conf` and their host name; it has their capabilities, your environment, the working directory that you are in, and your terminal. Only the user whose `vdens` it is can do this, and needs no other rights. The exit status is the command's own, as with `vdens(1)`. What the command leaves in the background is ended when it ends.",
       'When that `vdens` ends, its interfaces go, and its name; a command that was started by `vde exec` stays.',
     ],
+    ls: [
+      'Lists what runs for this user: namespaces of `vdens(1)` with their interfaces and addresses, switches, gateways, cables of `vde_plug(1)`. There is a line for each interface, switch, gateway and cable: who it is (`NAME` or, where it was given none, the command and its pid), addresses, how many peers are known, what comes in and goes out per second since the previous look, and frames that were dropped since the start. `in` is what comes to an interface, and into a switch. On a terminal, columns that have no room are left out.',
+      'A `KIND` is `namespaces`, `switches`, `gateways`, `cables` or `filters`: then only those are listed. A process that does not answer within half a second, because it was stopped for example, is listed with `does not answer`. When nothing runs, that is said on the standard error, and the exit status is 0.',
+    ],
+    'ls --json': [
+      'Prints an array with an object for each process: `name`, `pid`, `command`, `uptimeSeconds` and `items`, each of which has its `kind`, and what there is to know of it: addresses, peers, ports, stations, forwards, counters, drops by reason. One that does not answer has `answers` false and a `problem`. What is there stays; later versions may add to it.',
+    ],
+    top: [
+      'Shows what passes at each interface, port of a switch and end of a cable, anew each second: frames and bytes per second, totals, and drops by reason and direction. With a `NAME` or a pid, only that process. On a terminal the arrows and `s` sort by something else, `r` the other way round, `q` ends. Elsewhere, tables are printed one after the other.',
+    ],
+    'top --count': ['Ends after so many tables.'],
+    'top --interval': ['Shows a table each so many seconds, from 0.1 to 3600. The default is 1.'],
+    'top --sort': ['Sorts by `rate` (bytes both ways, the default), `in`, `out`, `dropped` or `name`.'],
+    'top --reverse': ['Sorts the other way round.'],
     switch: [
       'Serves a switch in the directory `PATH`, for clients alone: there is no namespace and no command. It stays in the foreground until it is ended, removes what it made, and leaves nothing behind, unless something else was put into the directory: then that stays, with `ctl`. Clients are `vdens(1)`, `vde_plug(1)`, QEMU and all others that know the directory of a VDE switch; our own, of the same user, hand over their TAP interfaces, so that frames move without passing a socket.',
       '`PATH` is made, and its parent must exist; `switch://PATH` and `hub://PATH`, with the options of `vdens(1)` in brackets, are understood as well. The default is the directory in which the originals meet, `/tmp/vdenode_` and the name of the user, which has to belong to the user. Options of the command line go before those in brackets. When somebody else serves there already, that is an error; the sockets of a switch that was killed are removed.',

@@ -4,6 +4,8 @@ import { nearest } from '../locator/nearest.ts';
 import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
 import { type ExecAction, interpretExec, VDE_EXEC_TABLE } from './vde-exec-options.ts';
+import { interpretList, type ListAction, VDE_LS_TABLE } from './vde-ls-options.ts';
+import { interpretTop, type TopAction, VDE_TOP_TABLE } from './vde-top-options.ts';
 
 export const VDE_DOCTOR_TABLE: CommandTable = {
   name: 'vde doctor',
@@ -57,7 +59,7 @@ export const VDE_TABLE: CommandTable = {
     { long: 'help', short: 'h', help: 'print this' },
     { long: 'version', short: 'V', help: 'print the version' },
   ],
-  subcommands: [VDE_CONSOLE_TABLE, VDE_DOCTOR_TABLE, VDE_EXEC_TABLE, VDE_SWITCH_TABLE],
+  subcommands: [VDE_CONSOLE_TABLE, VDE_DOCTOR_TABLE, VDE_EXEC_TABLE, VDE_LS_TABLE, VDE_SWITCH_TABLE, VDE_TOP_TABLE],
 };
 
 /** What a command line of `vde` asks for. */
@@ -65,6 +67,8 @@ export type VdeAction =
   | { readonly action: 'help'; readonly table: CommandTable }
   | { readonly action: 'version' }
   | ExecAction
+  | ListAction
+  | TopAction
   | { readonly action: 'doctor'; readonly json: boolean; readonly printAppArmor: boolean }
   | { readonly action: 'console'; readonly socket: string; readonly command: string | undefined }
   /** What it says is for switch-options.ts, which needs more of the library. */
@@ -85,6 +89,8 @@ export function interpretVdeArguments(argv: readonly string[]): VdeAction {
   if (word === 'console') return interpretConsole(rest);
   if (word === 'doctor') return interpretDoctor(rest);
   if (word === 'exec') return interpretExec(rest);
+  if (word === 'ls') return interpretList(rest);
+  if (word === 'top') return interpretTop(rest);
   if (word === 'switch') return interpretSwitch(rest);
   throw unknownCommand(word);
 }

@@ -49,6 +49,14 @@ async function act(request: VdeAction): Promise<number> {
       const { execInside } = await import('./vde-exec.ts');
       return execInside(request);
     }
+    case 'ls': {
+      const { listRunning } = await import('./vde-ls.ts');
+      return listRunning(request);
+    }
+    case 'top': {
+      const { showTop } = await import('./vde-top.ts');
+      return showTop(request);
+    }
     case 'switch':
       return serve(request.options);
   }
