@@ -7,7 +7,8 @@
  */
 import { closeSync, writeSync } from 'node:fs';
 import { openWithoutWaiting } from '../system/open-without-waiting.ts';
-import { type TerminalSize, widthOfLine } from './switch-report.ts';
+import type { TerminalSize } from './switch-report.ts';
+import { widthOfLine } from './text-table.ts';
 
 const LINE_START = '\r';
 const CLEAR_LINE_END = '\x1b[K';

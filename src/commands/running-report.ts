@@ -5,8 +5,7 @@
  */
 import type { DirectionStatus, ItemStatus, LinkStatus, PeerStatus, ProcessStatus } from '../inventory/status.ts';
 import { printable } from './standard-streams.ts';
-import { formatDuration, formatQuantity } from './switch-report.ts';
-import { formatColumns, type TableColumn } from './text-table.ts';
+import { formatColumns, formatDuration, formatQuantity, type TableColumn } from './text-table.ts';
 import type { SortKey } from './vde-top-options.ts';
 
 /** A process that was found. */

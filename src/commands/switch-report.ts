@@ -6,6 +6,7 @@
 import { DROP_REASONS, type DropReason } from '../plugs/counters.ts';
 import type { ForwardingEntry } from '../switch/switch.ts';
 import { printable } from './standard-streams.ts';
+import { cutToWidth, formatDuration, formatQuantity } from './text-table.ts';
 
 /** One direction of a port. */
 export interface DirectionStatus {
@@ -188,53 +189,4 @@ function formatDrops(port: PortStatus): string {
     return reasons.map((reason) => `${direction}:${reason}=${drops[reason]}`);
   });
   return parts.length === 0 ? NO_DROPS : parts.join(',');
-}
-
-const UNITS = ['', 'k', 'M', 'G', 'T', 'P', 'E'];
-
-/** A number in at most five characters: `0`, `999`, `1.00k`, `12.3M`, `456G`. Units are powers of 1000. */
-export function formatQuantity(value: number): string {
-  if (value < 1000) return String(value);
-  let scaled = value;
-  let steps = 0;
-  for (; scaled >= 999.5 && steps < UNITS.length - 1; steps++) scaled /= 1000;
-  const digits = scaled < 9.995 ? 2 : scaled < 99.95 ? 1 : 0;
-  return `${scaled.toFixed(digits)}${UNITS[steps]}`;
-}
-
-/** Such as `7 s`, `3 min 05 s`, `1 h 02 min`, `2 d 03 h`. */
-export function formatDuration(seconds: number): string {
-  const whole = Math.floor(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)} min ${two(whole % 60)} s`;
-  if (whole < 86_400) return `${Math.floor(whole / 3600)} h ${two(Math.floor((whole % 3600) / 60))} min`;
-  return `${Math.floor(whole / 86_400)} d ${two(Math.floor((whole % 86_400) / 3600))} h`;
-}
-
-function two(number: number): string {
-  return String(number).padStart(2, '0');
-}
-
-/** Letters from here on may take two columns (Hangul, CJK, emoji). */
-const FIRST_WIDE = 0x1100;
-
-/** As much of a line as surely fits. */
-export function cutToWidth(line: string, columns: number): string {
-  let used = 0;
-  let kept = '';
-  for (const character of line) {
-    used += columnsOf(character);
-    if (used > columns) return kept;
-    kept += character;
-  }
-  return kept;
-}
-
-/** How many columns a line takes at most. */
-export function widthOfLine(line: string): number {
-  return [...line].reduce((sum, character) => sum + columnsOf(character), 0);
-}
-
-function columnsOf(character: string): number {
-  return character.codePointAt(0)! < FIRST_WIDE || character === '…' ? 1 : 2;
 }

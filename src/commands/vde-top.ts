@@ -11,7 +11,7 @@ import { LiveScreen } from './live-screen.ts';
 import { formatLinks, LinkRates, type LiveLink, type SeenProcess, sortLinks } from './running-report.ts';
 import { seeProcesses } from './seen-processes.ts';
 import { printable, writeOutput } from './standard-streams.ts';
-import { cutToWidth } from './switch-report.ts';
+import { cutToWidth } from './text-table.ts';
 import { SORT_KEYS, type SortKey, type TopAction } from './vde-top-options.ts';
 
 type TopRequest = Extract<TopAction, { action: 'top' }>;

@@ -2,16 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  cutToWidth,
-  formatDuration,
-  formatQuantity,
-  formatReport,
-  formatTable,
-  type PortStatus,
-  type SegmentStatus,
-  widthOfLine,
-} from '../../../src/commands/switch-report.ts';
+import { formatReport, formatTable, type PortStatus, type SegmentStatus } from '../../../src/commands/switch-report.ts';
+import { cutToWidth, widthOfLine } from '../../../src/commands/text-table.ts';
 
 const QUIET = { frames: 0, bytes: 0, drops: {} };
 
@@ -116,36 +108,6 @@ test('letters that may be two columns wide count as two', () => {
   assert.equal(cutToWidth('ab漢字', 5), 'ab漢');
   assert.equal(cutToWidth('… 12', 3), '… 1');
   assert.equal(widthOfLine('é…漢'), 4);
-});
-
-test('quantities have at most five characters', () => {
-  const expected = [
-    [0, '0'],
-    [999, '999'],
-    [1000, '1.00k'],
-    [9994, '9.99k'],
-    [9995, '10.0k'],
-    [99_949, '99.9k'],
-    [99_950, '100k'],
-    [999_499, '999k'],
-    [999_500, '1.00M'],
-    [1_230_000_000, '1.23G'],
-    [Number.MAX_SAFE_INTEGER, '9.01P'],
-  ] as const;
-  for (const [value, text] of expected) assert.equal(formatQuantity(value), text);
-  fc.assert(fc.property(fc.maxSafeNat(), (value) => formatQuantity(value).length <= 5));
-});
-
-test('durations are told in two units', () => {
-  const expected = [
-    [0.9, '0 s'],
-    [59.9, '59 s'],
-    [60, '1 min 00 s'],
-    [3599, '59 min 59 s'],
-    [3720, '1 h 02 min'],
-    [97_200, '1 d 03 h'],
-  ] as const;
-  for (const [seconds, text] of expected) assert.equal(formatDuration(seconds), text);
 });
 
 test('the report has a line for each port and each station', () => {
