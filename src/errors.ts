@@ -25,6 +25,7 @@ export type VdensErrorCode =
   | 'ERR_NETWORK_OPEN'
   | 'ERR_NETWORK_TIMEOUT'
   | 'ERR_PATH'
+  | 'ERR_KEY'
   | 'ERR_NAMESPACE'
   | 'ERR_TAP'
   | 'ERR_NETLINK'

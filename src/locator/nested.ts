@@ -8,12 +8,15 @@ import { VdensError } from '../errors.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
-import type { ResolvedLocator } from './resolve.ts';
-import { resolveLocator } from './resolve.ts';
+import { wrongLocator } from './option-values.ts';
+import { type ResolvedLocator, resolveLocator } from './resolve.ts';
 import { SCHEMES } from './schemes.ts';
 
 /** More networks inside each other than anybody means. */
 const MAX_NESTED = 16;
+
+/** The longest pause of `restart://`, in seconds, as the original has it. */
+const LONGEST_RESTART_SECONDS = 604_800;
 
 /** Opens what is in the braces; `heals` says whether it is to come back by itself. */
 export type OpenInside = (options?: { readonly heals: false; readonly signal: AbortSignal }) => Promise<Plug>;
@@ -60,9 +63,15 @@ export function nestedLocators(word: string): readonly ResolvedLocator[] {
 /**
  * Opens a network that is around another one.
  *
+ * @param signal gives up opening
  * @throws VdensError `ERR_LOCATOR` when its options are wrong, and whatever opening the inner one throws
  */
-export async function openNested(label: string, locator: Locator, openInside: OpenInside): Promise<Plug> {
+export async function openNested(
+  label: string,
+  locator: Locator,
+  openInside: OpenInside,
+  signal?: AbortSignal,
+): Promise<Plug> {
   switch (locator.scheme) {
     case 'vlan': {
       const { vlanOptions } = await import('./vlan-locator.ts');
@@ -70,7 +79,27 @@ export async function openNested(label: string, locator: Locator, openInside: Op
       const options = vlanOptions(locator);
       return new VlanPlug(await openInside(), options, label);
     }
+    case 'agno': {
+      const { agnoOptions } = await import('./agno-locator.ts');
+      const { AgnoPlug } = await import('../plugs/agno.ts');
+      const options = agnoOptions(label, locator);
+      return new AgnoPlug(await openInside(), options, label);
+    }
+    case 'restart': {
+      const { openRestarting } = await import('../plugs/restart.ts');
+      const seconds = restartSeconds(locator);
+      return openRestarting(label, (aborted) => openInside({ heals: false, signal: aborted }), { seconds, signal });
+    }
     default:
       throw new VdensError('ERR_LOCATOR', `${label}: this version cannot open ${locator.scheme}:// yet`);
   }
+}
+
+/** As the original does, takes what is too small or too large for the nearest that is not. */
+function restartSeconds(locator: Locator): number | undefined {
+  const text = locator.address;
+  if (text === '') return undefined;
+  if (/^\d+$/.test(text)) return Math.min(Math.max(Number(text), 1), LONGEST_RESTART_SECONDS);
+  const message = `"${text}" is not a number of seconds. Write, for example, restart://20{${innerWord(locator)}}`;
+  throw wrongLocator(locator.text, message, text);
 }

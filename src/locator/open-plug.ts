@@ -76,6 +76,10 @@ async function openAt(word: string, options: OpenPlugOptions, depth: number): Pr
       const { openHostTap } = await import('../plugs/host-tap.ts');
       return openHostTap(label, locator.address);
     }
+    case 'seqpacket': {
+      const { openGivenSocket } = await import('../plugs/given-socket.ts');
+      return openGivenSocket(label, locator.address);
+    }
     case 'macvtap': {
       const { openMacvtap } = await import('../plugs/macvtap.ts');
       return openMacvtap(label, locator.address);
@@ -108,12 +112,14 @@ async function openAt(word: string, options: OpenPlugOptions, depth: number): Pr
       const { GatewayPlug } = await import('../gateway/gateway-plug.ts');
       return GatewayPlug.open(label, gatewayConfig(locator), { signal: options.signal });
     }
-    case 'vlan': {
-      const { openNested, requireDepth } = await import('./nested.ts');
+    case 'vlan':
+    case 'agno':
+    case 'restart': {
+      const { innerWord, openNested, requireDepth } = await import('./nested.ts');
       requireDepth(label, depth);
-      return openNested(label, locator, (inside) =>
-        openAt(locator.inner ?? '', insideOptions(options, inside), depth + 1),
-      );
+      const inner = innerWord(locator);
+      const openInside: OpenInside = (inside) => openAt(inner, insideOptions(options, inside), depth + 1);
+      return openNested(label, locator, openInside, options.signal);
     }
     case 'null': {
       const { NullPlug } = await import('../plugs/null.ts');

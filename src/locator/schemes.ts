@@ -53,7 +53,7 @@ const WIREFILTER_KEYS = [
 export const OPENABLE_SCHEMES: readonly string[] = [
   ...['vde', 'switch', 'hub', 'ptp', 'vxvde', 'vxlan', 'udp', 'slirp', 'tap', 'cmd', 'null'],
   ...['multi', 'bonding', 'pcap', 'macvtap', 'seqpacket', 'vdesl'],
-  ...['vlan'],
+  ...['vlan', 'agno', 'restart'],
 ];
 
 /** Every scheme, by its name. */
@@ -71,7 +71,7 @@ export const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   ['multi', path('many clients, one host', NODE_KEYS)],
   ['bonding', path('many clients, one host that uses them in turn', NODE_KEYS)],
   ['vdesl', path('a serial line', ['speed'])],
-  ['agno', { ...path('encryption around another network', ['ethtype']), nested: true }],
+  ['agno', { ...path('encryption around another network', ['ethtype']), nested: true, isPath: false }],
   ['wirefilter', { ...path('a faulty wire in front of another network', WIREFILTER_KEYS), nested: true }],
   [
     'vlan',

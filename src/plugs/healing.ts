@@ -99,12 +99,20 @@ export class HealingPlug implements Plug, Lender {
     return this.#inner.maxFrameBytes;
   }
 
+  get mtu(): number | undefined {
+    return this.#inner.mtu;
+  }
+
   get busy(): boolean {
     return this.#up && this.#inner.busy;
   }
 
   get isServedHere(): boolean {
     return this.#up && this.#inner.isServedHere === true;
+  }
+
+  report(): readonly string[] {
+    return this.#inner.report?.() ?? [];
   }
 
   start(receiver: FrameReceiver, events: PlugEvents = {}): void {
@@ -166,6 +174,9 @@ export class HealingPlug implements Plug, Lender {
       drain: () => this.#events.drain?.() === true,
       down: (reason) => {
         if (inner === this.#inner) this.#lose(reason);
+      },
+      trouble: (error) => {
+        if (inner === this.#inner) this.#events.trouble?.(error);
       },
     };
     // While it has to show that somebody is there, a frame shows it; later nothing is in the way of frames.

@@ -49,6 +49,11 @@ export abstract class WrapperPlug implements Plug {
     return this.inner;
   }
 
+  /** The network that is inside of all others. */
+  get innermost(): Plug {
+    return this.inner instanceof WrapperPlug ? this.inner.innermost : this.inner;
+  }
+
   get maxFrameBytes(): number {
     return this.inner.maxFrameBytes;
   }
