@@ -1,12 +1,11 @@
 /**
- * The `vde` command. What a subcommand needs is loaded only when it is called.
+ * The `vde` command. What a subcommand needs is loaded only when it is called: each module takes about a millisecond.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { formatHelp } from './help.ts';
 import type { ParsedOptions } from './parse-options.ts';
 import { writeErrorLine, writeOutput } from './standard-streams.ts';
-import { interpretVdeArguments, type VdeAction } from './vde-options.ts';
+import type { VdeAction } from './vde-options.ts';
 
 /** Our own failure, as env(1) has it. */
 const STATUS_OWN_FAILURE = 125;
@@ -22,7 +21,7 @@ const DEFAULT_COLUMNS = 80;
  */
 export async function main(argv: readonly string[]): Promise<number> {
   try {
-    return await act(interpretVdeArguments(argv));
+    return await act(await interpret(argv));
   } catch (error) {
     const { message, stack } = error as Error;
     writeErrorLine(`vde: ${message}`);
@@ -31,10 +30,18 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
+/** `vde ls` is to be there at once, also for the completion of names: it does without the other tables. */
+async function interpret(argv: readonly string[]): Promise<VdeAction> {
+  if (argv[0] === 'ls') return (await import('./vde-ls-options.ts')).interpretList(argv.slice(1));
+  return (await import('./vde-options.ts')).interpretVdeArguments(argv);
+}
+
 async function act(request: VdeAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      await writeOutput(formatHelp(request.table, process.stdout.columns ?? DEFAULT_COLUMNS));
+      await writeOutput(
+        (await import('./help.ts')).formatHelp(request.table, process.stdout.columns ?? DEFAULT_COLUMNS),
+      );
       return 0;
     case 'version':
       await writeOutput(`vde ${packageVersion()}\n`);
