@@ -15,6 +15,8 @@ export interface TableColumn<Row> {
 }
 
 const GAP = '  ';
+/** A text at the end of lines is cut to no less than so many columns before another column is left out. */
+const LEAST_LAST_COLUMNS = 24;
 
 /**
  * The lines of a table, the heading first.
@@ -53,7 +55,9 @@ function fill<Row>(column: TableColumn<Row>, rows: readonly Row[]): Filled<Row> 
 }
 
 function fitting<Row>(columns: readonly Filled<Row>[], room: number): readonly Filled<Row>[] {
-  const needed = columns.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length);
+  const last = columns.at(-1);
+  const spared = last?.column.isText === true ? Math.max(0, last.width - LEAST_LAST_COLUMNS) : 0;
+  const needed = columns.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length - spared);
   const least = Math.max(...columns.map(({ column }) => column.rank ?? 0));
   if (needed <= room || least === 0) return columns;
   return fitting(
