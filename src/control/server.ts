@@ -6,6 +6,7 @@ import { VdensError } from '../errors.ts';
 import { answers, listenAt, lookAt, type NamedSocket, notOurs, removeStale } from '../plugs/ptp-names.ts';
 import { Acceptor } from '../system/acceptor.ts';
 import { native } from '../system/native.ts';
+import { peerProcess } from '../system/peer-process.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
 import { ControlConnection } from './connection.ts';
 import type { ControlPeer, Operations } from './operation.ts';
@@ -19,7 +20,6 @@ export const MAX_CONTROL_REQUEST_BYTES = 65_536;
 const BACKLOG = 64;
 /** Connections that are taken before others have their turn. */
 const AT_ONCE = 16;
-const CREDENTIAL_WORDS = 3;
 
 /** Where, and what can be asked. */
 export interface ControlServerOptions {
@@ -130,9 +130,7 @@ const NOBODY: ControlPeer = { pid: 0, uid: 65_534 };
 
 /** The process at the other end of a connection; of one that we made, that which listens there. */
 export function peerOf(connection: number): ControlPeer {
-  const credentials = new Int32Array(CREDENTIAL_WORDS);
-  if (native.peerCredentials(connection, credentials) < 0) return NOBODY;
-  return { pid: credentials[0]!, uid: credentials[1]! >>> 0 };
+  return peerProcess(connection) ?? NOBODY;
 }
 
 /** Root may do everything anyway. */

@@ -11,6 +11,11 @@ import type { GatewayConfig } from './gateway-config.ts';
 import type { Rule } from './rules.ts';
 import { RunningGateway, type RunningGatewayOptions } from './running-gateway.ts';
 
+const open = new Set<GatewayPlug>();
+
+/** All gateways of this process. */
+export const openGateways: ReadonlySet<GatewayPlug> = open;
+
 /** A gateway with its services. */
 export class GatewayPlug extends DatapathPlug {
   readonly config: GatewayConfig;
@@ -40,11 +45,15 @@ export class GatewayPlug extends DatapathPlug {
       id: running.gateway.id,
       maxFrameBytes: MAX_FRAME_BYTES,
       mtu: config.mtu,
-      release: () => running.close(),
+      release: () => {
+        open.delete(this);
+        return running.close();
+      },
     });
     this.config = config;
     this.#running = running;
     running.trouble = (error) => this.tell(error);
+    open.add(this);
   }
 
   /** Ports of the host that lead to guests: added, listed and removed while it runs. */

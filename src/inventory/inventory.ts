@@ -3,7 +3,8 @@
  */
 import type { Operations } from '../control/operation.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
-import type { ItemStatus } from './status.ts';
+import { RateMeter } from './rates.ts';
+import type { ItemStatus, ProcessStatus } from './status.ts';
 
 /** A plug that can be made worse on purpose, and cut, while frames pass it. */
 export interface Impairable {
@@ -29,6 +30,13 @@ export interface Link {
   readonly plug: Impairable | undefined;
   /** Of the end that this process's user thinks of: the TAP, the client's port. */
   readonly counters: PlugCounters;
+  /**
+   * Whether what the counters call `sent` is what the thing received: so it is with an interface, whose TAP is its other
+   * side, and with a switch, whose port is.
+   */
+  readonly isReversed: boolean;
+  /** The other end of its cable, where frames are dropped as well; what is `sent` there is `received` in {@link counters}. */
+  readonly otherEnds: readonly PlugCounters[];
   /** Who is behind it, for people. */
   readonly description: string;
 }
@@ -38,7 +46,8 @@ export interface InventoryItem {
   readonly kind: ItemStatus['kind'];
   /** The places at which its frames pass, at present. */
   links(): readonly Link[];
-  describe(): Promise<ItemStatus>;
+  /** @param rates of the process, so that all who look find the same */
+  describe(rates: RateMeter): Promise<ItemStatus>;
   /** What it can be asked besides what all can. */
   readonly operations?: Operations;
 }
@@ -47,10 +56,31 @@ export interface InventoryItem {
 export class Inventory {
   /** What was started, for people: `vdens`, `vde switch`. */
   readonly command: string;
+  /** By which others find it: the name of its control socket. */
+  name = '';
   readonly #items = new Set<InventoryItem>();
+  readonly #finders: (() => readonly InventoryItem[])[] = [];
+  readonly #rates = new RateMeter();
 
   constructor(command: string) {
     this.command = command;
+  }
+
+  /** Adds what is found whenever somebody looks. */
+  addFinder(find: () => readonly InventoryItem[]): void {
+    this.#finders.push(find);
+  }
+
+  /** What all of it is and does at present. An item that cannot be described any more is left out. */
+  async describe(): Promise<ProcessStatus> {
+    const described = await Promise.allSettled(this.items.map((item) => item.describe(this.#rates)));
+    return {
+      name: this.name,
+      pid: process.pid,
+      command: this.command,
+      uptimeSeconds: process.uptime(),
+      items: described.filter((each) => each.status === 'fulfilled').map(({ value }) => value),
+    };
   }
 
   /** Adds something that runs from now on. Returns what removes it, which may be called again. */
@@ -61,7 +91,7 @@ export class Inventory {
 
   /** In the order in which they began. */
   get items(): readonly InventoryItem[] {
-    return [...this.#items];
+    return [...this.#items, ...this.#finders.flatMap((find) => find())];
   }
 
   /** All places at which frames pass. */

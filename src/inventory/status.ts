@@ -2,7 +2,7 @@
  * What a process says of itself when it is asked for its status: types of the JSON on its control socket.
  */
 
-/** One direction of a link, as its user sees it: `received` came to the interface, or out of the port to the client. */
+/** One direction of a link. */
 export interface DirectionStatus {
   readonly frames: number;
   readonly bytes: number;
@@ -21,9 +21,9 @@ export interface LinkStatus {
   readonly network: string;
   /** Who is behind it, for people. */
   readonly description: string;
-  /** Came out of the end that {@link Link.counters} is about. */
+  /** What came to the interface, into the switch at this port, out of this end of the cable. */
   readonly received: DirectionStatus;
-  /** Went into it. */
+  /** What the interface sent, the switch sent out of this port, the cable into this end. */
   readonly sent: DirectionStatus;
   /** What makes it worse on purpose, in the words of `vde tc`. */
   readonly impairment: readonly string[];

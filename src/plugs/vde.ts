@@ -6,6 +6,7 @@
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { native } from '../system/native.ts';
+import { peerProcess } from '../system/peer-process.ts';
 import { frameLimitIn } from '../wire/frame-limit.ts';
 import type { PlugCounters } from './counters.ts';
 import { HandoverChannel, isHandoverWanted } from './handover.ts';
@@ -69,6 +70,11 @@ export class VdePlug extends SocketPlug {
       native.closeDescriptor(connection.control);
       throw error;
     }
+  }
+
+  /** The process that serves the switch, and its user; `undefined` when the kernel does not tell. */
+  get server(): { readonly pid: number; readonly uid: number } | undefined {
+    return this.isUp ? peerProcess(this.#connection.control) : undefined;
   }
 
   /** Hands over what is at the other end of the cable, if that is a TAP, to a switch that is a process of ours. */

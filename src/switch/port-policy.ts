@@ -13,6 +13,7 @@ export interface PortLease {
 
 /** What decides about the ports of a switch. */
 export interface PortPolicy {
+  readonly segment: Switch;
   /** Says how a client is served, or in a clause why it is not. 0 is a port of its own kind in `vde_switch`. */
   admit(wantedPort: number | undefined, peer: PeerCredentials): Admission | string;
   /**
@@ -26,25 +27,25 @@ export interface PortPolicy {
 
 /** Every client gets a port of its own: the one that it asks for if that is free, and any if it does not care. */
 export class OrdinaryPorts implements PortPolicy {
-  readonly #switch: Switch;
+  readonly segment: Switch;
   readonly #areApart: boolean;
 
   /** @param areApart whether clients exchange no frames with each other */
   constructor(segment: Switch, areApart = false) {
-    this.#switch = segment;
+    this.segment = segment;
     this.#areApart = areApart;
   }
 
   /** Port 0 is as good as any. */
   admit(wantedPort: number | undefined): Admission | string {
-    if (this.#switch.isFull) return 'all ports are in use';
-    const isFree = wantedPort === undefined || wantedPort === 0 || this.#switch.isFree(wantedPort);
+    if (this.segment.isFull) return 'all ports are in use';
+    const isFree = wantedPort === undefined || wantedPort === 0 || this.segment.isFree(wantedPort);
     return isFree ? {} : `port ${wantedPort} is taken, or higher than there are ports`;
   }
 
   open({ wantedPort, description }: VdeClient): PortLease {
     return {
-      port: this.#switch.port({ number: wantedPort, description, isApart: this.#areApart }),
+      port: this.segment.port({ number: wantedPort, description, isApart: this.#areApart }),
       ended: () => undefined,
     };
   }

@@ -8,6 +8,7 @@ import { type Cable, cable } from '../plugs/cable.ts';
 import { PlugCounters } from '../plugs/counters.ts';
 import { type ForeignTap, HandoverChannel, isHandoverWanted } from '../plugs/handover.ts';
 import type { Line } from '../plugs/line.ts';
+import type { Plug } from '../plugs/plug.ts';
 import type { SocketPlug } from '../plugs/socket-plug.ts';
 import { native } from '../system/native.ts';
 import { unixPath } from '../system/unix-address.ts';
@@ -52,7 +53,17 @@ export interface ServedPort {
   readonly port: SwitchPort;
   /** What counted at the client's end of the port's cable: frames that were dropped there are not known to the port. */
   readonly ends: readonly PlugCounters[];
+  /** The client's end of the cable. */
+  readonly plug: Plug;
+  /** The client's process and its user. */
+  readonly pid: number;
+  readonly uid: number;
 }
+
+const open = new Set<SwitchService>();
+
+/** All that this process serves at present. */
+export const openServices: ReadonlySet<SwitchService> = open;
 
 export class SwitchService {
   readonly #ports: PortPolicy;
@@ -80,6 +91,7 @@ export class SwitchService {
       lost,
       ...(options.restored === undefined ? {} : { restored: options.restored }),
     });
+    open.add(this);
   }
 
   /**
@@ -111,10 +123,15 @@ export class SwitchService {
     return this.#directory.path;
   }
 
+  /** The switch. */
+  get segment(): Switch {
+    return this.#ports.segment;
+  }
+
   /** The clients' ports, by number. */
   get ports(): readonly ServedPort[] {
     return [...this.#clients.values()]
-      .map(({ port, plug, taps }) => ({ port, ends: [plug.counters, taps] }))
+      .map(({ port, plug, taps, pid, uid }) => ({ port, ends: [plug.counters, taps], plug, pid, uid }))
       .sort((a, b) => a.port.number - b.port.number);
   }
 
@@ -122,6 +139,7 @@ export class SwitchService {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    open.delete(this);
     this.#server.close();
     for (const channel of [...this.#channels.keys()]) channel.close();
     await Promise.all([...this.#clients.keys()].map((path) => this.#dismiss(path)));

@@ -98,7 +98,7 @@ export class Rtnetlink {
   /** The addresses of an interface, IPv4 first. */
   async addresses(name: string): Promise<IpPrefix[]> {
     await this.link(name);
-    return (await this.#configuredLinks()).find(({ link }) => link.name === name)?.addresses.slice() ?? [];
+    return (await this.configuredLinks()).find(({ link }) => link.name === name)?.addresses.slice() ?? [];
   }
 
   /** Adds an address to an interface. An IPv6 address is usable at once, without duplicate address detection. */
@@ -157,7 +157,7 @@ export class Rtnetlink {
    */
   async addDefaultRoute(gateway: Uint8Array, interfaceName?: string): Promise<void> {
     const index = interfaceName === undefined ? undefined : (await this.link(interfaceName)).index;
-    const links = await this.#configuredLinks();
+    const links = await this.configuredLinks();
     const text = formatIp(gateway);
     // As with addresses: a route through oneself is refused for IPv6 and leads nowhere for IPv4.
     const isOwn = links.some(({ addresses }) => addresses.some(({ address }) => formatIp(address) === text));
@@ -223,7 +223,8 @@ export class Rtnetlink {
     throw refused(`${name}: ${failure}`, value, verdict, hintForLinkChange(errnoName(verdict.errno), change, link));
   }
 
-  async #configuredLinks(): Promise<ConfiguredLink[]> {
+  /** All interfaces with their addresses, IPv4 first. */
+  async configuredLinks(): Promise<ConfiguredLink[]> {
     const links = await this.links();
     const all = await this.#assignedAddresses();
     return links.map((link) => ({

@@ -1,6 +1,7 @@
 /** How clients of a directory get ports of a managed switch. */
 import type { PeerCredentials } from '../listener.ts';
 import type { PortLease, PortPolicy } from '../port-policy.ts';
+import type { Switch } from '../switch.ts';
 import type { Admission, VdeClient } from '../vde-server.ts';
 
 /** What is called `unix prog` in the console: a program that came by a unix socket. */
@@ -33,10 +34,12 @@ export interface DataSocketOptions {
 }
 
 export class DirectoryPorts implements PortPolicy {
+  readonly segment: Switch;
   readonly #giver: PortGiver;
   readonly #options: DataSocketOptions;
 
-  constructor(giver: PortGiver, options: DataSocketOptions) {
+  constructor(segment: Switch, giver: PortGiver, options: DataSocketOptions) {
+    this.segment = segment;
     this.#giver = giver;
     this.#options = options;
   }

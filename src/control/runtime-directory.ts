@@ -1,0 +1,90 @@
+/**
+ * Where the control sockets of a user's processes are: a directory of the user alone.
+ *
+ * `$VDENS_RUNTIME_DIR`, else `vdens` in `$XDG_RUNTIME_DIR`, else `/tmp/vdens-UID`.
+ */
+import { type Dirent, lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { VdensError } from '../errors.ts';
+
+const MODE = 0o700;
+const OTHERS = 0o077;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** The path of the directory, whether it is there or not. */
+export function runtimeDirectory(env: Environment = process.env): string {
+  const { VDENS_RUNTIME_DIR: own = '', XDG_RUNTIME_DIR: session = '' } = env;
+  // A relative one means nothing (XDG Base Directory Specification); of another user, as after su, it is not ours.
+  if (isAbsolute(own)) return own;
+  return isAbsolute(session) && isOurDirectory(session)
+    ? join(session, 'vdens')
+    : `/tmp/vdens-${process.geteuid?.() ?? ''}`;
+}
+
+/**
+ * Makes the directory unless it is there.
+ *
+ * @returns its path
+ * @throws VdensError `ERR_PATH` when it is not there and cannot be made, belongs to another user, or is open to others
+ */
+export function openRuntimeDirectory(env: Environment = process.env): string {
+  const path = runtimeDirectory(env);
+  try {
+    mkdirSync(path, MODE);
+  } catch (cause) {
+    const { code: errno = '', syscall = 'mkdir' } = cause as NodeJS.ErrnoException;
+    if (errno !== 'EEXIST') {
+      const message = `${path}: cannot make the directory for control sockets (${syscall}: ${errno}). Name another one: VDENS_RUNTIME_DIR=DIRECTORY`;
+      throw new VdensError('ERR_PATH', message, { value: path, errno, syscall, cause });
+    }
+  }
+  checkDirectory(path);
+  return path;
+}
+
+/**
+ * The control sockets that are in the directory: names of files, in their order. None when the directory is not there.
+ *
+ * @throws VdensError `ERR_PATH` when it belongs to another user, or is open to others
+ */
+export function namesInRuntimeDirectory(env: Environment = process.env): readonly string[] {
+  const path = runtimeDirectory(env);
+  let entries: readonly Dirent[];
+  try {
+    entries = readdirSync(path, { withFileTypes: true });
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    checkDirectory(path);
+    const { code: errno = '', syscall = 'scandir' } = cause as NodeJS.ErrnoException;
+    const message = `${path}: cannot read the directory of control sockets (${syscall}: ${errno})`;
+    throw new VdensError('ERR_PATH', message, { value: path, errno, syscall, cause });
+  }
+  checkDirectory(path);
+  return entries
+    .filter((entry) => entry.isSocket() && !entry.name.startsWith('.'))
+    .map(({ name }) => name)
+    .sort();
+}
+
+/** Another user could put his sockets there, or take ours away. */
+function checkDirectory(path: string): void {
+  const problem = problemOf(path);
+  if (problem !== undefined) throw new VdensError('ERR_PATH', `${path}: ${problem}`, { value: path, errno: 'EPERM' });
+}
+
+function problemOf(path: string): string | undefined {
+  const another = 'Name another directory for control sockets: VDENS_RUNTIME_DIR=DIRECTORY';
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats === undefined) return 'the directory of control sockets has just been removed. Try again';
+  if (!stats.isDirectory()) return `it is no directory, and control sockets are to be there. ${another}`;
+  if (stats.uid !== process.geteuid?.()) return `it belongs to another user, uid ${stats.uid}. ${another}`;
+  if ((stats.mode & OTHERS) === 0) return undefined;
+  const mode = (stats.mode & 0o7777).toString(8);
+  return `it is open to other users (mode ${mode}), and control sockets are there. Close it: chmod 700 ${path}`;
+}
+
+function isOurDirectory(path: string): boolean {
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  return stats?.isDirectory() === true && stats.uid === process.geteuid?.();
+}

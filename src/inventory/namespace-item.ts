@@ -1,0 +1,76 @@
+/** A namespace of `vdens`, as others may look at it. */
+import type { Namespace } from '../namespace/namespace.ts';
+import { formatIp, parseIp } from '../net/ip.ts';
+import { formatMac } from '../net/mac.ts';
+import { formatPrefix } from '../net/prefix.ts';
+import type { Plug } from '../plugs/plug.ts';
+import type { TapPlug } from '../plugs/tap.ts';
+import type { InventoryItem, Link } from './inventory.ts';
+import { linkStatus } from './link-status.ts';
+import { impairable, peersOf } from './peers.ts';
+import type { RateMeter } from './rates.ts';
+import type { InterfaceStatus, NamespaceStatus } from './status.ts';
+
+/** Destinations that lie in nobody's network (RFC 5737, RFC 3849): the way there is the default route. */
+const ELSEWHERE = ['192.0.2.1', '2001:db8::1'].map(parseIp);
+
+/** An interface and the network that it is plugged into. */
+export interface PluggedInterface {
+  readonly tap: TapPlug;
+  readonly network: Plug;
+}
+
+export class NamespaceItem implements InventoryItem {
+  readonly kind = 'namespace';
+  readonly namespace: Namespace;
+  readonly #interfaces: readonly PluggedInterface[];
+  readonly #command: readonly string[];
+
+  /** @param command that runs in it */
+  constructor(namespace: Namespace, interfaces: readonly PluggedInterface[], command: readonly string[]) {
+    this.namespace = namespace;
+    this.#interfaces = interfaces;
+    this.#command = command;
+  }
+
+  links(): readonly Link[] {
+    return this.#interfaces.map(({ tap, network }) => ({
+      id: tap.label,
+      network: network.label,
+      plug: impairable(network),
+      counters: tap.counters,
+      isReversed: true,
+      otherEnds: [network.counters],
+      description: '',
+    }));
+  }
+
+  async describe(rates: RateMeter): Promise<NamespaceStatus> {
+    const { rtnetlink, pid } = this.namespace;
+    const [configured, gateways] = await Promise.all([rtnetlink.configuredLinks(), this.#gateways()]);
+    const interfaces = this.links().map((link, index): InterfaceStatus => {
+      const network = this.#interfaces[index]!.network;
+      const found = configured.find(({ link: { name } }) => name === link.id);
+      return {
+        name: link.id,
+        mac: found === undefined ? '' : formatMac(found.link.mac),
+        mtu: found?.link.mtu ?? 0,
+        isUp: found?.link.isUp ?? false,
+        hasCarrier: found?.link.hasCarrier ?? false,
+        addresses: found?.addresses.map(formatPrefix) ?? [],
+        link: linkStatus(link, rates),
+        peers: peersOf(network),
+        notes: network.report?.() ?? [],
+        isServedHere: network.isServedHere === true,
+      };
+    });
+    return { kind: 'namespace', pid, interfaces, gateways, command: this.#command };
+  }
+
+  async #gateways(): Promise<readonly string[]> {
+    const routes = await Promise.all(ELSEWHERE.map((address) => this.namespace.rtnetlink.findRoute(address)));
+    return routes.flatMap((route) =>
+      typeof route === 'string' || route.gateway === undefined ? [] : [formatIp(route.gateway)],
+    );
+  }
+}
