@@ -18,6 +18,7 @@
 #include "socket.h"
 #include "stream.h"
 #include "tap.h"
+#include "timer.h"
 #include "wire.h"
 
 NAPI_MODULE_INIT()
@@ -39,6 +40,7 @@ NAPI_MODULE_INIT()
 	socket_init(env, exports);
 	packet_socket_init(env, exports);
 	memory_init(env, exports);
+	timer_init(env, exports);
 	process_init(env, exports);
 	capability_init(env, exports);
 	return exports;

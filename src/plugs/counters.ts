@@ -43,6 +43,8 @@ export const DROP_REASONS = [
   'out-of-window',
   /** It was here before. */
   'replayed',
+  /** It was to be lost: an impairment that somebody asked for (`vde tc`, `wirefilter`). */
+  'impaired',
 ] as const;
 
 /** Why a frame was dropped. */

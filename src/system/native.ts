@@ -135,6 +135,9 @@ export interface Native {
   captureCounts(ring: number, index: number, counts: Float64Array): void;
   captureCopy(ring: number, from: number, end: number, bytes: Uint8Array, words: Float64Array): void;
 
+  timerOpen(): number;
+  timerSet(fd: number, microseconds: number): number;
+
   memoryOpen(size: number): number;
   memoryMap(fd: number, size: number): ArrayBuffer | undefined;
 
