@@ -10,7 +10,6 @@ import { resolveLocator } from '../locator/resolve.ts';
 import { CommandPlug } from '../plugs/command.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
 import { StreamPlug } from '../plugs/stream.ts';
-import { TapPlug } from '../plugs/tap.ts';
 import { errnoName, native } from '../system/native.ts';
 import type { CommandTable } from './option-table.ts';
 import { usage } from './parse-options.ts';
@@ -31,8 +30,7 @@ export async function openNetworkEnd(name: string, word: string, options: OpenPl
       `${name}: ${plug.label} is no port of a switch: its port, group and mode are not what options set`,
     );
   }
-  // An interface that was deleted does not come back.
-  return { plug, heals: options.reconnect !== false && !(plug instanceof TapPlug) };
+  return { plug, heals: options.reconnect !== false && plug.heals !== false };
 }
 
 function isSwitch(word: string): boolean {

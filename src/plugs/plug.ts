@@ -57,6 +57,8 @@ export interface Plug extends AsyncDisposable {
   readonly interior?: Plug | undefined;
   /** False while nobody has been at the other end yet (only plugs that wait for somebody to come). */
   readonly hasBeenUp?: boolean;
+  /** False when what it is plugged into does not come back once it went away. */
+  readonly heals?: boolean;
   /** What there is to know of its other side besides the counters, in lines for people. */
   report?(): readonly string[];
   /** Frames, bytes and drops, both ways. */

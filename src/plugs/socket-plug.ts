@@ -54,6 +54,7 @@ export class SocketPlug implements Plug, Lender {
   readonly label: string;
   readonly maxFrameBytes: number;
   readonly takesSuperFrames: boolean = false;
+  readonly heals?: boolean;
   readonly counters: PlugCounters;
   readonly #data: number;
   readonly #control: number | undefined;

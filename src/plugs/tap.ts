@@ -56,6 +56,8 @@ export class TapPlug implements Plug, Lender {
   readonly maxFrameBytes: number = MAX_FRAME_BYTES;
   readonly counters: PlugCounters;
   readonly busy: boolean = false;
+  /** An interface that was deleted does not come back. */
+  readonly heals: boolean = false;
   /** The TUNSETOFFLOAD bits in force; 0 when the kernel gives and takes ordinary frames only. */
   readonly offload: number;
   readonly #fd: number;

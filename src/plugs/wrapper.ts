@@ -70,6 +70,10 @@ export abstract class WrapperPlug implements Plug {
     return this.inner.isServedHere === true;
   }
 
+  get heals(): boolean {
+    return this.inner.heals !== false;
+  }
+
   get hasBeenUp(): boolean {
     return this.inner.hasBeenUp !== false;
   }

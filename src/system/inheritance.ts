@@ -22,6 +22,12 @@ export function inheritedDescriptors(): readonly number[] {
   return /^[3-9]*$/.test(digits) ? [...digits].map(Number) : [];
 }
 
+/** One of them is for us: no command gets it. */
+export function keepDescriptor(fd: number): void {
+  const rest = inheritedDescriptors().filter((other) => other !== fd);
+  if (process.env['VDENS_DESCRIPTORS'] !== undefined) process.env['VDENS_DESCRIPTORS'] = rest.join('');
+}
+
 /**
  * What a command's descriptors from 3 on are to be when it is started by spawn(), in which they stay where they are.
  *
