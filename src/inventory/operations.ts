@@ -4,9 +4,10 @@
  * imports point down, and the inventory is above the folders whose things it is about.
  */
 import type { Operations } from '../control/operation.ts';
+import { enterOperations } from './enter-operations.ts';
 import type { Inventory } from './inventory.ts';
 
 /** The operations of a process; the parts' own, one line each, and those of the items that it runs. */
-export function operationsOf(_inventory: Inventory): Operations {
-  return {};
+export function operationsOf(inventory: Inventory): Operations {
+  return { ...enterOperations(inventory) };
 }

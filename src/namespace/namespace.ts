@@ -139,6 +139,16 @@ export class Namespace implements AsyncDisposable {
     return this.#holder.pid;
   }
 
+  /** The ambient capabilities of its commands, as a bit mask. */
+  get capabilities(): bigint {
+    return this.#capabilities;
+  }
+
+  /** What the kernel calls its network namespace, such as `net:[4026532281]`. */
+  get identity(): string | undefined {
+    return this.#identity;
+  }
+
   /**
    * Configures the interfaces that are to learn it (`auto`), once they are plugged in: resolves when each has an address
    * of either family, and what else is known within a moment. From then on leases are renewed until the namespace is
