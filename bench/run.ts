@@ -13,6 +13,7 @@ import type { Row } from './row.ts';
 import { bigTable } from './rows/big-table.ts';
 import { companions } from './rows/companions.ts';
 import { gatewayFlows, gatewayIntegrity, gatewayMemory, gatewayRows } from './rows/gateway.ts';
+import { lsFifty } from './rows/ls-fifty.ts';
 import { manyMemory, manyPingEach, manySetUp, manySetUpEach } from './rows/many.ts';
 import { memory } from './rows/memory.ts';
 import { originalsOnPlug, originalsOnSwitch } from './rows/originals-on-ours.ts';
@@ -56,6 +57,7 @@ const rows: readonly Row[] = [
   manyMemory,
   manyPingEach,
   tapToTap,
+  lsFifty,
   startUp,
   memory,
 ];
