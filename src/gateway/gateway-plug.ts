@@ -8,13 +8,9 @@ import { DatapathPlug } from '../plugs/datapath-plug.ts';
 import { describeForward, type Forwards } from './forwards.ts';
 import type { GatewayCounter } from './gateway.ts';
 import type { GatewayConfig } from './gateway-config.ts';
+import { openGateways } from './open-gateways.ts';
 import type { Rule } from './rules.ts';
 import { RunningGateway, type RunningGatewayOptions } from './running-gateway.ts';
-
-const open = new Set<GatewayPlug>();
-
-/** All gateways of this process. */
-export const openGateways: ReadonlySet<GatewayPlug> = open;
 
 /** A gateway with its services. */
 export class GatewayPlug extends DatapathPlug {
@@ -46,14 +42,14 @@ export class GatewayPlug extends DatapathPlug {
       maxFrameBytes: MAX_FRAME_BYTES,
       mtu: config.mtu,
       release: () => {
-        open.delete(this);
+        openGateways.delete(this);
         return running.close();
       },
     });
     this.config = config;
     this.#running = running;
     running.trouble = (error) => this.tell(error);
-    open.add(this);
+    openGateways.add(this);
   }
 
   /** Ports of the host that lead to guests: added, listed and removed while it runs. */

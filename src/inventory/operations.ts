@@ -5,9 +5,14 @@
  */
 import type { Operations } from '../control/operation.ts';
 import { enterOperations } from './enter-operations.ts';
+import { forwardOperations } from './forward-operations.ts';
 import type { Inventory } from './inventory.ts';
 
 /** The operations of a process; the parts' own, one line each, and those of the items that it runs. */
 export function operationsOf(inventory: Inventory): Operations {
-  return { ...enterOperations(inventory) };
+  return {
+    status: () => inventory.describe(),
+    ...forwardOperations(inventory),
+    ...enterOperations(inventory),
+  };
 }

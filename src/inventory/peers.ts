@@ -1,9 +1,9 @@
 /** Who is at the other side of a plug, as far as that is known. */
-import { GatewayPlug } from '../gateway/gateway-plug.ts';
+import type { GatewayPlug } from '../gateway/gateway-plug.ts';
 import { formatSocketAddress } from '../net/socket-address.ts';
-import { TunnelPlug } from '../overlay/tunnel-plug.ts';
+import type { TunnelPlug } from '../overlay/tunnel-plug.ts';
 import type { Plug } from '../plugs/plug.ts';
-import { VdePlug } from '../plugs/vde.ts';
+import type { VdePlug } from '../plugs/vde.ts';
 import type { Impairable } from './inventory.ts';
 import type { PeerStatus } from './status.ts';
 
@@ -29,14 +29,24 @@ export function impairable(plug: Plug): Impairable | undefined {
 /** Who is there: endpoints of tunnels, the process that serves a switch. */
 export function peersOf(plug: Plug): readonly PeerStatus[] {
   for (const layer of layersOf(plug)) {
-    if (layer instanceof TunnelPlug) return endpointsOf(layer);
-    if (layer instanceof GatewayPlug) return [{ name: 'gateway', pid: process.pid, uid: process.geteuid?.() ?? 0 }];
-    if (layer instanceof VdePlug) {
-      const { server } = layer;
-      return server === undefined ? [] : [{ name: 'switch', ...server }];
-    }
+    if (isTunnel(layer)) return endpointsOf(layer);
+    if (isGateway(layer)) return [{ name: 'gateway', pid: process.pid, uid: process.geteuid?.() ?? 0 }];
+    if (isSwitchPort(layer)) return layer.server === undefined ? [] : [{ name: 'switch', ...layer.server }];
   }
   return [];
+}
+
+// By what they have: to load the classes of all kinds of networks would cost each process more than it asks for.
+function isTunnel(plug: Plug): plug is TunnelPlug {
+  return 'tunnel' in plug;
+}
+
+function isGateway(plug: Plug): plug is GatewayPlug {
+  return 'forwards' in plug;
+}
+
+function isSwitchPort(plug: Plug): plug is VdePlug {
+  return 'server' in plug;
 }
 
 function endpointsOf(tunnel: TunnelPlug): readonly PeerStatus[] {

@@ -1,4 +1,5 @@
 /** A switch that this process serves in a directory, as others may look at it. */
+import type { ManagedSwitchApi } from '../switch/managed/managed-switch-api.ts';
 import type { Switch } from '../switch/switch.ts';
 import type { SwitchPort } from '../switch/switch-port.ts';
 import type { ServedPort, SwitchService } from '../switch/switch-service.ts';
@@ -19,12 +20,19 @@ interface OccupiedPort {
 
 export class SwitchItem implements InventoryItem {
   readonly kind = 'switch';
-  readonly segment: Switch;
   readonly service: SwitchService;
 
-  constructor(segment: Switch, service: SwitchService) {
-    this.segment = segment;
+  constructor(service: SwitchService) {
     this.service = service;
+  }
+
+  get segment(): Switch {
+    return this.service.segment;
+  }
+
+  /** When it is a managed one. */
+  get managedSwitch(): ManagedSwitchApi | undefined {
+    return this.service.managed;
   }
 
   links(): readonly Link[] {

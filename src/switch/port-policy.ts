@@ -1,5 +1,6 @@
 /** Who gets which port of a switch that is served in a directory. */
 import type { PeerCredentials } from './listener.ts';
+import type { ManagedSwitchApi } from './managed/managed-switch-api.ts';
 import type { Switch } from './switch.ts';
 import type { SwitchPort } from './switch-port.ts';
 import type { Admission, VdeClient } from './vde-server.ts';
@@ -14,6 +15,8 @@ export interface PortLease {
 /** What decides about the ports of a switch. */
 export interface PortPolicy {
   readonly segment: Switch;
+  /** When it is managed. */
+  readonly managed?: ManagedSwitchApi;
   /** Says how a client is served, or in a clause why it is not. 0 is a port of its own kind in `vde_switch`. */
   admit(wantedPort: number | undefined, peer: PeerCredentials): Admission | string;
   /**

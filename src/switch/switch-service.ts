@@ -14,6 +14,8 @@ import { native } from '../system/native.ts';
 import { unixPath } from '../system/unix-address.ts';
 import type { ClaimedDirectory } from './claimed-directory.ts';
 import type { PeerCredentials } from './listener.ts';
+import type { ManagedSwitchApi } from './managed/managed-switch-api.ts';
+import { openServices } from './open-services.ts';
 import { OrdinaryPorts, type PortLease, type PortPolicy } from './port-policy.ts';
 import { claimDirectory, type RendezvousOptions } from './rendezvous.ts';
 import type { Switch } from './switch.ts';
@@ -60,11 +62,6 @@ export interface ServedPort {
   readonly uid: number;
 }
 
-const open = new Set<SwitchService>();
-
-/** All that this process serves at present. */
-export const openServices: ReadonlySet<SwitchService> = open;
-
 export class SwitchService {
   readonly #ports: PortPolicy;
   readonly #directory: ClaimedDirectory;
@@ -91,7 +88,7 @@ export class SwitchService {
       lost,
       ...(options.restored === undefined ? {} : { restored: options.restored }),
     });
-    open.add(this);
+    openServices.add(this);
   }
 
   /**
@@ -128,6 +125,11 @@ export class SwitchService {
     return this.#ports.segment;
   }
 
+  /** The same, when it is a managed one. */
+  get managed(): ManagedSwitchApi | undefined {
+    return this.#ports.managed;
+  }
+
   /** The clients' ports, by number. */
   get ports(): readonly ServedPort[] {
     return [...this.#clients.values()]
@@ -139,7 +141,7 @@ export class SwitchService {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    open.delete(this);
+    openServices.delete(this);
     this.#server.close();
     for (const channel of [...this.#channels.keys()]) channel.close();
     await Promise.all([...this.#clients.keys()].map((path) => this.#dismiss(path)));

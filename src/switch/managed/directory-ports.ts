@@ -3,6 +3,7 @@ import type { PeerCredentials } from '../listener.ts';
 import type { PortLease, PortPolicy } from '../port-policy.ts';
 import type { Switch } from '../switch.ts';
 import type { Admission, VdeClient } from '../vde-server.ts';
+import type { ManagedSwitchApi } from './managed-switch-api.ts';
 
 /** What is called `unix prog` in the console: a program that came by a unix socket. */
 const MODULE = 'unix prog';
@@ -35,11 +36,17 @@ export interface DataSocketOptions {
 
 export class DirectoryPorts implements PortPolicy {
   readonly segment: Switch;
+  readonly managed: ManagedSwitchApi;
   readonly #giver: PortGiver;
   readonly #options: DataSocketOptions;
 
-  constructor(segment: Switch, giver: PortGiver, options: DataSocketOptions) {
+  constructor(
+    { segment, managed }: { readonly segment: Switch; readonly managed: ManagedSwitchApi },
+    giver: PortGiver,
+    options: DataSocketOptions,
+  ) {
     this.segment = segment;
+    this.managed = managed;
     this.#giver = giver;
     this.#options = options;
   }

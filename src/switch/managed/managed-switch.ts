@@ -307,7 +307,7 @@ export class ManagedSwitch implements ManagedSwitchApi, AsyncDisposable {
       choose: (wanted, visitor) => this.#choose(wanted, visitor),
       join: (number, newcomer, leave) => this.#join(number, newcomer, leave),
     };
-    const ports = new DirectoryPorts(this.#switch, giver, {
+    const ports = new DirectoryPorts({ segment: this.#switch, managed: this }, giver, {
       mode: options.mode ?? DEFAULT_MODE,
       managementMode: options.managementMode ?? DEFAULT_MANAGEMENT_MODE,
       managementGroup: options.managementGroup,

@@ -1,0 +1,163 @@
+/**
+ * What runs: the control sockets of this user's processes, and which process a word means.
+ */
+import { statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { type ControlClient, connectControl } from '../control/client.ts';
+import { namesInRuntimeDirectory, runtimeDirectory } from '../control/runtime-directory.ts';
+import { listenerOf } from '../control/server.ts';
+import { quote, VdensError } from '../errors.ts';
+import { nearest } from '../locator/nearest.ts';
+import { answers, lookAt, removeStale } from '../plugs/ptp-names.ts';
+import { listenerOwner } from '../system/listener-owner.ts';
+import { parseProcessStatus } from './parse-status.ts';
+import type { ProcessStatus } from './status.ts';
+
+/** How long a process may take to say what it runs: one that is stopped never does. */
+const STATUS_TIMEOUT_MS = 1000;
+/** How many names an error tells. */
+const MAX_NAMES_TOLD = 10;
+/** Where a switch listens, in its directory. */
+const SWITCH_SOCKET = 'ctl';
+
+/** A process that can be asked. */
+export interface FoundProcess {
+  readonly name: string;
+  /** Of its control socket. */
+  readonly path: string;
+  /** `undefined` when it has too many visitors to find that out. */
+  readonly pid: number | undefined;
+}
+
+/** A process, and what it says of itself. */
+export interface ListedProcess extends FoundProcess {
+  /** Or why it says nothing. */
+  readonly answer: ProcessStatus | VdensError;
+}
+
+/** How long to wait. */
+export interface ListOptions {
+  /** For each, all at the same time, in milliseconds. @defaultValue 1000 */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * All processes of this user that have control sockets, by their names, and what they run. What processes left that are
+ * gone is removed.
+ *
+ * @throws VdensError `ERR_PATH` when the directory of control sockets is not to be trusted
+ */
+export async function listProcesses(options: ListOptions = {}): Promise<readonly ListedProcess[]> {
+  const directory = runtimeDirectory();
+  const listed = await Promise.all(
+    namesInRuntimeDirectory().map((name) => askStatus(join(directory, name), name, options)),
+  );
+  return listed.filter((each) => each !== undefined);
+}
+
+/**
+ * The process that a word means: the name of one that runs, its pid, the directory of a switch (whoever serves it), the
+ * path of a control socket.
+ *
+ * @throws VdensError `ERR_PATH` when there is none, or it cannot be asked; the message says what runs
+ */
+export function findProcess(word: string): FoundProcess {
+  const found = isPath(word) ? findByPath(word) : /^\d+$/.test(word) ? findByPid(Number(word)) : findByName(word);
+  if (found !== undefined) return found;
+  throw notFound(word);
+}
+
+/**
+ * Connects to the process that a word means.
+ *
+ * @throws VdensError as {@link findProcess} and {@link connectControl}
+ */
+export async function connectToProcess(word: string): Promise<ControlClient> {
+  const { path, name } = findProcess(word);
+  return connectControl(path, { what: name });
+}
+
+function isPath(word: string): boolean {
+  return word.includes('/') || word === '.' || word === '..';
+}
+
+function findByName(name: string): FoundProcess | undefined {
+  const path = join(runtimeDirectory(), name);
+  if (!namesInRuntimeDirectory().includes(name)) return undefined;
+  return isAlive(path) ? { name, path, pid: listenerOf(path) } : undefined;
+}
+
+function findByPid(pid: number): FoundProcess | undefined {
+  const directory = runtimeDirectory();
+  const name = namesInRuntimeDirectory().find((candidate) => listenerOf(join(directory, candidate)) === pid);
+  return name === undefined ? undefined : { name, path: join(directory, name), pid };
+}
+
+/** Of a switch's directory whoever serves it; the path of a socket is a control socket's. */
+function findByPath(word: string): FoundProcess | undefined {
+  const path = resolve(word);
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats?.isSocket() === true) return { name: word, path, pid: listenerOf(path) };
+  if (stats?.isDirectory() !== true) return undefined;
+  const owner = listenerOwner(join(path, SWITCH_SOCKET));
+  if (owner === undefined) throw cannot(word, 'no switch is there', 'ENOENT');
+  const { pid, uid } = owner;
+  if (uid !== process.geteuid?.()) throw cannot(word, `the switch there belongs to another user, uid ${uid}`, 'EACCES');
+  if (pid === undefined) throw cannot(word, 'nobody serves a switch there any more', 'ECONNREFUSED');
+  const found = findByPid(pid);
+  if (found !== undefined) return found;
+  throw cannot(word, `process ${pid} serves the switch there, and has no control socket`, 'ENOENT');
+}
+
+async function askStatus(
+  path: string,
+  name: string,
+  { timeoutMs = STATUS_TIMEOUT_MS }: ListOptions,
+): Promise<ListedProcess | undefined> {
+  const identity = lookAt(path)?.identity;
+  let control: ControlClient | undefined;
+  try {
+    control = await connectControl(path, { timeoutMs, what: name });
+    const { pid } = control.peer;
+    try {
+      const status = parseProcessStatus(await control.request('status'));
+      const problem = new VdensError('ERR_NETWORK_OPEN', `${name}: it is of another version, or no process of ours`);
+      return { name, path, pid, answer: status ?? problem };
+    } catch (error) {
+      if (error instanceof VdensError) return { name, path, pid, answer: error };
+      throw error;
+    }
+  } catch (error) {
+    if (!(error instanceof VdensError)) throw error;
+    if (error.errno === 'ENOENT') return undefined;
+    if (error.errno !== 'ECONNREFUSED') return { name, path, pid: undefined, answer: error };
+    if (identity !== undefined) removeStale(name, path, identity);
+    return undefined;
+  } finally {
+    control?.close();
+  }
+}
+
+/** What a process left that is gone is removed. */
+function isAlive(path: string): boolean {
+  const found = lookAt(path);
+  if (found === undefined) return false;
+  if (answers(path, path)) return true;
+  removeStale(path, path, found.identity);
+  return false;
+}
+
+function notFound(word: string): VdensError {
+  const names = namesInRuntimeDirectory();
+  const meant = nearest(word, names);
+  const told = names.slice(0, MAX_NAMES_TOLD).join(', ');
+  const more = names.length > MAX_NAMES_TOLD ? `, and ${names.length - MAX_NAMES_TOLD} more` : '';
+  const others = names.length === 0 ? 'Nothing runs' : `What runs: ${told}${more}`;
+  const remedy = meant === undefined ? others : `Did you mean: ${meant}`;
+  const what = isPath(word) ? 'there is no directory of a switch' : 'nothing that runs has that name or pid';
+  return cannot(word, what, 'ENOENT', remedy);
+}
+
+function cannot(word: string, problem: string, errno: string, remedy = 'See what runs: vde ls'): VdensError {
+  return new VdensError('ERR_PATH', `${quote(word)}: ${problem}. ${remedy}`, { value: word, errno });
+}

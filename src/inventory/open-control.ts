@@ -1,0 +1,56 @@
+/** Opens the control socket of a process in the runtime directory. */
+import { join } from 'node:path';
+import { openRuntimeDirectory } from '../control/runtime-directory.ts';
+import { ControlServer } from '../control/server.ts';
+import { VdensError } from '../errors.ts';
+import type { Inventory } from './inventory.ts';
+import { operationsOf } from './operations.ts';
+import { servedItems } from './served-items.ts';
+
+/** In a container that shares the directory, another process may have our pid. */
+const MAX_NAME_TRIES = 10;
+/** Sockets are bound to a name that is hidden from those who look, until somebody listens. */
+const BIND_NAME = '.new';
+
+/**
+ * Serves the control socket of this process.
+ *
+ * @param name that was given, if one was
+ * @param prefix of a name that is made up
+ * @throws VdensError `ERR_PATH` when the directory is no place for it; `ERR_NETWORK_OPEN` when the name is taken
+ */
+export function openControl(inventory: Inventory, name: string | undefined, prefix: string): ControlServer {
+  const directory = openRuntimeDirectory();
+  inventory.addFinder(servedItems);
+  const operations = operationsOf(inventory);
+  const bindPath = join(directory, BIND_NAME);
+  const serve = (chosen: string): ControlServer => {
+    const server = new ControlServer({ path: join(directory, chosen), operations, bindPath, label: chosen });
+    inventory.name = chosen;
+    return server;
+  };
+  if (name !== undefined) return serveNamed(name, serve);
+  for (let tries = 1; ; tries++) {
+    try {
+      return serve(`${prefix}-${process.pid}${tries === 1 ? '' : `-${tries}`}`);
+    } catch (error) {
+      if (!isTaken(error) || tries === MAX_NAME_TRIES) throw error;
+    }
+  }
+}
+
+function serveNamed(name: string, serve: (name: string) => ControlServer): ControlServer {
+  try {
+    return serve(name);
+  } catch (error) {
+    if (!isTaken(error)) throw error;
+    const pid = /\(process (\d+)\)/.exec(error.message)?.[1];
+    const who = pid === undefined ? '' : ` by process ${pid}`;
+    const message = `--name ${name}: the name is taken${who}. Choose another one, or look at it: vde ls`;
+    throw new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno: 'EADDRINUSE', cause: error });
+  }
+}
+
+function isTaken(error: unknown): error is VdensError {
+  return error instanceof VdensError && error.errno === 'EADDRINUSE';
+}
