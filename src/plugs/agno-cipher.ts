@@ -188,7 +188,9 @@ export class AgnoOpener {
     const count = this.#gather(source, counts);
     const total = this.#bodyBytes;
     const bodies = this.#bodies;
-    const plain = this.#cipher.update(bodies.subarray(0, total));
+    const output = this.#cipher.update(bodies.subarray(0, total));
+    // What slice() takes of a Buffer is no copy, as the receivers of batches expect it to be.
+    const plain = new Uint8Array(output.buffer, output.byteOffset, output.length);
     const result = new FrameBatch(plain, Math.max(1, count));
     let before = this.#last;
     let beforeAt = 0;

@@ -8,7 +8,7 @@ import { type FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
 import { ETHERTYPE_CVLAN, ETHERTYPE_SVLAN } from '../frames/packet.ts';
 import { hasDeepSuperFrame, type RetagCounts, type RetagRules, retagBatch } from '../frames/retag.ts';
 import { BatchRoom } from './batch-room.ts';
-import { batchBytes, type DropReason } from './counters.ts';
+import { batchBytes, DROP_REASONS, type DropReason, PlugCounters } from './counters.ts';
 import { OutputQueue } from './output-queue.ts';
 import type { Plug } from './plug.ts';
 import { NO_TAG, PLAIN, type VlanOptions, vlanRules } from './vlan-rules.ts';
@@ -25,21 +25,22 @@ const REASONS: readonly (readonly ['foreign' | 'tooShort' | 'tooLong' | 'malform
   ['malformed', 'malformed'],
 ];
 
-/** One direction: its rules, and room for what becomes of a batch. */
+/** One direction. */
 interface Way {
+  readonly direction: 'sent' | 'received';
   readonly rules: RetagRules;
+  /** Whether frames may get longer by a tag. */
+  readonly addsTag: boolean;
   readonly room: BatchRoom;
+  /** Hands on what becomes of frames. Returns what a {@link FrameReceiver} does. */
+  readonly handOn: (batch: FrameBatch) => boolean;
 }
 
 /** VLANs of a network. */
 export class VlanPlug extends WrapperPlug {
   readonly #toNetwork: Way;
   readonly #toUser: Way;
-  /** Whether frames get longer on their way out. */
-  readonly #addsTag: boolean;
   readonly #counts: RetagCounts = { foreign: 0, tooShort: 0, tooLong: 0, malformed: 0, droppedBytes: 0, addedBytes: 0 };
-  /** Cuts super-frames that would have too many tags. */
-  #cutter: OutputQueue | undefined;
 
   /**
    * @param inner the network; from now on the plug's, closed with it
@@ -49,9 +50,14 @@ export class VlanPlug extends WrapperPlug {
     super(label, inner);
     const etherType = options.qinq === true ? ETHERTYPE_SVLAN : ETHERTYPE_CVLAN;
     const { toNetwork, toUser } = vlanRules(options);
-    this.#toNetwork = { rules: { etherType, table: toNetwork }, room: new BatchRoom() };
-    this.#toUser = { rules: { etherType, table: toUser }, room: new BatchRoom() };
-    this.#addsTag = toNetwork[NO_TAG]! < PLAIN;
+    const way = (direction: Way['direction'], table: Uint16Array, handOn: Way['handOn']): Way => {
+      return { direction, rules: { etherType, table }, addsTag: table[NO_TAG]! < PLAIN, room: new BatchRoom(), handOn };
+    };
+    this.#toUser = way('received', toUser, (batch) => this.deliver(batch));
+    this.#toNetwork = way('sent', toNetwork, (batch) => {
+      if (batch.count > 0) inner.send(batch);
+      return true;
+    });
   }
 
   override get maxFrameBytes(): number {
@@ -62,41 +68,49 @@ export class VlanPlug extends WrapperPlug {
     const { mtu } = this.inner;
     if (mtu !== undefined) return mtu - this.#tagBytes;
     const room = this.maxFrameBytes - ETHERNET_HEADER_BYTES;
-    return this.#addsTag && room < USUAL_MTU ? room : undefined;
+    return this.#toNetwork.addsTag && room < USUAL_MTU ? room : undefined;
   }
 
   protected override wrap(batch: FrameBatch): void {
-    if (this.#addsTag && hasDeepSuperFrame(batch)) this.#cutAndSend(batch);
-    else this.#sendOn(batch);
+    this.#pass(batch, this.#toNetwork);
   }
 
   protected override unwrap(batch: FrameBatch): boolean {
+    return this.#pass(batch, this.#toUser);
+  }
+
+  #pass(batch: FrameBatch, way: Way): boolean {
+    return way.addsTag && hasDeepSuperFrame(batch) ? this.#cutAndRetag(batch, way) : this.#retag(batch, way);
+  }
+
+  #retag(batch: FrameBatch, { direction, rules, room, handOn }: Way): boolean {
     let onlyFrames = true;
     for (let first = 0; first < batch.count; ) {
-      const result = this.#toUser.room.prepare(batch.count - first, this.#bytesFor(batch));
-      first = retagBatch(batch, first, this.#toUser.rules, result, this.#counts);
-      this.#settle('received');
-      onlyFrames = this.deliver(result) && onlyFrames;
+      const result = room.prepare(batch.count - first, this.#bytesFor(batch));
+      first = retagBatch(batch, first, rules, result, this.#counts);
+      this.#settle(direction);
+      onlyFrames = handOn(result) && onlyFrames;
     }
     return onlyFrames;
   }
 
-  #sendOn(batch: FrameBatch): void {
+  /** For super-frames that would have a tag too many; they are rare. */
+  #cutAndRetag(batch: FrameBatch, way: Way): boolean {
+    const counters = new PlugCounters();
+    const cutter = new OutputQueue(counters);
+    let onlyFrames = true;
+    let [frames, bytes] = [-batch.count, -batchBytes(batch)];
     for (let first = 0; first < batch.count; ) {
-      const result = this.#toNetwork.room.prepare(batch.count - first, this.#bytesFor(batch));
-      first = retagBatch(batch, first, this.#toNetwork.rules, result, this.#counts);
-      this.#settle('sent');
-      if (result.count > 0) this.inner.send(result);
+      first = cutter.append(batch, first, MAX_FRAME_BYTES);
+      frames += cutter.batch.count;
+      bytes += batchBytes(cutter.batch);
+      onlyFrames = this.#retag(cutter.batch, way) && onlyFrames;
+      cutter.clear();
     }
-  }
-
-  #cutAndSend(batch: FrameBatch): void {
-    this.#cutter ??= new OutputQueue(this.counters);
-    for (let first = 0; first < batch.count; ) {
-      first = this.#cutter.append(batch, first, MAX_FRAME_BYTES);
-      this.#sendOn(this.#cutter.batch);
-      this.#cutter.clear();
-    }
+    for (const reason of DROP_REASONS) this.counters.drop(way.direction, reason, counters.sent.drops[reason] ?? 0);
+    // Those that came in were counted before they were cut.
+    if (way.direction === 'received') this.counters.received.count(frames, bytes);
+    return onlyFrames;
   }
 
   /** As many bytes as what becomes of the batch may have. */
@@ -119,7 +133,8 @@ export class VlanPlug extends WrapperPlug {
     counts.droppedBytes = 0;
   }
 
+  /** By how much frames may get longer on their way out. */
   get #tagBytes(): number {
-    return this.#addsTag ? TAG_BYTES : 0;
+    return this.#toNetwork.addsTag ? TAG_BYTES : 0;
   }
 }
