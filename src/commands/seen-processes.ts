@@ -1,6 +1,24 @@
 /** What runs, for those who show it. */
+import { listProcesses } from '../inventory/find-process.ts';
 import type { SeenProcess } from './running-report.ts';
 
+/** A process that has said nothing for so long was stopped, or has much to do. */
+const ANSWER_MS = 500;
+
+/**
+ * All processes of this user, by name, and what they say of themselves.
+ *
+ * @throws VdensError `ERR_PATH` when the directory of control sockets is not to be trusted
+ */
 export async function seeProcesses(): Promise<readonly SeenProcess[]> {
-  return [];
+  const listed = await listProcesses({ timeoutMs: ANSWER_MS });
+  return listed.map(({ name, pid, answer }) => ({
+    name,
+    pid,
+    answer: 'items' in answer ? answer : problemOf(name, answer),
+  }));
+}
+
+function problemOf(name: string, { code, message }: { readonly code: string; readonly message: string }): string {
+  return code === 'ERR_NETWORK_TIMEOUT' ? 'does not answer' : message.replace(`${name}: `, '');
 }

@@ -6,6 +6,8 @@
  */
 import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { VdensError } from '../errors.ts';
+import type { EnterAnswer } from '../inventory/enter-operations.ts';
 import type { Entrance } from '../namespace/entrance.ts';
 import { commandArguments } from '../system/launch-arguments.ts';
 import { userShell } from './user-shell.ts';
@@ -34,8 +36,45 @@ export async function execInside({ name, command }: Extract<ExecAction, { action
   throw helperError(launchPath, errnoName(result));
 }
 
-async function findEntrance(name: string): Promise<Entrance> {
+/** A process that does not say how to get in is looked at from outside, after this time. */
+const ANSWER_MS = 500;
+
+/** @param word a name or a pid; behind a colon, an interface of the namespace that is meant, where there are several */
+async function findEntrance(word: string): Promise<Entrance> {
+  if (/^\d+$/.test(word)) {
+    const { entranceBy } = await import('../namespace/entrance.ts');
+    return entranceBy(Number(word));
+  }
+  const [, name = word, link] = /^([^:/]+):(.+)$/.exec(word) ?? [];
+  const { findProcess } = await import('../inventory/find-process.ts');
+  const { path, pid } = findProcess(name);
+  try {
+    return await askEntrance(path, name, link);
+  } catch (error) {
+    const isSilent = error instanceof VdensError && error.code === 'ERR_NETWORK_TIMEOUT';
+    if (!isSilent || pid === undefined || link !== undefined) throw error;
+    const { entranceBy } = await import('../namespace/entrance.ts');
+    return entranceBy(pid);
+  }
+}
+
+async function askEntrance(path: string, name: string, link: string | undefined): Promise<Entrance> {
+  const [{ connectControl }, { networkNamespaceOf }] = await Promise.all([
+    import('../control/client.ts'),
+    import('../namespace/leftovers.ts'),
+  ]);
+  using control = await connectControl(path, { what: name, timeoutMs: ANSWER_MS });
+  const answer = await control.request('enter', link === undefined ? {} : { link });
+  const { pid, capabilities, identity } = answer as Partial<EnterAnswer>;
+  if (typeof pid !== 'number' || typeof capabilities !== 'string' || !/^[0-9a-f]{1,16}$/.test(capabilities)) {
+    throw new VdensError('ERR_NAMESPACE', `${name} does not say how to enter it: it is of another version`);
+  }
+  const mask = BigInt(`0x${capabilities}`);
+  // From within, that process may not be looked at; and we are there already.
+  if (identity !== undefined && identity === networkNamespaceOf('self'))
+    return { pid: process.pid, capabilities: mask };
   const { entranceBy } = await import('../namespace/entrance.ts');
-  if (/^\d+$/.test(name)) return entranceBy(Number(name));
-  throw new Error('TODO');
+  if (networkNamespaceOf(pid) === identity) return { ...entranceBy(pid), capabilities: mask };
+  const why = 'its process cannot be seen from here: it has just ended, or is in another container or namespace';
+  throw new VdensError('ERR_NAMESPACE', `${name} cannot be entered: ${why}`, { value: name });
 }
