@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
+import { ProcessControl } from '../inventory/serve-control.ts';
 import { isNested, nestedLocators } from '../locator/nested.ts';
 import { SCHEMES } from '../locator/schemes.ts';
 import { cable } from '../plugs/cable.ts';
@@ -97,6 +98,7 @@ class CableRun {
   readonly #ended: Promise<void>;
   #gone: RunningEnd | undefined;
   #pidFile: PidFile | undefined;
+  #control: ProcessControl | undefined;
   /** Nobody reads standard error any more. */
   isSilent = false;
 
@@ -141,6 +143,11 @@ class CableRun {
       trouble: (_plug, error) => this.#say(error.message),
     });
     process.on('SIGUSR1', () => this.#report());
+    this.#control = new ProcessControl({ command: this.#job.name, prefix: 'plug' });
+    this.#control.add(async () => {
+      const { CableItem } = await import('../inventory/cable-item.ts');
+      return new CableItem(left.plug, right.plug);
+    });
     // Some networks (null://) have nothing that Node.js would wait for.
     const hold = setInterval(() => undefined, HOUR);
     await this.#ended;
@@ -150,6 +157,7 @@ class CableRun {
 
   /** Lets go of everything; what takes longer is left to the kernel. */
   async close(): Promise<void> {
+    this.#control?.close();
     const timeout = sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false });
     await Promise.race([Promise.allSettled(this.#ends.map(({ plug }) => plug.close())), timeout]);
     this.#pidFile?.remove();

@@ -6,6 +6,7 @@
  */
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
+import { type LoadItem, ProcessControl } from '../inventory/serve-control.ts';
 import { openPlug } from '../locator/open-plug.ts';
 import { type Namespace, type NamespaceCommand, type NamespaceOptions, openNamespace } from '../namespace/namespace.ts';
 import { IPV6_LENGTH, SMALLEST_IPV6_MTU } from '../net/ip.ts';
@@ -17,6 +18,7 @@ import type { TapPlug } from '../plugs/tap.ts';
 import { native } from '../system/native.ts';
 import { writeErrorLineNow } from './standard-streams.ts';
 
+const NAME = 'vdens';
 /**
  * How long a network may be gone before the interface loses its carrier, in milliseconds: a segment that somebody else
  * takes over is back sooner, and the kernel needs a second to notice that a carrier is back (net/core/link_watch.c).
@@ -47,13 +49,16 @@ export async function runNetworks(
   options: NamespaceOptions,
   networks: readonly string[],
   command: readonly string[],
-  { reconnect, autoTimeoutMs }: RunOptions,
+  { reconnect, autoTimeoutMs, name }: RunOptions,
 ): Promise<number> {
   const start = watchStart();
   const plugs: Plug[] = [];
+  let control: ProcessControl | undefined;
   let namespace: Namespace | undefined;
   try {
     namespace = await openNamespace(options);
+    // That a name is taken is said before anything else happens.
+    if (name !== undefined) control = await claimName(name);
     for (const network of networks) {
       start.signal.throwIfAborted();
       plugs.push(await openPlug(network, { reconnect, signal: start.signal }));
@@ -72,6 +77,8 @@ export async function runNetworks(
     passSignals(lines, (signal) => running.command?.process.kill(signal));
     if (autoTimeoutMs !== undefined) await configure(namespace, lines, autoTimeoutMs, start.signal);
     running.command = namespace.run(command, { stdio: 'inherit' });
+    control ??= new ProcessControl({ command: NAME, prefix: NAME });
+    control.add(describeNamespace(namespace, lines, command));
     // The command may not have got it.
     await hearSignals();
     start.end();
@@ -84,9 +91,24 @@ export async function runNetworks(
     if (start.signal.aborted) return start.signal.reason as number;
     throw error;
   } finally {
+    control?.close();
     await closeAll(namespace, plugs, autoTimeoutMs !== undefined);
     leaveLookUps();
   }
+}
+
+async function claimName(name: string): Promise<ProcessControl> {
+  const control = new ProcessControl({ command: NAME, prefix: NAME, name });
+  await control.ready;
+  return control;
+}
+
+/** For those who look at it over the control socket. */
+function describeNamespace(namespace: Namespace, lines: readonly Line[], command: readonly string[]): LoadItem {
+  return async () => {
+    const { NamespaceItem } = await import('../inventory/namespace-item.ts');
+    return new NamespaceItem(namespace, lines, command);
+  };
 }
 
 /**
@@ -232,5 +254,5 @@ async function closeAll(namespace: Namespace | undefined, plugs: readonly Plug[]
 }
 
 function say(line: string): void {
-  writeErrorLineNow(`vdens: ${line}`);
+  writeErrorLineNow(`${NAME}: ${line}`);
 }

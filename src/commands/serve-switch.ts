@@ -4,6 +4,7 @@
  * It shows its ports on a terminal, and otherwise says in one line on standard error when clients can come. When its
  * directory is taken away it ends, too: clients do not find it any more, and whoever started it can do so again.
  */
+import { ProcessControl } from '../inventory/serve-control.ts';
 import type { DropReason, PlugCounters } from '../plugs/counters.ts';
 import { letOthersFirst } from '../plugs/fabric.ts';
 import { Switch } from '../switch/switch.ts';
@@ -51,9 +52,11 @@ export async function serveSwitch(request: SwitchRequest): Promise<number> {
   const segment = new Switch({ ...request.switch, label: request.word });
   const service = await SwitchService.start(segment, request.word, request.path, { ...request.permissions, lost });
   if (service === undefined) throw servedBySomebody(request.word, request.path);
+  const control = new ProcessControl({ command: 'vde switch', prefix: 'switch' });
   const display = new Display(segment, service, request.quiet);
   const status = await ended;
   display.close();
+  control.close();
   const timeout = new Promise<void>((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref());
   await Promise.race([service.close().then(() => segment.close()), timeout]);
   return status;

@@ -12,6 +12,7 @@ import type { ConsoleService } from '../console/session.ts';
 import { errnoOf, statusLine } from '../console/status.ts';
 import { StdioSession } from '../console/stdio-session.ts';
 import { VdensError } from '../errors.ts';
+import { ProcessControl } from '../inventory/serve-control.ts';
 import { letOthersFirst } from '../plugs/fabric.ts';
 import { openHostTap } from '../plugs/host-tap.ts';
 import { type Audience, EventFeed } from '../switch/console/event-feed.ts';
@@ -111,6 +112,7 @@ class RunningSwitch {
   #server: ConsoleServer | undefined;
   #console: StdioSession | undefined;
   #feed: EventFeed | undefined;
+  #control: ProcessControl | undefined;
 
   constructor(request: VdeSwitchRequest) {
     this.#request = request;
@@ -147,10 +149,12 @@ class RunningSwitch {
     if (pidFile !== undefined) this.#pidFile = PidFile.write(pidFile, { exclusive: true });
     this.#feed = new EventFeed(this.#managed, () => this.#audiences);
     this.#runCommands(console);
+    this.#control = new ProcessControl({ command: NAME, prefix: 'switch' });
     if (this.#request.hasConsole) this.#console = this.#openConsole(console);
   }
 
   async close(): Promise<void> {
+    this.#control?.close();
     this.#feed?.close();
     this.#console?.close();
     this.#server?.close();

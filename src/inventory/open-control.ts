@@ -12,14 +12,20 @@ const MAX_NAME_TRIES = 10;
 /** Sockets are bound to a name that is hidden from those who look, until somebody listens. */
 const BIND_NAME = '.new';
 
+/** What it is called. */
+export interface ControlName {
+  /** That was given, if one was. */
+  readonly name?: string | undefined;
+  /** Of one that is made up. */
+  readonly prefix: string;
+}
+
 /**
  * Serves the control socket of this process.
  *
- * @param name that was given, if one was
- * @param prefix of a name that is made up
  * @throws VdensError `ERR_PATH` when the directory is no place for it; `ERR_NETWORK_OPEN` when the name is taken
  */
-export function openControl(inventory: Inventory, name: string | undefined, prefix: string): ControlServer {
+export function openControl(inventory: Inventory, { name, prefix }: ControlName): ControlServer {
   const directory = openRuntimeDirectory();
   inventory.addFinder(servedItems);
   const operations = operationsOf(inventory);

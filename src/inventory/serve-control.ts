@@ -4,26 +4,23 @@
  * What is not needed before somebody may ask is loaded when the process has begun with what it is there for.
  */
 import { VdensError } from '../errors.ts';
-import type { Inventory } from './inventory.ts';
+import type { Inventory, InventoryItem } from './inventory.ts';
 
 /** A process that ends within this time is never asked, in milliseconds. */
 const START_DELAY_MS = 50;
 
 /** What it is called. */
 export interface ServeControlOptions {
+  /** What was started, for people: `vdens`, `vde switch`. */
+  readonly command: string;
   /** A name that was given; that it cannot be had is an error. */
   readonly name?: string | undefined;
   /** Without a name it is this and the pid: `vdens-4711`. */
   readonly prefix: string;
 }
 
-/** The control socket of this process. */
-export interface ProcessControl {
-  /** Resolves when others can connect; is rejected when the name that was given cannot be had. */
-  readonly ready: Promise<void>;
-  /** Removes it. Idempotent. */
-  close(): void;
-}
+/** Makes what others may look at, when they may. */
+export type LoadItem = () => Promise<InventoryItem>;
 
 /** Whether processes have control sockets: not with `VDENS_CONTROL=0`. */
 export function isControlWanted(): boolean {
@@ -31,34 +28,61 @@ export function isControlWanted(): boolean {
 }
 
 /**
- * Opens the control socket of this process: with a name at once, else soon, where a failure is nothing but a line for who
- * has set `VDENS_DEBUG`.
+ * The control socket of this process: with a name it is opened at once, else soon, where a failure is nothing but a line
+ * for who has set `VDENS_DEBUG`. Switches and gateways of this process are found without being told.
  */
-export function serveControl(inventory: Inventory, { name, prefix }: ServeControlOptions): ProcessControl {
-  let server: { close(): void } | undefined;
-  let isClosed = false;
-  let timer: NodeJS.Timeout | undefined;
-  const start = async (): Promise<void> => {
-    const { openControl } = await import('./open-control.ts');
-    if (!isClosed) server = openControl(inventory, name, prefix);
-  };
-  const close = (): void => {
-    isClosed = true;
-    clearTimeout(timer);
-    server?.close();
-  };
-  if (name !== undefined) {
-    const ready = isControlWanted() ? start() : Promise.reject(notWanted(name));
-    // It may be looked at later, or by nobody.
-    ready.catch(() => undefined);
-    return { ready, close };
+export class ProcessControl {
+  /** Resolves when others can connect; is rejected when the name that was given cannot be had. */
+  readonly ready: Promise<void>;
+  readonly #options: ServeControlOptions;
+  /** What was added before anybody could ask. */
+  #added: LoadItem[] = [];
+  #inventory: Inventory | undefined;
+  #server: { close(): void } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #isClosed = false;
+
+  constructor(options: ServeControlOptions) {
+    this.#options = options;
+    this.ready = this.#begin();
+    // Whoever gave a name looks at it.
+    this.ready.catch(() => undefined);
   }
-  if (!isControlWanted()) return { ready: Promise.resolve(), close };
-  const ready = new Promise<void>((resolve) => {
-    timer = setTimeout(() => void start().catch(mention).finally(resolve), START_DELAY_MS);
-    timer.unref();
-  });
-  return { ready, close };
+
+  /** Adds something that runs from now on. */
+  add(load: LoadItem): void {
+    if (this.#inventory === undefined) this.#added.push(load);
+    else void this.#load(this.#inventory, load);
+  }
+
+  /** Removes it. Idempotent. */
+  close(): void {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    this.#server?.close();
+  }
+
+  #begin(): Promise<void> {
+    const { name } = this.#options;
+    if (name !== undefined) return isControlWanted() ? this.#open() : Promise.reject(notWanted(name));
+    if (!isControlWanted()) return Promise.resolve();
+    return new Promise((resolve) => {
+      const open = (): void => void this.#open().catch(mention).finally(resolve);
+      this.#timer = setTimeout(open, START_DELAY_MS).unref();
+    });
+  }
+
+  async #open(): Promise<void> {
+    const [{ Inventory }, { openControl }] = await Promise.all([import('./inventory.ts'), import('./open-control.ts')]);
+    const inventory = new Inventory(this.#options.command);
+    this.#inventory = inventory;
+    await Promise.all(this.#added.splice(0).map((load) => this.#load(inventory, load)));
+    if (!this.#isClosed) this.#server = openControl(inventory, this.#options);
+  }
+
+  async #load(inventory: Inventory, load: LoadItem): Promise<void> {
+    inventory.add(await load());
+  }
 }
 
 function notWanted(name: string): VdensError {
