@@ -52,7 +52,7 @@ function serveNamed(name: string, serve: (name: string) => ControlServer): Contr
     if (!isTaken(error)) throw error;
     const pid = /\(process (\d+)\)/.exec(error.message)?.[1];
     const who = pid === undefined ? '' : ` by process ${pid}`;
-    const message = `--name ${name}: the name is taken${who}. Choose another one, or look at it: vde ls`;
+    const message = `--name ${name}: the name is taken${who}. Choose another one, or enter it: vde exec ${name}`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno: 'EADDRINUSE', cause: error });
   }
 }
