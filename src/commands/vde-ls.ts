@@ -30,8 +30,9 @@ function withKinds(process: SeenProcess, kinds: ReadonlySet<string> | undefined)
 
 /** As `--json` has it. */
 function listed({ name, pid, answer }: SeenProcess): object {
-  return typeof answer === 'string'
-    ? { name, pid: pid ?? null, answers: false, problem: answer }
+  if (typeof answer === 'string') return { name, pid: pid ?? null, answers: false, problem: answer };
+  return { name, pid: answer.pid, answers: true, ...answer };
+}
     : { ...answer, answers: true };
 }
 
