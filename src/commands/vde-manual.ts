@@ -25,6 +25,18 @@ export const VDE_MANUAL: Manual = {
       "The command has the namespaces of those that run there (user, network, host name, mounts), and so sees their interfaces, their `/etc/resolv.conf` and their host name; it has their capabilities, your environment, the working directory that you are in, and your terminal. Only the user whose `vdens` it is can do this, and needs no other rights. The exit status is the command's own, as with `vdens(1)`. What the command leaves in the background is ended when it ends.",
       'When that `vdens` ends, its interfaces go, and its name; a command that was started by `vde exec` stays.',
     ],
+    explain: [
+      'Says whether a frame gets from the namespace `A` to `B`, and an answer back: one sentence for each step of the way, in the order in which the frame takes it, with what was looked at in brackets; a command below a step that is in the way; and a verdict as the last line. `A` is what `vdens --name` was given, or the pid of a `vdens(1)`; `B` is such a namespace, an IP address, or a MAC address. Everything is asked from outside: no program has to be in a namespace.',
+      'The steps are: which address of `B`; the route to it; the interface (up, carrier, cut, made worse on purpose, MTU); the neighbour, which the kernel in `A` asks for by ARP or neighbour discovery, and waits 1.5 seconds for; the networks on the way (who serves the switch, ports, VLANs, the spanning tree; peers of a network over UDP; where a gateway leads; cables that join networks); what was dropped at each place, and why; the interface of `B`, and its route back. Through routers that are namespaces, all that is said of each part of the way.',
+      'Marks are `ok`; `!!` for what is in the way; `??` for what is worth knowing; `--` for what cannot be found out, such as what an original switch knows. When the neighbour answers, what looks wrong on the way is not in it, and only worth knowing.',
+      'The exit status is 0 when it gets there and an answer back, and 1 when it does not. Of a namespace with addresses of both families, both are looked at; one that gets there is enough.',
+    ],
+    'explain --json': [
+      'Prints the same as JSON: `reaches`, `verdict`, and `ways`, one for each address, with `destination`, `arrives`, `reaches` and `steps`; a step has `topic`, `state` (`ok`, `problem`, `warning`, `unknown`), `text`, `lookedAt` and perhaps `remedy`.',
+    ],
+    'explain --no-probe': [
+      'Only looks: nobody is asked for by ARP or neighbour discovery, so nothing is sent on any network.',
+    ],
     ls: [
       'Lists what runs for this user: namespaces of `vdens(1)` with their interfaces and addresses, switches, gateways, cables of `vde_plug(1)`. There is a line for each interface, switch, gateway and cable: who it is (`NAME` or, where it was given none, the command and its pid), addresses, how many peers are known, what comes in and goes out per second since the previous look, and frames that were dropped since the start. `in` is what comes to an interface, and into a switch. On a terminal, columns that have no room are left out.',
       'A `KIND` is `namespaces`, `switches`, `gateways`, `cables` or `filters`: then only those are listed. A process that does not answer within half a second, because it was stopped for example, is listed with `does not answer`. When nothing runs, that is said on the standard error, and the exit status is 0.',
@@ -84,7 +96,12 @@ export const VDE_MANUAL: Manual = {
         'All is well: with `doctor`, this machine can run `vdens(1)`; with `switch`, it was ended by `SIGINT`, `SIGTERM` or `SIGHUP`; with `console`, the command succeeded, or there was none.',
       ],
     },
-    { term: '1', text: ['With `doctor`: there is an obstacle. With `console`: the command failed there.'] },
+    {
+      term: '1',
+      text: [
+        'With `explain`: it does not get there, or no answer comes back. With `doctor`: there is an obstacle. With `console`: the command failed there.',
+      ],
+    },
     {
       term: '125',
       text: [

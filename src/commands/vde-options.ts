@@ -4,6 +4,7 @@ import { nearest } from '../locator/nearest.ts';
 import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
 import { type ExecAction, interpretExec, VDE_EXEC_TABLE } from './vde-exec-options.ts';
+import { type ExplainAction, interpretExplain, VDE_EXPLAIN_TABLE } from './vde-explain-options.ts';
 import { interpretList, type ListAction, VDE_LS_TABLE } from './vde-ls-options.ts';
 import { interpretTop, type TopAction, VDE_TOP_TABLE } from './vde-top-options.ts';
 
@@ -59,7 +60,15 @@ export const VDE_TABLE: CommandTable = {
     { long: 'help', short: 'h', help: 'print this' },
     { long: 'version', short: 'V', help: 'print the version' },
   ],
-  subcommands: [VDE_CONSOLE_TABLE, VDE_DOCTOR_TABLE, VDE_EXEC_TABLE, VDE_LS_TABLE, VDE_SWITCH_TABLE, VDE_TOP_TABLE],
+  subcommands: [
+    VDE_CONSOLE_TABLE,
+    VDE_DOCTOR_TABLE,
+    VDE_EXEC_TABLE,
+    VDE_EXPLAIN_TABLE,
+    VDE_LS_TABLE,
+    VDE_SWITCH_TABLE,
+    VDE_TOP_TABLE,
+  ],
 };
 
 /** What a command line of `vde` asks for. */
@@ -67,6 +76,7 @@ export type VdeAction =
   | { readonly action: 'help'; readonly table: CommandTable }
   | { readonly action: 'version' }
   | ExecAction
+  | ExplainAction
   | ListAction
   | TopAction
   | { readonly action: 'doctor'; readonly json: boolean; readonly printAppArmor: boolean }
@@ -89,6 +99,7 @@ export function interpretVdeArguments(argv: readonly string[]): VdeAction {
   if (word === 'console') return interpretConsole(rest);
   if (word === 'doctor') return interpretDoctor(rest);
   if (word === 'exec') return interpretExec(rest);
+  if (word === 'explain') return interpretExplain(rest);
   if (word === 'ls') return interpretList(rest);
   if (word === 'top') return interpretTop(rest);
   if (word === 'switch') return interpretSwitch(rest);

@@ -56,6 +56,10 @@ async function act(request: VdeAction): Promise<number> {
       const { execInside } = await import('./vde-exec.ts');
       return execInside(request);
     }
+    case 'explain': {
+      const { explainWay } = await import('./vde-explain.ts');
+      return explainWay(request);
+    }
     case 'ls': {
       const { listRunning } = await import('./vde-ls.ts');
       return listRunning(request);

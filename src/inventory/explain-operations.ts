@@ -11,8 +11,6 @@ import { formatMac } from '../net/mac.ts';
 import type { ManagedSwitchApi } from '../switch/managed/managed-switch-api.ts';
 import type { Neighbour } from '../system/neighbour-message.ts';
 import type { NeighbourFacts, NetworkFacts, RouteFacts } from './explain/facts.ts';
-import { identifyNetwork } from './explain/network-identity.ts';
-import { passageOf } from './explain/passage-facts.ts';
 import type { Inventory, InventoryItem, Link } from './inventory.ts';
 
 /** How long whoever asks may have us wait for a neighbour, in milliseconds. */
@@ -61,6 +59,8 @@ export function explainOperations(inventory: Inventory): Operations {
     'explain-passage': async (request) => {
       const link = textOf(request, 'link');
       const found = linkedItems(inventory).find(({ id }) => id === link);
+      // Loaded when it is asked for: most processes never are.
+      const { passageOf } = await import('./explain/passage-facts.ts');
       const facts = found === undefined ? undefined : await passageOf(found, request);
       return facts === undefined ? {} : { passage: facts };
     },
@@ -86,6 +86,7 @@ function linkedItems(inventory: Inventory): Link[] {
 }
 
 async function networksOf(inventory: Inventory): Promise<LinkNetwork[]> {
+  const { identifyNetwork } = await import('./explain/network-identity.ts');
   return Promise.all(
     linkedItems(inventory).map(async ({ id, network }) => ({
       link: id,

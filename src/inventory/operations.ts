@@ -5,6 +5,7 @@
  */
 import type { Operations } from '../control/operation.ts';
 import { enterOperations } from './enter-operations.ts';
+import { explainOperations } from './explain-operations.ts';
 import { forwardOperations } from './forward-operations.ts';
 import type { Inventory } from './inventory.ts';
 
@@ -14,5 +15,6 @@ export function operationsOf(inventory: Inventory): Operations {
     status: () => inventory.describe(),
     ...forwardOperations(inventory),
     ...enterOperations(inventory),
+    ...explainOperations(inventory),
   };
 }

@@ -190,6 +190,10 @@ export interface LegFacts {
   /** Where the packet is to go in the end; absent when only an Ethernet address was asked about. */
   readonly destination?: string;
   readonly route?: RouteFacts;
+  /** The interface by which it leaves, where no route was asked for. */
+  readonly interfaceName?: string;
+  /** The MAC address that it goes to, where no neighbour was asked for. */
+  readonly station?: string;
   readonly neighbour?: NeighbourFacts;
   /** Who has the address that is asked for: the destination, or a router. Absent: nobody who can be asked. */
   readonly to?: { readonly host: HostFacts; readonly interfaceName: string };

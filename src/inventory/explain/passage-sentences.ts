@@ -41,8 +41,8 @@ function stepsOf(leg: LegFacts, passage: PassageFacts): Step[] {
 }
 
 /** Who the next host is, in a word. */
-function nextOf({ to, neighbour, destination }: LegFacts): string {
-  return to?.host.name ?? neighbour?.address ?? destination ?? 'the other';
+function nextOf({ to, neighbour, destination, station }: LegFacts): string {
+  return to?.host.name ?? neighbour?.address ?? destination ?? station ?? 'the other';
 }
 
 function switchSteps(leg: LegFacts, facts: SwitchFacts): Step[] {
@@ -96,8 +96,8 @@ function heardText(leg: LegFacts, { stations, isHub }: SwitchFacts): string | un
 }
 
 /** The MAC address that the frame goes to. */
-function stationOf({ to, neighbour }: LegFacts): string | undefined {
-  return neighbour?.mac ?? (to === undefined ? undefined : interfaceOf(to.host, to.interfaceName)?.mac);
+function stationOf({ to, neighbour, station }: LegFacts): string | undefined {
+  return station ?? neighbour?.mac ?? (to === undefined ? undefined : interfaceOf(to.host, to.interfaceName)?.mac);
 }
 
 /** Whether the switch lets a frame from the one port out at the other (IEEE 802.1Q, 8.6). */

@@ -91,7 +91,7 @@ function addressSteps(facts: ExplainFacts, { destination }: WayFacts, target: Ho
 /** Steps 2 to 6 between one host and the next. */
 function explainLeg(leg: LegFacts, destination: string, target: HostFacts | undefined): Step[] {
   const { from, route, neighbour } = leg;
-  if (route === undefined) return [...passageSteps(leg), ...dropSteps(leg, false)];
+  if (route === undefined) return explainStation(leg);
   const first = routeStep(from, leg.destination ?? destination, route, target);
   if (route.kind === 'none' || route.isLocal) return [first];
   const out = interfaceOf(from, route.interfaceName);
@@ -107,6 +107,22 @@ function explainLeg(leg: LegFacts, destination: string, target: HostFacts | unde
     ...dropSteps(leg, isAsked && !answered),
     ...nextHostSteps(leg),
   ];
+}
+
+/** To a MAC address, of which nobody can be asked: whether anything on the way has heard it. */
+function explainStation(leg: LegFacts): Step[] {
+  const { from, interfaceName = '', station, passages } = leg;
+  const out = interfaceOf(from, interfaceName);
+  const atInterface = out === undefined ? [] : interfaceSteps(from, out, false);
+  const isHeard = passages.some((passage) => {
+    if (passage.kind === 'switch') return passage.stations.some(({ mac }) => mac === station);
+    return passage.kind === 'overlay' && passage.endpoint !== undefined;
+  });
+  const at = { topic: 'neighbour', lookedAt: `stations of ${out?.network?.label ?? interfaceName}` } as const;
+  const heard: Step = isHeard
+    ? { ...at, state: 'ok', text: `${station} was heard there` }
+    : { ...at, state: 'problem', text: `nothing that ${from.name} is plugged into has heard of ${station}` };
+  return [...atInterface, heard, ...passageSteps(leg), ...dropSteps(leg, false)];
 }
 
 /** The neighbour has answered, so it is not in the way; a gateway's rules are about what comes after. */

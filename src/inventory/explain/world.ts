@@ -1,0 +1,182 @@
+/**
+ * All that runs of this user's, as it says of itself: who has which address, who serves which switch, which cables join
+ * which networks.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type {
+  CableStatus,
+  FilterStatus,
+  GatewayStatus,
+  LinkStatus,
+  NamespaceStatus,
+  PortStatus,
+  ProcessStatus,
+  SwitchStatus,
+} from '../status.ts';
+import type { HostFacts, InterfaceFacts, NetworkFacts, SilentFacts } from './facts.ts';
+
+/** A process that runs; one that does not answer has no status. */
+export interface RunningProcess {
+  readonly name: string;
+  readonly pid: number;
+  readonly status: ProcessStatus | undefined;
+  /** Asks it for something (explain-operations.ts). */
+  ask(operation: string, fields?: object, timeoutMs?: number): Promise<Readonly<Record<string, unknown>>>;
+}
+
+/** A network, and which link of the process is plugged into it. */
+type LinkNetwork = NetworkFacts & { readonly link: string };
+
+/** A namespace, and the process that moves its frames. */
+export interface Host {
+  readonly process: RunningProcess;
+  readonly facts: HostFacts;
+  readonly status: NamespaceStatus;
+}
+
+/** A switch, and the process that serves it. */
+export interface Server {
+  readonly process: RunningProcess;
+  readonly status: SwitchStatus;
+}
+
+/** Something that joins networks: a `vde_plug`, a `wirefilter`. */
+export interface Cable {
+  readonly process: RunningProcess;
+  readonly status: CableStatus | FilterStatus;
+  /** Of both ends. */
+  readonly networks: readonly LinkNetwork[];
+}
+
+export class World {
+  readonly processes: readonly RunningProcess[];
+  readonly hosts: readonly Host[];
+  readonly cables: readonly Cable[];
+
+  private constructor(processes: readonly RunningProcess[], hosts: readonly Host[], cables: readonly Cable[]) {
+    this.processes = processes;
+    this.hosts = hosts;
+    this.cables = cables;
+  }
+
+  /** Asks all of them, at once, what they are plugged into. */
+  static async look(processes: readonly RunningProcess[]): Promise<World> {
+    const seen = await Promise.all(processes.map(lookAt));
+    return new World(
+      processes,
+      seen.flatMap(({ hosts }) => hosts),
+      seen.flatMap(({ cables }) => cables),
+    );
+  }
+
+  /** The namespace that a process runs. */
+  hostOf({ pid }: { readonly pid: number }): Host | undefined {
+    return this.hosts.find(({ process }) => process.pid === pid);
+  }
+
+  /** The process that serves a switch, as far as it can be asked. */
+  serverOf(path: string): Server | undefined {
+    for (const process of this.processes) {
+      for (const item of process.status?.items ?? []) {
+        if (item.kind === 'switch' && item.path === path) return { process, status: item };
+      }
+    }
+    return undefined;
+  }
+
+  /** A process that does not answer. */
+  silentBy(pid: number | undefined): RunningProcess | undefined {
+    return this.processes.find((process) => process.pid === pid && process.status === undefined);
+  }
+
+  /** The gateway that a process runs. */
+  gatewayOf(process: RunningProcess): GatewayStatus | undefined {
+    return process.status?.items.find((item) => item.kind === 'gateway');
+  }
+}
+
+async function lookAt(process: RunningProcess): Promise<{ readonly hosts: Host[]; readonly cables: Cable[] }> {
+  const items = process.status?.items ?? [];
+  const isPlugged = items.some(({ kind }) => kind === 'namespace' || kind === 'cable' || kind === 'filter');
+  const networks = isPlugged ? await networksOf(process) : [];
+  return {
+    hosts: items
+      .filter((item) => item.kind === 'namespace')
+      .map((status) => ({ process, status, facts: hostFacts(process, status, networks) })),
+    cables: items
+      .filter((item) => item.kind === 'cable' || item.kind === 'filter')
+      .map((status) => ({ process, status, networks })),
+  };
+}
+
+/** One that ends just now, or is of another version, is plugged into nothing that we know. */
+async function networksOf(process: RunningProcess): Promise<readonly LinkNetwork[]> {
+  try {
+    const { networks } = await process.ask('explain-networks');
+    return Array.isArray(networks) ? (networks as LinkNetwork[]) : [];
+  } catch {
+    return [];
+  }
+}
+
+/** A namespace as facts. */
+export function hostFacts(
+  { name, pid }: RunningProcess,
+  { interfaces }: NamespaceStatus,
+  networks: readonly LinkNetwork[],
+): HostFacts {
+  return {
+    name,
+    pid,
+    interfaces: interfaces.map(({ link, ...each }): InterfaceFacts => {
+      const network = networks.find((candidate) => candidate.link === link.id);
+      return {
+        name: each.name,
+        mac: each.mac,
+        mtu: each.mtu,
+        isUp: each.isUp,
+        hasCarrier: each.hasCarrier,
+        addresses: each.addresses,
+        ...(network === undefined ? {} : { network }),
+        isCut: link.isCut,
+        impairment: link.impairment,
+      };
+    }),
+  };
+}
+
+/** What is known of a process that does not answer. */
+export function silentFacts({ name, pid }: RunningProcess): SilentFacts {
+  return { name, pid, isStopped: isStopped(pid) };
+}
+
+/** Whether a process is stopped (proc(5), /proc/PID/stat: `T`, or `t` by a debugger). */
+function isStopped(pid: number): boolean {
+  try {
+    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return /^\s*[Tt]/.test(text.slice(text.lastIndexOf(')') + 1));
+  } catch {
+    return false;
+  }
+}
+
+/** Whether somebody listens in a switch's directory, or seems to. */
+export function hasSwitchSocket(path: string): boolean {
+  return existsSync(join(path, 'ctl'));
+}
+
+/** The port of a switch at which a process is; of several, the one at which its station was heard. */
+export function portOf({ process, status }: Server, pid: number, mac?: string): PortStatus | undefined {
+  const own = status.ports.filter(({ peer }) => (peer === undefined ? process.pid : peer.pid) === pid);
+  if (own.length < 2) return own[0];
+  const heard = status.stations.filter((station) => station.mac === mac);
+  return own.find(({ number }) => heard.some(({ port }) => port === number)) ?? own[0];
+}
+
+/** All drops of a link, both ways together. */
+export function dropsOf({ received, sent }: LinkStatus): Record<string, number> {
+  const sum: Record<string, number> = { ...received.drops };
+  for (const [reason, frames] of Object.entries(sent.drops)) sum[reason] = (sum[reason] ?? 0) + frames;
+  return sum;
+}
