@@ -4,32 +4,76 @@
  * As long as nothing is the matter with it, it is not there: what the network lends it lends on, and frames move without
  * JavaScript. When something is, it takes the loan back, and frames pass here; when nothing is any more, it says so
  * (`lendable`), at which a cable lays its line again.
+ *
+ * ```
+ * send ─────▶ channel LR ─▶ … until its time ─▶ inner.send
+ * receiver ◀─ … until its time ◀─ channel RL ◀─ inner's receiver
+ * ```
  */
-import type { FrameBatch } from '../frames/batch.ts';
+import { randomInt } from 'node:crypto';
+import { VdensError } from '../errors.ts';
+import { type FrameBatch, SLOT_WORDS } from '../frames/batch.ts';
 import { batchBytes } from '../plugs/counters.ts';
 import type { KernelEnd, Lender } from '../plugs/kernel-end.ts';
 import type { Line } from '../plugs/line.ts';
 import type { Plug, PlugEvents } from '../plugs/plug.ts';
 import { WrapperPlug } from '../plugs/wrapper.ts';
+import { PreciseTimer } from '../system/precise-timer.ts';
+import type { Losses, Measure } from './channel.ts';
+import type { Settings } from './settings.ts';
+import type { Direction } from './value.ts';
+import { PLAIN, Wire } from './wire.ts';
+import { describeSettings, readWords, type Wish } from './words.ts';
 
 const CUT_REASON = 'the cable was cut (vde cut)';
+/** What is due so soon is done at once, in milliseconds. */
+const SOON_MS = 0.1;
+const MAX_RANDOM_SEED = 2 ** 32;
+
+/** How a plug is impaired. */
+export interface ImpairedPlugOptions {
+  /** How frames are measured. @defaultValue as they are */
+  readonly measure?: Measure;
+  /** @defaultValue a random one */
+  readonly seed?: number | undefined;
+}
 
 export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
+  /** Called for each frame that has passed, with its length in bytes. */
+  passed: ((direction: Direction, length: number) => void) | undefined;
+  readonly #wire: Wire;
+  #timer: PreciseTimer | undefined;
+  /** Whether frames pass here because something is the matter, or was and some still wait. */
+  #isActive = false;
+  #isWorking = false;
   #isCut = false;
+  #isClosed = false;
   /** The network itself went away, and is not back yet. */
   #isInnerDown = false;
+  /** Whoever takes our frames takes none for now. */
+  #isPaused = false;
+  /** Whether the network is paused. */
+  #isInnerPaused = false;
+  /** Somebody waits for {@link PlugEvents.drain}. */
+  #isAwaited = false;
   /** Ends the loan of what the network lends. */
   #takeBack: (() => void) | undefined;
   /** While the network moves the frames of the other end. */
   #adopted: Line | undefined;
 
-  constructor(inner: Plug) {
+  constructor(inner: Plug, options: ImpairedPlugOptions = {}) {
     super(inner.label, inner, inner.counters);
+    this.#wire = new Wire(options.measure ?? PLAIN, options.seed ?? randomInt(MAX_RANDOM_SEED));
+  }
+
+  /** What is set; who changes it calls {@link changed}. */
+  get wire(): Wire {
+    return this.#wire;
   }
 
   /** What is set, in canonical words. */
   get impairment(): readonly string[] {
-    return [];
+    return describeSettings(this.#wire.settings);
   }
 
   /**
@@ -38,8 +82,29 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
    * @param words such as `delay=20`, `loss=1%`; none, or `none`, clears everything
    * @throws VdensError `ERR_USAGE`
    */
-  impair(_words: readonly string[]): void {
-    this.#changed();
+  impair(words: readonly string[]): void {
+    const wishes = readWords(words);
+    const { settings } = this.#wire;
+    for (const wish of wishes) requireNode(wish, settings);
+    if (wishes.length === 0) settings.clear();
+    for (const wish of wishes) this.#grant(wish);
+    this.changed();
+  }
+
+  /** To be called when {@link wire} was set to something else. */
+  changed(): void {
+    const { settings } = this.#wire;
+    if (settings.isClear) {
+      for (const channel of Object.values(this.#wire.channels)) channel.unblock(performance.now());
+    } else {
+      this.#isActive = true;
+    }
+    if (this.#isActive && !this.#isClosed) {
+      this.#timer ??= new PreciseTimer(() => this.#work());
+      this.#passHere();
+      this.#wire.step(performance.now());
+      this.#work();
+    }
   }
 
   get isCut(): boolean {
@@ -51,7 +116,9 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     if (this.#isCut) return;
     this.#isCut = true;
     this.#passHere();
+    this.#forget();
     if (!this.#isInnerDown) this.events.down?.(CUT_REASON);
+    this.#tellDrained();
   }
 
   /** Puts it back. Idempotent. */
@@ -59,7 +126,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     if (!this.#isCut) return;
     this.#isCut = false;
     if (!this.#isInnerDown) this.events.up?.();
-    this.#changed();
+    this.#sayLendable();
   }
 
   /** Whoever asks after a cut waits for somebody to put the cable back, as for one who was never there. */
@@ -67,8 +134,37 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     return !this.#isCut && super.hasBeenUp;
   }
 
+  /** While something is the matter, super-frames are cut here. */
+  override get takesSuperFrames(): boolean {
+    return !this.#isActive && this.inner.takesSuperFrames;
+  }
+
   override get busy(): boolean {
-    return !this.#isCut && this.inner.busy;
+    if (this.#isCut) return false;
+    const isBusy = this.inner.busy || this.#isBlocked('LR');
+    if (isBusy) this.#isAwaited = true;
+    return isBusy;
+  }
+
+  override pause(): void {
+    this.#isPaused = true;
+    this.#updatePause();
+  }
+
+  override resume(): void {
+    if (!this.#isPaused) return;
+    this.#isPaused = false;
+    this.#updatePause();
+    // Not at once: whoever resumes may be in the middle of sending.
+    if (this.#isActive) this.#timer?.set(performance.now());
+  }
+
+  override close(): Promise<void> {
+    this.#isClosed = true;
+    this.#forget();
+    this.#timer?.close();
+    this.#timer = undefined;
+    return super.close();
   }
 
   get lender(): Lender {
@@ -105,11 +201,12 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   protected override wrap(batch: FrameBatch): void {
     if (this.#isCut) this.counters.drop('sent', 'down', batch.count);
+    else if (this.#isActive) this.#take('LR', batch);
     else this.inner.send(batch);
   }
 
   protected override unwrap(batch: FrameBatch): boolean {
-    if (!this.#isCut) return this.deliver(batch);
+    if (!this.#isCut) return this.#isActive ? this.#take('RL', batch) : this.deliver(batch);
     this.dropReceived('down', batch.count, batchBytes(batch));
     return true;
   }
@@ -117,6 +214,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   protected override innerEvents(): ReturnType<WrapperPlug['innerEvents']> & Pick<PlugEvents, 'lendable'> {
     return {
       ...super.innerEvents(),
+      drain: () => (this.#isActive ? this.#work() : this.events.drain?.() === true),
       down: (reason) => {
         this.#isInnerDown = true;
         if (!this.#isCut) this.events.down?.(reason);
@@ -125,18 +223,35 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
         this.#isInnerDown = false;
         if (!this.#isCut) this.events.up?.();
       },
-      lendable: () => this.#changed(),
+      lendable: () => this.#sayLendable(),
     };
+  }
+
+  #grant(wish: Wish): void {
+    const { settings } = this.#wire;
+    switch (wish.kind) {
+      case 'clear':
+        settings.clear();
+        break;
+      case 'fifo':
+        settings.isFifo = wish.isFifo;
+        break;
+      case 'seed':
+        this.#wire.seed = wish.seed;
+        break;
+      case 'value':
+        settings.set(wish.quantity, wish.placed);
+        break;
+    }
   }
 
   /** Whether frames have to pass here. */
   get #isWanted(): boolean {
-    return this.#isCut;
+    return this.#isCut || this.#isActive;
   }
 
-  #changed(): void {
-    if (this.#isWanted) this.#passHere();
-    else if (this.#takeBack === undefined && this.#adopted === undefined) this.events.lendable?.();
+  #isBlocked(direction: Direction): boolean {
+    return this.#isActive && this.#wire.channels[direction].blockedUntil > performance.now() + SOON_MS;
   }
 
   /** Has frames pass through here from now on. */
@@ -144,4 +259,130 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     this.#takeBack?.();
     this.#adopted?.close();
   }
+
+  #sayLendable(): void {
+    if (this.#isWanted || this.#isClosed) return;
+    if (this.#takeBack === undefined && this.#adopted === undefined) this.events.lendable?.();
+  }
+
+  /** Takes frames in; what is due already goes on. Returns what a {@link FrameReceiver} does. */
+  #take(direction: Direction, batch: FrameBatch): boolean {
+    const now = performance.now();
+    const { count } = batch;
+    const losses = this.#wire.take(direction, batch, this.inner.maxFrameBytes, now);
+    this.#count(direction, losses, count);
+    return this.#workAt(now);
+  }
+
+  #count(direction: Direction, losses: Losses, count: number): void {
+    const { impaired, tooLong, queueFull, malformed, lostBytes, copies, copiedBytes, pieces } = losses;
+    const side = direction === 'LR' ? 'sent' : 'received';
+    const { counters } = this;
+    counters.drop(side, 'impaired', impaired);
+    counters.drop(side, 'too-long', tooLong);
+    counters.drop(side, 'queue-full', queueFull);
+    counters.drop(side, 'malformed', malformed);
+    if (side === 'sent') return;
+    // The network has counted what came in.
+    const lost = Math.min(impaired + tooLong + queueFull + malformed, count + pieces + copies);
+    counters.received.count(pieces + copies - lost, copiedBytes - lostBytes);
+  }
+
+  /** Does what is due. Returns what a {@link FrameReceiver} does. */
+  #work(): boolean {
+    return this.#workAt(performance.now());
+  }
+
+  #workAt(now: number): boolean {
+    if (this.#isClosed) return true;
+    // What happens within is looked at before it is over.
+    if (this.#isWorking) return true;
+    this.#isWorking = true;
+    if (this.#wire.stepAt <= now) this.#wire.step(now);
+    let onlyFrames = this.#release(now + SOON_MS);
+    this.#updatePause();
+    if (!this.inner.busy && !this.#isBlocked('LR')) onlyFrames = this.#tellDrained() && onlyFrames;
+    this.#isWorking = false;
+    if (this.#isClosed) return false;
+    if (this.#isOver) this.#rest();
+    else this.#timer?.set(this.#nextMoment());
+    return onlyFrames;
+  }
+
+  #release(due: number): boolean {
+    const { LR, RL } = this.#wire.channels;
+    let onlyFrames = true;
+    if (!this.#isPaused) {
+      RL.store.release(due, (batch) => {
+        this.#tellPassed('RL', batch);
+        onlyFrames = this.deliver(batch) && onlyFrames;
+        return !this.#isPaused;
+      });
+    }
+    if (!this.inner.busy) {
+      LR.store.release(due, (batch) => {
+        this.#tellPassed('LR', batch);
+        this.inner.send(batch);
+        return !this.inner.busy;
+      });
+    }
+    return onlyFrames;
+  }
+
+  /** When there is something to do again, but for what others tell. */
+  #nextMoment(): number {
+    const { LR, RL } = this.#wire.channels;
+    let next = this.#wire.stepAt;
+    if (!this.#isPaused) next = Math.min(next, RL.store.nextTime);
+    if (!this.inner.busy) next = Math.min(next, LR.store.nextTime);
+    if (this.#isInnerPaused && this.#isBlocked('RL')) next = Math.min(next, RL.blockedUntil);
+    if (this.#isAwaited && this.#isBlocked('LR')) next = Math.min(next, LR.blockedUntil);
+    return next;
+  }
+
+  /** Whether nothing is the matter any more, and nothing waits. */
+  get #isOver(): boolean {
+    const { LR, RL } = this.#wire.channels;
+    return this.#isActive && this.#wire.settings.isClear && LR.store.count === 0 && RL.store.count === 0;
+  }
+
+  #rest(): void {
+    this.#isActive = false;
+    this.#timer?.close();
+    this.#timer = undefined;
+    this.#updatePause();
+    this.#sayLendable();
+  }
+
+  #tellPassed(direction: Direction, { slots, count }: FrameBatch): void {
+    if (this.passed === undefined) return;
+    for (let i = 0; i < count; i++) this.passed(direction, slots[i * SLOT_WORDS + 1]!);
+  }
+
+  #updatePause(): void {
+    const isPaused = this.#isPaused || this.#isBlocked('RL');
+    if (isPaused === this.#isInnerPaused) return;
+    this.#isInnerPaused = isPaused;
+    if (isPaused) this.inner.pause();
+    else this.inner.resume();
+  }
+
+  #tellDrained(): boolean {
+    if (!this.#isAwaited) return true;
+    this.#isAwaited = false;
+    return this.events.drain?.() === true;
+  }
+
+  /** What waits is lost. */
+  #forget(): void {
+    const { LR, RL } = this.#wire.channels;
+    this.counters.drop('sent', 'down', LR.store.clear());
+    this.counters.drop('received', 'down', RL.store.clear());
+  }
+}
+
+function requireNode(wish: Wish, settings: Settings): void {
+  if (wish.kind !== 'value' || settings.hasNode(wish.placed.node)) return;
+  const message = `there is no node ${wish.placed.node} in its Markov chain, which has ${settings.nodes.length}`;
+  throw new VdensError('ERR_USAGE', message, { value: `${wish.placed.node}` });
 }

@@ -1,0 +1,88 @@
+/** A wire with something the matter: two channels, the settings for both, and the Markov chain that changes them. */
+import type { FrameBatch } from '../frames/batch.ts';
+import { Channel, type Losses, type Measure, noLosses } from './channel.ts';
+import { Random } from './random.ts';
+import { Settings } from './settings.ts';
+import type { Direction } from './value.ts';
+
+const STREAMS: Readonly<Record<Direction, number>> = { LR: 0, RL: 1 };
+const MARKOV_STREAM = 2;
+/** As many steps are taken at a time when the process stood still. */
+const MAX_STEPS = 1000;
+
+/** Frames as they are. */
+export const PLAIN: Measure = { extra: 0, mtuExtra: -14 };
+/** As wirefilter(1) measures: with the two bytes of their length on a stream. */
+export const ON_STREAM: Measure = { extra: 2, mtuExtra: 2 };
+
+export class Wire {
+  readonly settings: Settings = new Settings();
+  readonly channels: Readonly<Record<Direction, Channel>>;
+  /** Called when the chain has taken a step to another node. */
+  stepped: (from: number, to: number) => void = () => undefined;
+  #seed: number;
+  #random: Random;
+  #steps = 0;
+  #stepAt = Number.POSITIVE_INFINITY;
+
+  constructor(measure: Measure, seed: number) {
+    this.#seed = seed;
+    this.channels = { LR: new Channel(measure, seed, STREAMS.LR), RL: new Channel(measure, seed, STREAMS.RL) };
+    this.#random = new Random(seed, MARKOV_STREAM);
+  }
+
+  get seed(): number {
+    return this.#seed;
+  }
+
+  /** Begins anew with the random numbers of this seed. */
+  set seed(seed: number) {
+    this.#seed = seed;
+    for (const direction of ['LR', 'RL'] as const) this.channels[direction].restart(seed, STREAMS[direction]);
+    this.#random = new Random(seed, MARKOV_STREAM);
+    this.#steps = 0;
+  }
+
+  /** Takes frames in. Returns what was not let through, and what came to be more; valid until the next call. */
+  take(direction: Direction, batch: FrameBatch, maxFrameBytes: number, now: number): Losses {
+    const channel = this.channels[direction];
+    Object.assign(channel.losses, NONE);
+    channel.take(batch, maxFrameBytes, now, this.settings.values(direction), this.settings.isFifo);
+    return channel.losses;
+  }
+
+  /** When the chain takes its next step. */
+  get stepAt(): number {
+    return this.#stepAt;
+  }
+
+  /** The chain takes the steps that are due. */
+  step(now: number): void {
+    const { settings } = this;
+    if (settings.nodes.length === 1) {
+      this.#stepAt = Number.POSITIVE_INFINITY;
+      return;
+    }
+    if (this.#stepAt === Number.POSITIVE_INFINITY) this.#stepAt = now + settings.markovMs;
+    for (let steps = 0; this.#stepAt <= now; steps++) {
+      this.#stepAt = steps < MAX_STEPS ? this.#stepAt + settings.markovMs : now + settings.markovMs;
+      this.#random.begin(this.#steps++);
+      this.goTo(settings.successor(this.#random.next()));
+    }
+  }
+
+  /** To be called when how often it takes a step was changed. */
+  restartSteps(): void {
+    this.#stepAt = Number.POSITIVE_INFINITY;
+  }
+
+  goTo(node: number): void {
+    const { settings } = this;
+    const from = settings.current;
+    if (node === from) return;
+    settings.current = node;
+    this.stepped(from, node);
+  }
+}
+
+const NONE: Readonly<Losses> = noLosses();
