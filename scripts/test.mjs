@@ -6,7 +6,7 @@
  * Each file of tests runs in its own process, three at a time, with bounded time, and must leave nothing behind.
  * The last line is always `N passed, N failed, N skipped`.
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { chownSync, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import { entriesOfTmp, unmarkedProcessesOf } from './testing/leftovers.mjs';
@@ -132,7 +132,7 @@ async function runAll(files, { name, silence, user, 'no-install': isInstallOff }
   let others;
   try {
     others = await openOtherUser(place);
-    const isFromTests = (entry) => /^\.?(vde|vdens)/.test(entry) && !entry.startsWith('vdens-run-');
+    const isFromTests = (entry) => /^\.?(vde|vdens)/.test(entry) && !/^vdens-(run-.*|\d+)$/.test(entry);
     // Only a user that exists for the tests alone can be asked to have no other process.
     const uids = [place.user, place.other?.user].filter(Boolean).map(({ uid }) => uid);
     const everything = () => [
@@ -176,8 +176,11 @@ async function runAll(files, { name, silence, user, 'no-install': isInstallOff }
 async function openOtherUser({ user: owner, other, scratch, env }) {
   if (other === undefined) return undefined;
   const { user, group } = other;
-  const own = { HOME: user.home, USER: user.name, LOGNAME: user.name };
   const folder = join(scratch, 'other-user');
+  const sockets = join(scratch, 'other-sockets');
+  mkdirSync(sockets, { mode: 0o700 });
+  chownSync(sockets, user.uid, user.gid);
+  const own = { HOME: user.home, USER: user.name, LOGNAME: user.name, VDENS_RUNTIME_DIR: sockets };
   const server = await serveOtherUser({ folder, owner, other: user, group, env: { ...env, ...own } });
   env[socketVariable] = server.path;
   env[groupVariable] = group.name;

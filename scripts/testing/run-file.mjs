@@ -23,7 +23,10 @@ export async function runFile({ file, number, place, namePattern, limits, signal
   const temporary = join(place.scratch, `${number}`);
   const report = join(place.scratch, `${number}.report`);
   mkdirSync(temporary, { mode: 0o700 });
-  if (place.user !== undefined) chownSync(temporary, place.user.uid, place.user.gid);
+  const sockets = join(place.scratch, `${number}.sockets`);
+  mkdirSync(sockets, { mode: 0o700 });
+  if (place.user !== undefined)
+    for (const path of [temporary, sockets]) chownSync(path, place.user.uid, place.user.gid);
   const marker = `${place.scratch}:${number}`;
   const args = ['--enable-source-maps', `--test-reporter=${join(place.root, 'scripts/testing/reporter.mjs')}`];
   args.push(`--test-reporter-destination=${report}`);
@@ -33,7 +36,7 @@ export async function runFile({ file, number, place, namePattern, limits, signal
   const child = spawn(command, words, {
     ...place.identity,
     cwd: place.root,
-    env: { ...place.env, TMPDIR: temporary, TMUX_TMPDIR: temporary, [markerName]: marker },
+    env: { ...place.env, ...folders(temporary, sockets), [markerName]: marker },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });
@@ -52,8 +55,14 @@ export async function runFile({ file, number, place, namePattern, limits, signal
   rmSync(temporary, { recursive: true, force: true });
   const result = readReport(report);
   rmSync(report, { force: true });
+  // A process that was killed leaves its socket; whoever looks removes it.
+  rmSync(sockets, { recursive: true, force: true });
   addFileFailures(result, { ...end, lost, left, output: output() });
   return { file, ...result, durationMs: performance.now() - start };
+}
+
+function folders(temporary, sockets) {
+  return { TMPDIR: temporary, TMUX_TMPDIR: temporary, VDENS_RUNTIME_DIR: sockets };
 }
 
 /** Ends the child when it takes too long; answers why, or undefined when the child ended by itself. */
