@@ -16,6 +16,7 @@ import { gatewayFlows, gatewayIntegrity, gatewayMemory, gatewayRows } from './ro
 import { lsFifty } from './rows/ls-fifty.ts';
 import { manyMemory, manyPingEach, manySetUp, manySetUpEach } from './rows/many.ts';
 import { memory } from './rows/memory.ts';
+import { nestedAgno, nestedVlan } from './rows/nested.ts';
 import { originalsOnPlug, originalsOnSwitch } from './rows/originals-on-ours.ts';
 import { overlayRoundTrip } from './rows/overlay-round-trip.ts';
 import { overlaySmall } from './rows/overlay-small.ts';
@@ -40,6 +41,8 @@ const rows: readonly Row[] = [
   originalsOnSwitch,
   originalsOnPlug,
   ...companions,
+  nestedVlan,
+  nestedAgno,
   ptp,
   ...overlayThroughput,
   overlaySmall,
