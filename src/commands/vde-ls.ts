@@ -33,8 +33,6 @@ function listed({ name, pid, answer }: SeenProcess): object {
   if (typeof answer === 'string') return { name, pid: pid ?? null, answers: false, problem: answer };
   return { name, pid: answer.pid, answers: true, ...answer };
 }
-    : { ...answer, answers: true };
-}
 
 function nothingRuns(kinds: ReadonlySet<string> | undefined): string {
   if (kinds === undefined) return 'nothing runs. Start something, for example: vdens --name web switch:///tmp/lan';

@@ -138,8 +138,8 @@ test('without a command it is the shell of $SHELL, and job control, ^C, ^Z and t
   for (const way of [['no'], ['--name', 'web', 'null://']]) {
     const { word, env } = await start(t, way);
     const mark = new Mark();
-    const terminal = await openTerminal(t, { ...env, ...mark.env, VDE: ours('vde'), SHELL: '/bin/bash' });
-    await terminal.type(`$VDE exec ${word}`);
+    const terminal = await openTerminal(t, { ...env, ...mark.env, VDE: ours('vde') });
+    await terminal.type(`SHELL=/bin/bash $VDE exec ${word}`);
     const shell = await mark.waitForProcess(/^\/bin\/bash$/);
     await terminal.type("clear; PS1='inner$ '");
     await terminal.waitFor(/^inner\$$/m);

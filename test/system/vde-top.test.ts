@@ -57,9 +57,11 @@ test('on a terminal keys sort, ^Z stops it and fg goes on, q and ^C end it, and 
   const terminal = await openTerminal(t, { ...env, VDE: ours('vde'), SHELL: '/bin/sh' });
   await terminal.type('stty -a | cksum');
   const [, before = ''] = await terminal.waitFor(/^(\d+ \d+)$/m);
+  let checks = 0;
   const isAsBefore = async (): Promise<void> => {
-    await terminal.type('clear; stty -a | cksum');
-    await terminal.waitFor(new RegExp(`cksum\n${before}\n`));
+    checks += 1;
+    await terminal.type(`clear; echo "check ${checks}:" $(stty -a | cksum)`);
+    await terminal.waitFor(new RegExp(`^check ${checks}: ${before}$`, 'm'));
   };
   await terminal.type('clear; $VDE top -i 0.2');
   await terminal.waitFor(/^vde top: 2 processes, .*by rate.*\n\nname +link .*\n(busy|quiet) +vde0 /m);
