@@ -31,7 +31,8 @@ function withKinds(process: SeenProcess, kinds: ReadonlySet<string> | undefined)
 /** As `--json` has it. */
 function listed({ name, pid, answer }: SeenProcess): object {
   if (typeof answer === 'string') return { name, pid: pid ?? null, answers: false, problem: answer };
-  return { name, pid: answer.pid, answers: true, ...answer };
+  const { pid: own, command, uptimeSeconds, items } = answer;
+  return { name, pid: own, answers: true, command, uptimeSeconds, items };
 }
 
 function nothingRuns(kinds: ReadonlySet<string> | undefined): string {

@@ -152,8 +152,8 @@ test('without a command it is the shell of $SHELL, and job control, ^C, ^Z and t
     await mark.waitForProcess(/^sleep 200/);
     await terminal.press('C-z');
     await terminal.waitFor(/Stopped +sleep 200\ninner\$$/m);
-    await terminal.type('kill %1; wait; clear');
-    await terminal.waitFor(/^inner\$\n*$/);
+    await terminal.type('kill %1; wait; echo "gone: $?"');
+    await terminal.waitFor(/^gone: \d+$/m);
     await terminal.resize(100, 30);
     await terminal.type('stty size');
     await terminal.waitFor(/^30 100$/m);

@@ -75,7 +75,7 @@ test('on a terminal keys sort, ^Z stops it and fg goes on, q and ^C end it, and 
   await terminal.type('fg');
   await terminal.waitFor(/fg\n\$VDE top.*\nvde top: .*by name, reversed/m);
   await terminal.press('q');
-  await terminal.waitFor(/\nouter\$$/);
+  await terminal.waitFor(/\nouter\$\n*$/);
   await terminal.type('echo "status $?"');
   await terminal.waitFor(/^status 0$/m);
   await isAsBefore();
