@@ -18,6 +18,8 @@
 #define OPTION_FLAGS 2
 #define OPTION_DROP_COUNT 4
 #define OPTION_HEADER 4
+/* The flags and the end. */
+#define PLAIN_OPTION_BYTES 12
 /* Of epb_flags. */
 #define FLAG_INBOUND 1
 #define FLAG_OUTBOUND 2
@@ -28,6 +30,8 @@
 #define DROP_REASONS (COUNTERS_PER_DIRECTION - DROP_PEER_SLOW)
 /* "18446744073709551615 frames dropped outbound: foreign-sender", and the option's header. */
 #define MAX_COMMENT_BYTES 80
+/* Whose drops are looked at: the point's own, and others'. */
+#define DROP_SOURCES (1 + MAX_CAPTURE_OTHERS)
 #define MAX_OPTION_BYTES (2 * DROP_REASONS * MAX_COMMENT_BYTES + 64)
 /* More than any counter gets to; what others share may hold anything. */
 #define MAX_DROPS 1e15
@@ -42,12 +46,12 @@ static const char *const reason_names[DROP_REASONS] = {
  * struct capture - one that looks at a point.
  * @target: where the frames go; its ring is NULL where there is none
  * @left_out: frames of the interface that found no room since the last that did
- * @told: the drops of both directions that a comment has told of
+ * @told: the drops that a comment has told of, those of both directions of each source
  */
 struct capture {
 	struct capture_target target;
 	uint64_t left_out;
-	double told[2][DROP_REASONS];
+	double told[DROP_SOURCES][2][DROP_REASONS];
 };
 
 /**
@@ -96,9 +100,29 @@ static int make_point(double *counters, struct capture_point **made)
 	return 0;
 }
 
-static const double *drops_of(const struct capture_point *point, enum capture_direction direction)
+/* The drops of one source that are of frames of a direction; NULL when there is no such source. */
+HOT static const double *drops_of(const struct capture_point *point, const struct capture *capture, uint32_t source,
+				  enum capture_direction direction)
 {
-	return point->counters + direction * COUNTERS_PER_DIRECTION + DROP_PEER_SLOW;
+	const double *counters = source == 0 ? point->counters : capture->target.others[source - 1];
+
+	if (counters == NULL)
+		return NULL;
+	/* What left the other end came in here. */
+	const bool is_second = (direction == CAPTURE_SENT) == (source == 0);
+	return counters + (is_second ? COUNTERS_PER_DIRECTION : 0) + DROP_PEER_SLOW;
+}
+
+/* Whoever reads the capture knows of all drops until now. */
+static void note_told(const struct capture_point *point, struct capture *capture)
+{
+	for (uint32_t source = 0; source < DROP_SOURCES; source++) {
+		for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++) {
+			const double *drops = drops_of(point, capture, source, way);
+			if (drops != NULL)
+				memcpy(capture->told[source][way], drops, sizeof capture->told[source][way]);
+		}
+	}
 }
 
 int capture_start(double *counters, const struct capture_target *target)
@@ -123,8 +147,7 @@ int capture_start(double *counters, const struct capture_target *target)
 	if (capture == NULL)
 		return EBUSY;
 	*capture = (struct capture){ .target = *target };
-	for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++)
-		memcpy(capture->told[way], drops_of(point, way), sizeof capture->told[way]);
+	note_told(point, capture);
 	return 0;
 }
 
@@ -195,13 +218,13 @@ static bool is_outbound(const struct capture *capture, enum capture_direction di
 }
 
 /* Tells of drops that nobody was told of yet. */
-static void add_drops(struct options *options, const struct capture *capture, const double *drops,
+static void add_drops(struct options *options, const struct capture *capture, const double *drops, const double *told,
 		      enum capture_direction direction)
 {
 	char comment[MAX_COMMENT_BYTES];
 
 	for (uint32_t reason = 0; reason < DROP_REASONS; reason++) {
-		const double frames = drops[reason] - capture->told[direction][reason];
+		const double frames = drops[reason] - told[reason];
 		if (!(frames >= 1 && frames < MAX_DROPS))
 			continue;
 		const int length = snprintf(comment, sizeof comment, "%.0f frame%s dropped %s: %s", frames,
@@ -216,10 +239,13 @@ HOT static void add_news(struct options *options, const struct capture_point *po
 {
 	if (capture->left_out > 0)
 		add_option(options, OPTION_DROP_COUNT, &capture->left_out, sizeof capture->left_out);
-	for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++) {
-		const double *drops = drops_of(point, way);
-		if (memcmp(capture->told[way], drops, sizeof capture->told[way]) != 0)
-			add_drops(options, capture, drops, way);
+	for (uint32_t source = 0; source < DROP_SOURCES; source++) {
+		for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++) {
+			const double *drops = drops_of(point, capture, source, way);
+			const double *told = capture->told[source][way];
+			if (drops != NULL && memcmp(told, drops, sizeof capture->told[source][way]) != 0)
+				add_drops(options, capture, drops, told, way);
+		}
 	}
 }
 
@@ -281,8 +307,8 @@ HOT static void record_frame(struct record *record, const uint8_t *frame, const 
 	capture_ring_commit(target->ring, length);
 	atomic_fetch_add_explicit(&counts->recorded, 1, memory_order_relaxed);
 	capture->left_out = 0;
-	memcpy(capture->told[CAPTURE_RECEIVED], drops_of(record->point, CAPTURE_RECEIVED), sizeof capture->told[0]);
-	memcpy(capture->told[CAPTURE_SENT], drops_of(record->point, CAPTURE_SENT), sizeof capture->told[0]);
+	if (options.length > PLAIN_OPTION_BYTES)
+		note_told(record->point, capture);
 }
 
 HOT static bool is_frame(const struct frames *frames, const struct frame_slot *slot)

@@ -16,6 +16,8 @@
 #define MAX_CAPTURE_POINTS 8192
 /* How many captures can look at one point; a capture of all that a process runs may count twice. */
 #define MAX_CAPTURES_PER_POINT 8
+/* Other counters whose drops are told of, too. */
+#define MAX_CAPTURE_OTHERS 3
 /* In place of an interface's number. */
 #define ALL_INTERFACES UINT32_MAX
 
@@ -25,12 +27,15 @@
  * @interface: the point's number there, below MAX_CAPTURE_INTERFACES
  * @snap: how many bytes of a frame are kept at most
  * @is_received_outbound: what is received here has left the interface, as its owner sees it
+ * @others: counters of the other end of its cable, whose drops are of the same frames: what was sent there was received
+ *          here; they stay as long as the capture
  */
 struct capture_target {
 	struct capture_ring *ring;
 	uint32_t interface;
 	uint32_t snap;
 	bool is_received_outbound;
+	const double *others[MAX_CAPTURE_OTHERS];
 };
 
 /* Which way frames passed, as the counters have it. */

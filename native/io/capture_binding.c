@@ -29,6 +29,7 @@ struct watched {
 	double *counters;
 	napi_env env;
 	napi_ref reference;
+	napi_ref others[MAX_CAPTURES_PER_POINT * MAX_CAPTURE_OTHERS];
 };
 
 /* Both are guarded by the lock of the datapath. */
@@ -125,6 +126,10 @@ static void stop_watching(struct watched *place, const struct capture_ring *ring
 	if (!capture_stop(place->counters, ring, interface))
 		return;
 	napi_delete_reference(place->env, place->reference);
+	for (uint32_t i = 0; i < MAX_CAPTURES_PER_POINT * MAX_CAPTURE_OTHERS; i++) {
+		if (place->others[i] != NULL)
+			napi_delete_reference(place->env, place->others[i]);
+	}
 	*place = (struct watched){ 0 };
 }
 
@@ -169,9 +174,45 @@ static struct watched *find_watched(const double *counters)
 	return place;
 }
 
+/* The counters in an array of JavaScript, as many as there is room for. */
+static void get_others(const struct arguments *arguments, size_t index, const double **others, napi_value *values)
+{
+	uint32_t length;
+
+	if (napi_get_array_length(arguments->env, arguments->values[index], &length) != napi_ok)
+		length = 0;
+	for (uint32_t i = 0; i < length && i < MAX_CAPTURE_OTHERS; i++) {
+		napi_typedarray_type type;
+		size_t count;
+		void *data;
+		if (napi_get_element(arguments->env, arguments->values[index], i, &values[i]) == napi_ok &&
+		    napi_get_typedarray_info(arguments->env, values[i], &type, &count, &data, NULL, NULL) == napi_ok &&
+		    type == napi_float64_array && count >= COUNTER_VALUES)
+			others[i] = data;
+	}
+}
+
+/* Keeps counters from being collected for as long as the point is looked at; false when there are too many. */
+static bool keep_others(struct watched *place, const double *const *others, const napi_value *values)
+{
+	uint32_t at = 0;
+
+	for (uint32_t i = 0; i < MAX_CAPTURE_OTHERS; i++) {
+		if (others[i] == NULL)
+			continue;
+		while (at < MAX_CAPTURES_PER_POINT * MAX_CAPTURE_OTHERS && place->others[at] != NULL)
+			at++;
+		if (at == MAX_CAPTURES_PER_POINT * MAX_CAPTURE_OTHERS ||
+		    napi_create_reference(place->env, values[i], 1, &place->others[at]) != napi_ok)
+			return false;
+	}
+	return true;
+}
+
 /*
- * captureStart(counters, ring, interface, snap, flags): records the frames of the plug with these counters from now on;
- * 0 or -errno. RECEIVED_IS_OUTBOUND: what it receives has left the interface.
+ * captureStart(counters, ring, interface, snap, flags, others): records the frames of the plug with these counters from
+ * now on; 0 or -errno. RECEIVED_IS_OUTBOUND: what it receives has left the interface. The others are counters whose drops
+ * are told of, too.
  */
 static napi_value capture_start_point(napi_env env, napi_callback_info info)
 {
@@ -179,7 +220,7 @@ static napi_value capture_start_point(napi_env env, napi_callback_info info)
 	double *counters;
 	int32_t id, interface, snap, flags;
 
-	if (!get_arguments(env, info, 5, &arguments) || !get_doubles(&arguments, 0, COUNTER_VALUES, &counters) ||
+	if (!get_arguments(env, info, 6, &arguments) || !get_doubles(&arguments, 0, COUNTER_VALUES, &counters) ||
 	    !get_int(&arguments, 1, &id) || !get_int(&arguments, 2, &interface) || !get_int(&arguments, 3, &snap) ||
 	    !get_int(&arguments, 4, &flags))
 		return NULL;
@@ -187,16 +228,23 @@ static napi_value capture_start_point(napi_env env, napi_callback_info info)
 	struct handle *handle = find_ring(id);
 	struct watched *place = find_watched(counters);
 	int error = handle == NULL ? EINVAL : place == NULL ? ENOSPC : 0;
+	napi_value values[MAX_CAPTURE_OTHERS];
+	struct capture_target target = { 0 };
 	if (error == 0) {
-		const struct capture_target target = {
+		target = (struct capture_target){
 			.ring = &handle->ring, .interface = (uint32_t)interface, .snap = snap < 0 ? 0 : (uint32_t)snap,
 			.is_received_outbound = (flags & RECEIVED_IS_OUTBOUND) != 0,
 		};
+		get_others(&arguments, 5, target.others, values);
 		error = capture_start(counters, &target);
 	}
 	if (error == 0 && place->counters == NULL) {
 		*place = (struct watched){ .counters = counters, .env = env };
 		napi_create_reference(env, arguments.values[0], 1, &place->reference);
+	}
+	if (error == 0 && !keep_others(place, target.others, values)) {
+		stop_watching(place, &handle->ring, target.interface);
+		error = ENOMEM;
 	}
 	datapath_unlock();
 	return number(env, -error);

@@ -4,6 +4,7 @@
  * imports point down, and the inventory is above the folders whose things it is about.
  */
 import type { Operations } from '../control/operation.ts';
+import { captureOperations } from './capture-operations.ts';
 import { enterOperations } from './enter-operations.ts';
 import { explainOperations } from './explain-operations.ts';
 import { forwardOperations } from './forward-operations.ts';
@@ -14,6 +15,7 @@ export function operationsOf(inventory: Inventory): Operations {
   return {
     status: () => inventory.describe(),
     ...forwardOperations(inventory),
+    ...captureOperations(inventory),
     ...enterOperations(inventory),
     ...explainOperations(inventory),
   };

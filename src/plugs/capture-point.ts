@@ -18,6 +18,8 @@ export interface CaptureTarget {
   readonly snap: number;
   /** Which of the directions, as the plug counts them, has left the interface, as its owner sees it. */
   readonly outbound: 'received' | 'sent';
+  /** Numbers of the other end of the plug's cable: what was sent there was received here, and drops there matter here. */
+  readonly others?: readonly Float64Array[];
 }
 
 /** Somebody in another process who moves the frames. */
@@ -33,6 +35,20 @@ interface Followed {
 }
 
 const RECEIVED_IS_OUTBOUND = 1;
+
+/** Who wants to know of places that are new. */
+const watchers = new Set<() => void>();
+
+/** Calls back soon after a place came at which frames can be looked at, before any pass it. Returns what ends it. */
+export function watchPlaces(came: () => void): () => void {
+  watchers.add(came);
+  return () => void watchers.delete(came);
+}
+
+/** A place came. */
+export function announcePlace(): void {
+  for (const came of watchers) queueMicrotask(came);
+}
 
 export class CapturePoint {
   readonly #values: Float64Array;
@@ -92,13 +108,13 @@ export class CapturePoint {
   }
 
   #startHere(target: CaptureTarget): boolean {
-    const { ring, index, snap, outbound } = target;
-    if (this.#elsewhere !== undefined) this.#elsewhere.start(target);
-    else if (
-      native.captureStart(this.#values, ring.id, index, snap, outbound === 'received' ? RECEIVED_IS_OUTBOUND : 0) < 0
-    )
-      return false;
-    return true;
+    if (this.#elsewhere !== undefined) {
+      this.#elsewhere.start(target);
+      return true;
+    }
+    const { ring, index, snap, outbound, others = [] } = target;
+    const flags = outbound === 'received' ? RECEIVED_IS_OUTBOUND : 0;
+    return native.captureStart(this.#values, ring.id, index, snap, flags, others) === 0;
   }
 
   #isRecordedByC(): boolean {
@@ -113,6 +129,7 @@ function keyOf({ ring, index }: CaptureTarget): string {
 }
 
 function seenFrom({ isMirrored }: Followed, target: CaptureTarget): CaptureTarget {
-  if (!isMirrored) return target;
-  return { ...target, outbound: target.outbound === 'sent' ? 'received' : 'sent' };
+  // Who moves the frames counts the drops himself.
+  const { others: _, ...rest } = target;
+  return isMirrored ? { ...rest, outbound: target.outbound === 'sent' ? 'received' : 'sent' } : rest;
 }

@@ -11,13 +11,16 @@
  * ```
  *
  * Both count in memory that they share, so that both have true counters whoever dies. The client keeps its copy of the
- * descriptor, and watches the connection.
+ * descriptor, and watches the connection. Who captures what passes the TAP has it captured over there: the capture's ring
+ * goes along, before the offer or at any time after it.
  */
 import { constants } from 'node:os';
 import { native } from '../system/native.ts';
 import { HUNG_UP, READABLE, Watch } from '../system/reactor.ts';
 import { AF_UNIX, SOCK_SEQPACKET, UNIX_ADDRESS_BYTES, unixAddress } from '../system/unix-address.ts';
 import { emitHandover, type HandoverMessage, MAX_HANDOVER_BYTES, parseHandover } from '../wire/handover.ts';
+import type { CaptureTarget } from './capture-point.ts';
+import { CaptureRing } from './capture-ring.ts';
 import { COUNTER_VALUES, PlugCounters } from './counters.ts';
 import type { KernelEnd, Lender } from './kernel-end.ts';
 import type { Line } from './line.ts';
@@ -28,8 +31,10 @@ const { EBUSY, EINVAL } = constants.errno;
 const ANSWER_TIMEOUT_MS = 1000;
 /** receiveDescriptors takes a count, and as many as one message holds (unix(7)). */
 const DESCRIPTOR_WORDS = 254;
-/** The interface, and the memory. */
+/** The interface, and the memory; a ring, and what wakes its reader. */
 const OFFERED_DESCRIPTORS = 2;
+/** Captures of one TAP at a time. */
+const MAX_CAPTURES_PER_CHANNEL = 16;
 const COUNTER_BYTES = COUNTER_VALUES * Float64Array.BYTES_PER_ELEMENT;
 const LONGEST_FRAME_BYTES = 65600;
 
@@ -117,6 +122,11 @@ export class HandoverChannel {
   #taken: { readonly tap: ForeignTap; readonly line: Line } | undefined;
   /** Ends that the counters of our TAP, and of the plug that handed it over, count what is counted over there. */
   #counting: readonly (() => void)[] = [];
+  /** Captures of our TAP over there, by their numbers on this connection. */
+  readonly #asked = new Map<number, CaptureTarget>();
+  #captures = 0;
+  /** Captures of their TAP here. */
+  readonly #recorded = new Map<number, CaptureTarget>();
   #closed = false;
 
   /** @param fd a connected seqpacket socket; from now on the channel's */
@@ -163,6 +173,10 @@ export class HandoverChannel {
     }
     // Before the other process has it, which begins to count at once.
     this.#stopCounting();
+    shared.counters.capture.moveElsewhere({
+      start: (target) => this.#askForCapture(target),
+      stop: (target) => this.#endCapture(target),
+    });
     this.#counting = [lent.counters.follow(shared.counters), counters.mirror(shared.counters)];
     const isSent = this.#sendOffer(lent, shared.fd, address);
     native.closeDescriptor(shared.fd);
@@ -209,6 +223,7 @@ export class HandoverChannel {
     this.#letGo();
     this.#given?.end(false);
     this.#stopCounting();
+    for (const number of this.#recorded.keys()) this.#stopRecording(number);
     this.#events.ended?.();
   }
 
@@ -234,8 +249,10 @@ export class HandoverChannel {
     // An empty packet can carry some, too.
     const descriptors = [...this.#descriptors.subarray(1, 1 + this.#descriptors[0]!)];
     const message = length > 0 ? parseHandover(this.#buffer.subarray(0, length)) : undefined;
-    const kept = message?.kind === 'offer' && this.#take(message, descriptors) ? OFFERED_DESCRIPTORS : 0;
-    for (const fd of descriptors.slice(kept)) native.closeDescriptor(fd);
+    const isKept =
+      (message?.kind === 'offer' && this.#take(message, descriptors)) ||
+      (message?.kind === 'capture' && this.#startRecording(message, descriptors));
+    for (const fd of descriptors.slice(isKept ? OFFERED_DESCRIPTORS : 0)) native.closeDescriptor(fd);
     if (message === undefined) this.close();
     else this.#obey(message);
   }
@@ -254,7 +271,51 @@ export class HandoverChannel {
     } else if (message.kind === 'given-back') {
       if (this.#given?.isAnswered === true) this.#given.end(false);
       else if (this.#given === undefined) this.#stopCounting();
+    } else if (message.kind === 'end-capture') {
+      this.#stopRecording(message.number);
     }
+  }
+
+  /** Has the other process record what passes our TAP. */
+  #askForCapture(target: CaptureTarget): void {
+    if (this.#closed) return;
+    const number = this.#captures++;
+    const { index, snap, outbound, ring } = target;
+    const bytes = emitHandover({ kind: 'capture', number, index, snap, receivedIsOutbound: outbound === 'received' });
+    this.#asked.set(number, target);
+    const sent = native.sendDescriptors(this.#fd, bytes, Int32Array.of(ring.memory, ring.notice));
+    if (sent !== bytes.length) this.close();
+  }
+
+  #endCapture({ ring, index }: CaptureTarget): void {
+    for (const [number, target] of this.#asked) {
+      if (target.ring !== ring || target.index !== index) continue;
+      this.#asked.delete(number);
+      this.#send({ kind: 'end-capture', number });
+    }
+  }
+
+  /** Records what passes their TAP, this one or the next one. Returns whether the first two descriptors were taken. */
+  #startRecording(
+    { number, index, snap, receivedIsOutbound }: HandoverMessage & { kind: 'capture' },
+    [memory, notice]: readonly number[],
+  ): boolean {
+    if (memory === undefined || notice === undefined) return false;
+    if (this.#recorded.size >= MAX_CAPTURES_PER_CHANNEL || this.#recorded.has(number)) return false;
+    const ring = CaptureRing.open(memory, notice);
+    if (typeof ring === 'number') return false;
+    const target: CaptureTarget = { ring, index, snap, outbound: receivedIsOutbound ? 'received' : 'sent' };
+    this.#recorded.set(number, target);
+    this.#taken?.tap.counters.capture.start(target);
+    return true;
+  }
+
+  #stopRecording(number: number): void {
+    const target = this.#recorded.get(number);
+    if (target === undefined) return;
+    this.#recorded.delete(number);
+    this.#taken?.tap.counters.capture.stop(target);
+    target.ring.close();
   }
 
   /** Takes what is offered, or refuses it. Returns whether the first two descriptors were taken. */
@@ -268,9 +329,12 @@ export class HandoverChannel {
     // The flag is shared with whoever opened it, and a read that waits would stop all ports.
     native.setNonBlocking(fd);
     const counters = new PlugCounters(new Float64Array(values));
+    // Before the first frame.
+    for (const target of this.#recorded.values()) counters.capture.start(target);
     const tap = new ForeignTap(fd, offer.takesSuperFrames, counters, () => this.giveBack());
     const line = this.#events.offered?.(tap, offer.address);
     if (line === undefined) {
+      for (const target of this.#recorded.values()) counters.capture.stop(target);
       this.#send({ kind: 'answer', errno: EBUSY });
       return false;
     }
@@ -289,6 +353,7 @@ export class HandoverChannel {
     const taken = this.#taken;
     this.#taken = undefined;
     taken?.line.close();
+    for (const target of this.#recorded.values()) taken?.tap.counters.capture.stop(target);
     taken?.tap.close();
   }
 }

@@ -6,6 +6,7 @@
  * object, and frames move between such ports without JavaScript.
  */
 import { type FrameBatch, MAX_FRAME_BYTES } from '../frames/batch.ts';
+import { announcePlace } from '../plugs/capture-point.ts';
 import { PlugCounters } from '../plugs/counters.ts';
 import type { Fabric, FabricPort, PortVlans } from '../plugs/fabric.ts';
 import type { KernelEnd, Lender } from '../plugs/kernel-end.ts';
@@ -63,6 +64,7 @@ export class SwitchPort implements Plug {
       gone: () => this.#adopted?.end(true),
     };
     this.#port = fabric.addPort(this.counters, events, { group, vlans });
+    announcePlace();
   }
 
   get busy(): boolean {

@@ -11,7 +11,7 @@ import { getSystemErrorName } from 'node:util';
 import { VdensError } from '../errors.ts';
 import { addonPath } from './native-directory.ts';
 
-export { launchPath } from './native-directory.ts';
+export { foreignPath, launchPath } from './native-directory.ts';
 
 const EBADFD = 77;
 
@@ -124,7 +124,14 @@ export interface Native {
   captureNotice(): number;
   captureOpen(memory: number, notice: number): number;
   captureClose(ring: number): void;
-  captureStart(counters: Float64Array, ring: number, index: number, snap: number, flags: number): number;
+  captureStart(
+    counters: Float64Array,
+    ring: number,
+    index: number,
+    snap: number,
+    flags: number,
+    others: readonly Float64Array[],
+  ): number;
   captureStop(counters: Float64Array, ring: number, index: number): void;
   captureRecord(counters: Float64Array, isSent: number, arena: Uint8Array, slots: Int32Array, count: number): void;
   captureWrite(ring: number, block: Uint8Array): number;

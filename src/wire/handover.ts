@@ -7,15 +7,19 @@
  *   0   4  magic
  *   4   1  version
  *   5   1  kind
- *   6   2  errno of an answer, flags of an offer
+ *   6   2  errno of an answer, flags of an offer or a capture
  *   8 110  of an offer: the address of the port's data socket at the other end (all zero where there is one port only)
+ *   8   4  of a capture, and of its end: its number on this connection
+ *  12   4  of a capture: the number of the interface in it
+ *  16   4  how many bytes of a frame are kept at most
  * ```
  *
- * An offer carries two descriptors: the interface, and the memory in which both count.
+ * An offer carries two descriptors: the interface, and the memory in which both count. A capture carries those of its
+ * ring: the memory, and what wakes the reader.
  */
 
 const MAGIC = 0x50415456; // "VTAP" on a little-endian machine
-const VERSION = 1;
+const VERSION = 2;
 const HEADER_BYTES = 8;
 const ADDRESS_BYTES = 110;
 const TAKES_SUPER_FRAMES = 1;
@@ -25,6 +29,12 @@ const ANSWER = 2;
 const TAKE_BACK = 3;
 const GIVEN_BACK = 4;
 const INVITE = 5;
+const CAPTURE = 6;
+const END_CAPTURE = 7;
+
+const CAPTURE_BYTES = HEADER_BYTES + 12;
+const END_CAPTURE_BYTES = HEADER_BYTES + 4;
+const RECEIVED_IS_OUTBOUND = 1;
 
 /** The longest message. */
 export const MAX_HANDOVER_BYTES: number = HEADER_BYTES + ADDRESS_BYTES;
@@ -40,11 +50,28 @@ export type HandoverMessage =
   /** The interface is let go of: it was taken back, or the borrower ends it. */
   | { readonly kind: 'given-back' }
   /** An offer is welcome from now on; said where it is not always. */
-  | { readonly kind: 'invite' };
+  | { readonly kind: 'invite' }
+  /** The frames of the interface, the one that is moved or the next one, are to be recorded. */
+  | {
+      readonly kind: 'capture';
+      readonly number: number;
+      readonly index: number;
+      readonly snap: number;
+      readonly receivedIsOutbound: boolean;
+    }
+  /** They are not any more. */
+  | { readonly kind: 'end-capture'; readonly number: number };
+
+/** Of those that have more than a header. */
+const LENGTHS: Partial<Record<HandoverMessage['kind'], number>> = {
+  offer: MAX_HANDOVER_BYTES,
+  capture: CAPTURE_BYTES,
+  'end-capture': END_CAPTURE_BYTES,
+};
 
 /** The bytes of a message. */
 export function emitHandover(message: HandoverMessage): Uint8Array {
-  const bytes = new Uint8Array(message.kind === 'offer' ? MAX_HANDOVER_BYTES : HEADER_BYTES);
+  const bytes = new Uint8Array(LENGTHS[message.kind] ?? HEADER_BYTES);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, MAGIC, true);
   bytes[4] = VERSION;
@@ -66,6 +93,16 @@ export function emitHandover(message: HandoverMessage): Uint8Array {
       break;
     case 'invite':
       bytes[5] = INVITE;
+      break;
+    case 'capture':
+      bytes[5] = CAPTURE;
+      view.setUint16(6, message.receivedIsOutbound ? RECEIVED_IS_OUTBOUND : 0, true);
+      for (const [at, value] of [message.number, message.index, message.snap].entries())
+        view.setUint32(HEADER_BYTES + 4 * at, value, true);
+      break;
+    case 'end-capture':
+      bytes[5] = END_CAPTURE;
+      view.setUint32(HEADER_BYTES, message.number, true);
       break;
   }
   return bytes;
@@ -93,6 +130,18 @@ export function parseHandover(bytes: Uint8Array): HandoverMessage | undefined {
       return { kind: 'given-back' };
     case INVITE:
       return { kind: 'invite' };
+    case CAPTURE:
+      if (bytes.length !== CAPTURE_BYTES) return undefined;
+      return {
+        kind: 'capture',
+        number: view.getUint32(HEADER_BYTES, true),
+        index: view.getUint32(HEADER_BYTES + 4, true),
+        snap: view.getUint32(HEADER_BYTES + 8, true),
+        receivedIsOutbound: (value & RECEIVED_IS_OUTBOUND) !== 0,
+      };
+    case END_CAPTURE:
+      if (bytes.length !== END_CAPTURE_BYTES) return undefined;
+      return { kind: 'end-capture', number: view.getUint32(HEADER_BYTES, true) };
     default:
       return undefined;
   }

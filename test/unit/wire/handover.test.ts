@@ -20,7 +20,17 @@ const MESSAGES: readonly HandoverMessage[] = [
   { kind: 'take-back' },
   { kind: 'given-back' },
   { kind: 'invite' },
+  { kind: 'capture', number: 0, index: 511, snap: 262144, receivedIsOutbound: true },
+  { kind: 'capture', number: 0xffffffff, index: 0, snap: 96, receivedIsOutbound: false },
+  { kind: 'end-capture', number: 7 },
 ];
+
+/** Of messages that are more than a header. */
+const LENGTHS: Partial<Record<HandoverMessage['kind'], number>> = {
+  offer: MAX_HANDOVER_BYTES,
+  capture: HEADER_BYTES + 12,
+  'end-capture': HEADER_BYTES + 4,
+};
 
 /** The bytes of a message with some of them changed. */
 function changed(message: HandoverMessage, at: number, value: number): Uint8Array {
@@ -32,7 +42,7 @@ function changed(message: HandoverMessage, at: number, value: number): Uint8Arra
 for (const message of MESSAGES) {
   test(`${JSON.stringify({ ...message, address: undefined })} is read as it was sent`, () => {
     const bytes = emitHandover(message);
-    assert.equal(bytes.length, message.kind === 'offer' ? MAX_HANDOVER_BYTES : HEADER_BYTES);
+    assert.equal(bytes.length, LENGTHS[message.kind] ?? HEADER_BYTES);
     assert.deepEqual(parseHandover(bytes), message);
   });
 

@@ -1,0 +1,180 @@
+/**
+ * What a process does for those who look at its frames: `capture-start` and `capture-stop`, and a recorder that is on
+ * whether anybody looks or not: `record`, `record-take`.
+ *
+ * The frames themselves do not pass the control socket: a ring is handed to who asks (capture-ring.ts), who reads it.
+ */
+
+import { Capture, type CapturePlace } from '../capture/capture.ts';
+import type { OperationContext, Operations } from '../control/operation.ts';
+import { VdensError } from '../errors.ts';
+import { watchPlaces } from '../plugs/capture-point.ts';
+import type { Inventory, InventoryItem } from './inventory.ts';
+
+/** Captures of a process at a time, the recorder not among them. */
+const MAX_CAPTURES = 8;
+/** How often places that went, or came without saying so, are looked for, in milliseconds. */
+const LOOK_MS = 100;
+
+const MIN_RING_BYTES = 262_144;
+const MAX_RING_BYTES = 1_073_741_824;
+const MIN_SNAP = 14;
+const MAX_SNAP = 262_144;
+const MAX_SECONDS = 86_400;
+
+type Request = Readonly<Record<string, unknown>>;
+
+/** Which of the places in the process. */
+interface Selection {
+  /** Of a switch, a namespace …; when absent, of the namespaces when there are any, otherwise of everything. */
+  readonly kind: string | undefined;
+  /** Of one network, when there are several: the directory of a switch. */
+  readonly network: string | undefined;
+  /** By its id or its network; `any` for all. */
+  readonly link: string | undefined;
+}
+
+interface Running {
+  readonly capture: Capture;
+  readonly selection: Selection;
+}
+
+/** The recorder. */
+interface Recorder extends Running {
+  readonly seconds: number;
+}
+
+/** The operations of captures. */
+export function captureOperations(inventory: Inventory): Operations {
+  const captures = new Map<OperationContext['signal'], Running>();
+  let recorder: Recorder | undefined;
+  let endWatch: (() => void) | undefined;
+
+  const look = ({ capture, selection }: Running): void => capture.look(placesOf(inventory, selection));
+  const lookAtAll = (): void => {
+    for (const running of captures.values()) look(running);
+    if (recorder !== undefined) look(recorder);
+  };
+  const schedule = (): void => {
+    if (captures.size === 0 && recorder === undefined) {
+      endWatch?.();
+      endWatch = undefined;
+    } else if (endWatch === undefined) {
+      const timer = setInterval(lookAtAll, LOOK_MS).unref();
+      const end = watchPlaces(lookAtAll);
+      endWatch = () => {
+        clearInterval(timer);
+        end();
+      };
+    }
+  };
+  const stop = (signal: OperationContext['signal']): { recorded: number; leftOut: number } => {
+    const running = captures.get(signal);
+    if (running === undefined) return { recorded: 0, leftOut: 0 };
+    captures.delete(signal);
+    const { counts } = running.capture;
+    running.capture.stop();
+    schedule();
+    return counts;
+  };
+  const endRecorder = (): void => {
+    recorder?.capture.stop();
+    recorder = undefined;
+    schedule();
+  };
+
+  return {
+    'capture-start': (request, context) => {
+      const selection = selectionIn(request);
+      requirePlaces(inventory, selection);
+      if (captures.has(context.signal)) throw usage('this connection has a capture already');
+      if (captures.size >= MAX_CAPTURES)
+        throw usage(`${MAX_CAPTURES} captures are running already, which is all there can be`);
+      const capture = new Capture({
+        mode: 'stream',
+        bytes: numberIn(request, 'bytes', MIN_RING_BYTES, MAX_RING_BYTES),
+        snap: numberIn(request, 'snap', MIN_SNAP, MAX_SNAP),
+      });
+      const running = { capture, selection };
+      captures.set(context.signal, running);
+      context.signal.addEventListener('abort', () => stop(context.signal), { once: true });
+      look(running);
+      schedule();
+      context.send({ event: 'capture-ring' }, [capture.ring.memory, capture.ring.notice]);
+      return { interfaces: capture.interfaces };
+    },
+    'capture-stop': (_request, context) => stop(context.signal),
+    record: (request) => {
+      const selection = selectionIn(request);
+      const seconds = numberIn(request, 'seconds', 0, MAX_SECONDS);
+      if (seconds === 0) {
+        const wasOn = recorder !== undefined;
+        endRecorder();
+        return { isOn: false, wasOn };
+      }
+      requirePlaces(inventory, selection);
+      const bytes = numberIn(request, 'bytes', MIN_RING_BYTES, MAX_RING_BYTES);
+      const snap = numberIn(request, 'snap', MIN_SNAP, MAX_SNAP);
+      const capture = new Capture({ mode: 'recorder', bytes, snap });
+      endRecorder();
+      recorder = { capture, selection, seconds };
+      look(recorder);
+      schedule();
+      return { isOn: true, seconds, bytes, interfaces: capture.interfaces };
+    },
+    'record-take': (_request, context) => {
+      if (recorder === undefined) throw usage('nothing is recorded here. Turn it on: vde capture NAME --ring 30');
+      const { capture, seconds } = recorder;
+      context.send({ event: 'capture-ring' }, [capture.ring.memory, capture.ring.notice]);
+      return { interfaces: capture.interfaces, seconds, snap: capture.snap };
+    },
+  };
+}
+
+function itemsOf(inventory: Inventory, { kind, link }: Selection): readonly InventoryItem[] {
+  const { items } = inventory;
+  if (kind !== undefined) return items.filter((item) => item.kind === kind);
+  if (link !== undefined) return items;
+  const namespaces = items.filter((item) => item.kind === 'namespace');
+  return namespaces.some((item) => item.links().length > 0) ? namespaces : items;
+}
+
+function placesOf(inventory: Inventory, selection: Selection): readonly CapturePlace[] {
+  const found = itemsOf(inventory, selection).flatMap((item) => item.links());
+  const { link, network: wanted } = selection;
+  const ofNetwork = wanted === undefined ? [] : found.filter(({ network }) => network === wanted);
+  const links = ofNetwork.length > 0 ? ofNetwork : found;
+  if (link === undefined || link === 'any') return links;
+  return links.filter(({ id, network }) => id === link || network === link);
+}
+
+function requirePlaces(inventory: Inventory, selection: Selection): void {
+  const { kind, link } = selection;
+  const items = itemsOf(inventory, selection);
+  if (items.length === 0) throw usage(`there is nothing here to capture${kind === undefined ? '' : ` (no ${kind})`}`);
+  // A port may yet come.
+  if (link === undefined || link === 'any' || placesOf(inventory, selection).length > 0) return;
+  const ids = items.flatMap((item) => item.links().map(({ id }) => id));
+  const known = ids.length === 0 ? 'there are none at present' : `there are: ${ids.join(', ')}`;
+  throw usage(`there is no interface or port "${link}" here; ${known}`, link);
+}
+
+function selectionIn(request: Request): Selection {
+  return { kind: textIn(request, 'kind'), network: textIn(request, 'network'), link: textIn(request, 'link') };
+}
+
+function textIn(request: Request, name: string): string | undefined {
+  const value = request[name];
+  if (value === undefined || typeof value === 'string') return value;
+  throw usage(`"${name}" is no text`);
+}
+
+function numberIn(request: Request, name: string, least: number, most: number): number {
+  const value = request[name];
+  if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
+  throw usage(`"${name}" is no whole number from ${least} to ${most}`, String(value));
+}
+
+function usage(message: string, value?: string): VdensError {
+  return new VdensError('ERR_USAGE', message, value === undefined ? {} : { value });
+}
