@@ -18,6 +18,7 @@ const flags = ['-O2', '-g1', ...warnings, ...(process.env.CFLAGS ?? '').split(' 
 mkdirSync(out, { recursive: true });
 const nodeHeaders = createRequire(import.meta.url)('node-api-headers').include_dir;
 compile('launch', ['launch'], []);
+compile('foreign', ['foreign'], ['-ldl']);
 // The thread of the lines outlives the last environment that uses the addon: it must never be unloaded.
 compile(
   'io.node',

@@ -14,7 +14,7 @@
 import type { VdensError } from '../errors.ts';
 import { nearest } from './nearest.ts';
 import { wrongLocator } from './option-values.ts';
-import { OPENABLE_SCHEMES, SCHEMES, type Scheme } from './schemes.ts';
+import { FOREIGN, isForeignName, OPENABLE_SCHEMES, SCHEMES, type Scheme } from './schemes.ts';
 import { indexOfBare, isBare, lastIndexOfBare, plainText, splitAtBare, type Unit, unitsOf } from './units.ts';
 
 /** A network's name, taken apart. */
@@ -37,6 +37,8 @@ export interface Locator {
 export interface ParseLocatorOptions {
   /** The directory that a leading `~/` means. @defaultValue `$HOME` */
   readonly home?: string;
+  /** Whether a scheme that is none of ours may be one of the originals' library. @defaultValue false */
+  readonly allowForeign?: boolean;
 }
 
 /**
@@ -47,7 +49,7 @@ export interface ParseLocatorOptions {
 export function parseLocator(text: string, options: ParseLocatorOptions = {}): Locator {
   const { HOME = '' } = process.env;
   const home = options.home ?? HOME;
-  const { name, scheme, rest } = splitScheme(text);
+  const { name, scheme, rest } = splitScheme(text, options.allowForeign ?? false);
   if (scheme.style === 'raw') {
     const isHome = scheme.isPath && home !== '' && rest.startsWith('~/');
     const address = isHome ? home + rest.slice(1) : rest;
@@ -66,10 +68,10 @@ export function parseLocator(text: string, options: ParseLocatorOptions = {}): L
   };
 }
 
-function splitScheme(text: string): { name: string; scheme: Scheme; rest: string } {
+function splitScheme(text: string, allowForeign: boolean): { name: string; scheme: Scheme; rest: string } {
   const end = text.indexOf('://');
   const name = end === -1 ? 'vde' : text.slice(0, end);
-  const scheme = SCHEMES.get(name);
+  const scheme = SCHEMES.get(name) ?? (allowForeign && isForeignName(name) ? FOREIGN : undefined);
   if (scheme === undefined) throw unknownScheme(name, text);
   return { name, scheme, rest: end === -1 ? text : text.slice(end + 3) };
 }
@@ -165,15 +167,17 @@ function canonicalKey(word: string, scheme: Scheme): string | undefined {
   return key === undefined ? undefined : (scheme.aliases?.[key] ?? key);
 }
 
-function unknownScheme(name: string, text: string): VdensError {
+/** @param besides who else does not know it: one clause */
+export function unknownScheme(name: string, text: string, besides?: string): VdensError {
   const lower = name.toLowerCase();
-  const known = [...SCHEMES.keys()];
-  const meant = SCHEMES.has(lower) ? lower : nearest(lower, known);
+  const known = [...SCHEMES.keys()].filter((scheme) => scheme !== name);
+  const meant = known.includes(lower) ? lower : nearest(lower, known);
   const remedy =
     meant === undefined
       ? `Write one of ${OPENABLE_SCHEMES.map((scheme) => `${scheme}://`).join(', ')}, or the path of a switch`
       : `${meant === lower ? 'Schemes are in lower case: write' : 'Did you mean'} ${meant}://${meant === lower ? '' : '?'}`;
-  return wrongLocator(text, `there is no kind of network called "${name}". ${remedy}`, name);
+  const others = besides === undefined ? '' : `, ${besides}`;
+  return wrongLocator(text, `there is no kind of network called "${name}"${others}. ${remedy}`, name);
 }
 
 function unknownOption(token: string, name: string, scheme: Scheme, text: string): VdensError {

@@ -11,7 +11,6 @@ import type { OpenInside } from './nested.ts';
 import { parseNetworkWord } from './network.ts';
 import { defaultNodeDirectory, nodeOptions } from './node-options.ts';
 import { defaultSwitchDirectories, type ResolvedLocator, resolveLocator } from './resolve.ts';
-import { OPENABLE_SCHEMES } from './schemes.ts';
 import { type VdePort, vdeAccessOptions, vdePortOption } from './vde-options.ts';
 
 /** A command always starts; one that speaks the stream is still there after so long, in milliseconds. */
@@ -60,6 +59,7 @@ async function openAt(word: string, options: OpenPlugOptions, depth: number): Pr
   if (network.kind === 'stream') return openCommand(word, network.command, options);
   const locator = resolveLocator(word);
   const label = labelOf(word, locator);
+  if (isLeftToOriginal(locator.scheme)) return openWithOriginal(label, locator, options);
   switch (locator.scheme) {
     case 'vde':
       return openVde(label, locator, options);
@@ -125,16 +125,29 @@ async function openAt(word: string, options: OpenPlugOptions, depth: number): Pr
       const { NullPlug } = await import('../plugs/null.ts');
       return new NullPlug(label);
     }
-    default: {
-      const message = `${label}: this version cannot open ${locator.scheme}:// yet. It can open ${OPENABLE_SCHEMES.map((scheme) => `${scheme}://`).join(', ')}`;
-      throw new VdensError('ERR_LOCATOR', message, { value: locator.scheme });
-    }
+    default:
+      return openWithOriginal(label, locator, options);
   }
 }
 
 /** What opening says of the innermost network, and what the one around it does. */
 function insideOptions(options: OpenPlugOptions, inside: Parameters<OpenInside>[0]): OpenPlugOptions {
   return inside === undefined ? options : { ...options, reconnect: inside.heals, signal: inside.signal };
+}
+
+/** Whatever it is, perhaps the originals' library knows it. */
+async function openWithOriginal(label: string, locator: Locator, options: OpenPlugOptions): Promise<Plug> {
+  const { FOREIGN_PACE, openForeign } = await import('./foreign-locator.ts');
+  const { timeoutMs } = options;
+  const description = describe(options.description ?? 'vdens');
+  const open: OpenInner = (counters, signal) =>
+    openForeign(label, locator, { description, timeoutMs, counters, signal });
+  return healing(label, options, open, FOREIGN_PACE);
+}
+
+/** Whether the environment leaves this scheme of ours to the originals: `VDENS_ORIGINAL=agno,vlan`. */
+function isLeftToOriginal(scheme: string): boolean {
+  return (process.env['VDENS_ORIGINAL'] ?? '').split(',').includes(scheme);
 }
 
 async function openVde(label: string, locator: Locator, options: OpenPlugOptions): Promise<Plug> {

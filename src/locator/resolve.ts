@@ -88,7 +88,7 @@ function defaultNetwork(home: string): string | undefined {
 
 function parse(word: string, home: string, alias: string | undefined): Locator {
   try {
-    return parseLocator(word, { home });
+    return parseLocator(word, { home, allowForeign: true });
   } catch (error) {
     if (alias === undefined || !(error instanceof VdensError)) throw error;
     throw new VdensError(error.code, `in the alias file ${alias}: ${error.message}`, {

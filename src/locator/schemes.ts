@@ -49,6 +49,14 @@ const WIREFILTER_KEYS = [
   ...['blinkid', 'mgmt', 'mgmtmode', 'rc', 'pidfile'],
 ];
 
+/** A scheme that is none of ours, and may be one of the originals' library: it gets the rest as it is. */
+export const FOREIGN: Scheme = raw('what the library of the originals makes of it');
+
+/** Whether a plugin of the originals' library can be called that: its file is looked for by the name. */
+export function isForeignName(name: string): boolean {
+  return /^[a-z0-9_]+$/.test(name);
+}
+
 /** The schemes that this version can open; the others are only understood. */
 export const OPENABLE_SCHEMES: readonly string[] = [
   ...['vde', 'switch', 'hub', 'ptp', 'vxvde', 'vxlan', 'udp', 'slirp', 'tap', 'cmd', 'null'],

@@ -12,5 +12,8 @@ export const nativeDirectory: string =
 /** Absolute path of the helper that makes namespaces. */
 export const launchPath: string = join(nativeDirectory, 'launch');
 
+/** Absolute path of the helper that opens networks with the originals' library. */
+export const foreignPath: string = join(nativeDirectory, 'foreign');
+
 /** Absolute path of the Node-API addon. */
 export const addonPath: string = join(nativeDirectory, 'io.node');

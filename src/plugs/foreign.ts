@@ -1,0 +1,292 @@
+/**
+ * A kind of network that is not ours, opened by the originals' library with one of its plugins, in a process of its own
+ * (native/foreign): what the plugin does wrong is not done in ours.
+ *
+ * ```
+ * ForeignPlug ═══ packets, one frame each ═══ foreign ── libvdeplug ── plugin ── the network
+ * ```
+ *
+ * The process ends with the plug. When it crashes, hangs or ends, the network is down, and why is said in words.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { constants } from 'node:os';
+import { createInterface } from 'node:readline';
+import { getSystemErrorMap } from 'node:util';
+import { printable, VdensError } from '../errors.ts';
+import { endSupervised, runSupervised } from '../system/launcher.ts';
+import { errnoName, foreignPath, native } from '../system/native.ts';
+import { READABLE, Watch } from '../system/reactor.ts';
+import { SOCK_SEQPACKET } from '../system/unix-address.ts';
+import type { PlugCounters } from './counters.ts';
+import type { FrameReceiver, PlugEvents } from './plug.ts';
+import { SocketPlug } from './socket-plug.ts';
+import { STREAM_FRAME_BYTES } from './stream.ts';
+
+/** How long the library may take to open a network, in milliseconds, unless the caller says otherwise. */
+const OPEN_TIMEOUT_MS = 10_000;
+/** A process that gives no sign of life in two such times hangs; it gives one at least every 2 s. */
+const LIFE_CHECK_MS = 5000;
+/** How long a process whose socket closed has to exit, so that its status can be told. */
+const EXIT_STATUS_MS = 500;
+/** The longest line of a plugin that is passed on, in characters. */
+const MAX_LINE = 512;
+
+/** What the process says of opening (native/foreign/foreign.c). */
+const OPENED = 'O';
+const STATUS_BYTES = 5;
+const NO_LIBRARY = 10;
+const IS_GONE = 12;
+/** A line that is the reason of its end begins so. */
+const REASON_MARK = '\u0001';
+
+const { EPROTONOSUPPORT } = constants.errno;
+/** Of no system call: the library cannot be loaded (errno(3)). */
+const ELIBACC = 79;
+
+/** What there is to say of a network that is not ours. */
+export interface ForeignOptions {
+  /** The network's name, for the library. */
+  readonly network: string;
+  /** Who we are, for a switch. */
+  readonly description: string;
+  readonly timeoutMs?: number | undefined;
+  readonly signal: AbortSignal;
+  /** Goes on counting there. */
+  readonly counters?: PlugCounters;
+}
+
+/** The library is not installed, or has no plugin for this kind of network. */
+export class UnknownToLibraryError extends Error {
+  readonly isLibraryMissing: boolean;
+
+  constructor(isLibraryMissing: boolean) {
+    super(isLibraryMissing ? 'no libvdeplug' : 'no plugin');
+    this.isLibraryMissing = isLibraryMissing;
+  }
+}
+
+/** The process, and what it has told. */
+class ForeignProcess {
+  readonly child: ChildProcess;
+  readonly socket: number;
+  readonly #life: number;
+  readonly #timer: NodeJS.Timeout;
+  readonly exited: Promise<void>;
+  #reason: string | undefined;
+  #ending: string | undefined;
+  #status: number | undefined;
+  #isHanging = false;
+  #isEnded = false;
+
+  /** @throws VdensError `ERR_NETWORK_OPEN` when there are no descriptors left */
+  constructor(label: string, network: string, description: string) {
+    const [sockets, life] = openPairs(label);
+    const command = [foreignPath, network, description];
+    this.child = runSupervised(command, { stdio: ['ignore', 'ignore', 'pipe', sockets[1], life[1]] });
+    native.closeDescriptor(sockets[1]);
+    native.closeDescriptor(life[1]);
+    this.socket = sockets[0];
+    this.#life = life[0];
+    native.setNonBlocking(this.#life);
+    native.setNonBlocking(this.socket);
+    this.exited = new Promise((resolve) => {
+      this.child.on('error', (error) => {
+        this.#ending = `the program for it could not be started (${error.message})`;
+        resolve();
+      });
+      // With `close` all that it said has been read.
+      this.child.on('close', (status, signal) => {
+        this.#status = status ?? 128 + constants.signals[signal ?? 'SIGKILL'];
+        resolve();
+      });
+    });
+    this.#passLinesOn(label);
+    this.#timer = setInterval(() => this.#checkLife(), LIFE_CHECK_MS);
+    this.#timer.unref();
+  }
+
+  /** Its exit status, when it ended by itself. */
+  get status(): number | undefined {
+    return this.#status;
+  }
+
+  /** Why it ended: one clause. */
+  get reason(): string {
+    if (this.#ending !== undefined) return this.#ending;
+    const status = this.#status;
+    if (status === undefined) return 'the program for it closed its socket';
+    const why = this.#reason === undefined ? '' : `: ${this.#reason}`;
+    if (status === IS_GONE || status === 0) return `the network ended${why}`;
+    const signal = Object.entries(constants.signals).find(([, number]) => number === status - 128)?.[0];
+    return signal === undefined ? `its plugin ended with status ${status}${why}` : `its plugin crashed (${signal})`;
+  }
+
+  /** Ends it and all that it has started. */
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    endSupervised(this.child);
+    await this.exited;
+    if (!this.#isEnded) native.closeDescriptor(this.#life);
+    this.#isEnded = true;
+  }
+
+  /** For as long as it may take to be known how it ended. */
+  async settle(): Promise<void> {
+    const pause = new Promise((resolve) => setTimeout(resolve, EXIT_STATUS_MS));
+    await Promise.race([this.exited, pause]);
+  }
+
+  #passLinesOn(label: string): void {
+    const lines = createInterface({ input: this.child.stderr! });
+    lines.on('line', (line) => {
+      const text = printable(line.slice(0, MAX_LINE)).trim();
+      if (line.startsWith(REASON_MARK)) this.#reason = printable(line.slice(REASON_MARK.length, MAX_LINE));
+      else if (text !== '') process.stderr.write(`${label}: ${text}\n`);
+    });
+  }
+
+  /** A check that comes late, because we were stopped, finds what was said meanwhile. */
+  #checkLife(): void {
+    const signs = new Uint8Array(64);
+    if (native.readInto(this.#life, signs, 0) > 0) {
+      this.#isHanging = false;
+      return;
+    }
+    if (!this.#isHanging) {
+      this.#isHanging = true;
+      return;
+    }
+    clearInterval(this.#timer);
+    this.#ending = `its plugin did nothing for ${(2 * LIFE_CHECK_MS) / 1000} s, and was ended`;
+    endSupervised(this.child);
+  }
+}
+
+/** One end of such a network. */
+export class ForeignPlug extends SocketPlug {
+  readonly #process: ForeignProcess;
+  #isClosing = false;
+
+  private constructor(label: string, running: ForeignProcess, counters: PlugCounters | undefined) {
+    super(label, {
+      data: running.socket,
+      maxFrameBytes: STREAM_FRAME_BYTES,
+      emptyIsEnd: true,
+      reasons: { closed: 'the network ended', left: 'the network ended', babbles: 'the network ended' },
+      ...(counters === undefined ? {} : { counters }),
+    });
+    this.#process = running;
+  }
+
+  /**
+   * Has the library open a network.
+   *
+   * @throws UnknownToLibraryError when there is no library, or it does not know this kind of network
+   * @throws VdensError `ERR_NETWORK_OPEN`, `ERR_NETWORK_TIMEOUT`; the signal's reason
+   */
+  static async open(label: string, options: ForeignOptions): Promise<ForeignPlug> {
+    options.signal.throwIfAborted();
+    const running = new ForeignProcess(label, options.network, options.description);
+    let isKept = false;
+    try {
+      await opened(label, running, options);
+      isKept = true;
+      return new ForeignPlug(label, running, options.counters);
+    } finally {
+      if (!isKept) {
+        native.closeDescriptor(running.socket);
+        await running.end();
+      }
+    }
+  }
+
+  override start(receiver: FrameReceiver, events: PlugEvents = {}): void {
+    super.start(receiver, {
+      ...events,
+      down: async () => {
+        await this.#process.settle();
+        if (!this.#isClosing) events.down?.(this.#process.reason);
+      },
+    });
+  }
+
+  override async close(): Promise<void> {
+    this.#isClosing = true;
+    await super.close();
+    await this.#process.end();
+  }
+}
+
+/** Waits for what the process says of opening. */
+async function opened(label: string, running: ForeignProcess, options: ForeignOptions): Promise<void> {
+  const { timeoutMs = OPEN_TIMEOUT_MS, signal } = options;
+  let watch: Watch | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  let abort = (): void => undefined;
+  const answer = new Promise<Uint8Array | 'timeout' | 'aborted'>((resolve) => {
+    const take = (): void => {
+      const bytes = new Uint8Array(STATUS_BYTES);
+      resolve(bytes.subarray(0, Math.max(0, native.receive(running.socket, bytes))));
+    };
+    watch = new Watch(running.socket, READABLE, take);
+    timer = setTimeout(() => resolve('timeout'), timeoutMs);
+    abort = () => resolve('aborted');
+    signal.addEventListener('abort', abort);
+    running.child.on('error', take);
+  });
+  try {
+    await judge(label, await answer, running, timeoutMs, signal);
+  } finally {
+    watch?.end();
+    clearTimeout(timer);
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+async function judge(
+  label: string,
+  answer: Uint8Array | 'timeout' | 'aborted',
+  running: ForeignProcess,
+  timeoutMs: number,
+  signal: AbortSignal,
+): Promise<void> {
+  if (answer === 'aborted') throw signal.reason;
+  if (answer === 'timeout') {
+    const message = `${label}: the originals' library did not open it within ${timeoutMs / 1000} s. Is who serves it stopped?`;
+    throw new VdensError('ERR_NETWORK_TIMEOUT', message, { value: label, errno: 'ETIMEDOUT' });
+  }
+  if (answer.length === STATUS_BYTES && String.fromCharCode(answer[0]!) === OPENED) return;
+  await running.settle();
+  if (answer.length !== STATUS_BYTES) {
+    const message = `${label}: the originals' library could not open it: ${running.reason}. Is its plugin a good one?`;
+    throw new VdensError('ERR_NETWORK_OPEN', message, { value: label });
+  }
+  const errno = new DataView(answer.buffer, answer.byteOffset).getInt32(1, true);
+  if (errno === ELIBACC && running.status === NO_LIBRARY) throw new UnknownToLibraryError(true);
+  if (errno === EPROTONOSUPPORT) throw new UnknownToLibraryError(false);
+  const [name, text] = getSystemErrorMap().get(-errno) ?? [String(errno), 'unknown error'];
+  const message = `${label}: the originals' library cannot open it (${name}: ${text}). What it takes is in the manual page of its plugin`;
+  throw new VdensError('ERR_NETWORK_OPEN', message, { value: label, errno: name, syscall: 'vde_open' });
+}
+
+type Pair = readonly [ours: number, theirs: number];
+
+/** The socket, and the pipe for signs of life. */
+function openPairs(label: string): [sockets: Pair, life: Pair] {
+  const [sockets, life] = [new Int32Array(2), new Int32Array(2)];
+  requireOpened(label, native.openSocketPair(SOCK_SEQPACKET, sockets), 'socketpair');
+  const result = native.openPipe(life);
+  if (result < 0) for (const fd of sockets) native.closeDescriptor(fd);
+  requireOpened(label, result, 'pipe2');
+  return [
+    [sockets[0]!, sockets[1]!],
+    [life[0]!, life[1]!],
+  ];
+}
+
+function requireOpened(label: string, result: number, syscall: string): void {
+  if (result >= 0) return;
+  const errno = errnoName(result);
+  const message = `${label}: cannot start the program for it (${syscall}: ${errno}). Are there too many open files? See: ulimit -n`;
+  throw new VdensError('ERR_NETWORK_OPEN', message, { errno, syscall });
+}
