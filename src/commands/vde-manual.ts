@@ -37,6 +37,17 @@ export const VDE_MANUAL: Manual = {
     'explain --no-probe': [
       'Only looks: nobody is asked for by ARP or neighbour discovery, so nothing is sent on any network.',
     ],
+    forward: [
+      'Lists, adds and removes the ports of the host that lead to guests of a gateway (`slirp://`), while it runs. `NAME` is what `vdens --name` was given, its pid, that of a `vde_plug(1)` with a gateway, or the directory of a switch that such a process serves.',
+      'A `FORWARD` is [[`HOST-ADDRESS`:]`HOST-PORT`:][`GUEST-ADDRESS`:]`GUEST-PORT`[/`PROTOCOL`]. Without an address of the host it is every one; without a port of the host the kernel chooses one; without an address of the guest it is that of the namespace, or for other guests the first that the gateway gives out. IPv6 addresses stand in brackets. The protocol is `tcp` or `udp`.',
+      'Without a `FORWARD` they are listed, as by `list`: numbers, both places, and the network of the gateway. What is added or removed is printed in the same way. `remove` takes the number of a forward, its port of the host, or what was written to add it. They last until the gateway ends; those that shall be there from the start stand in `tcpfwd` and `udpfwd` of `slirp://`.',
+    ],
+    'forward --remove': ['Removes the forwards, as the word `remove` does.'],
+    'forward --udp': ['Forwards that do not say their protocol are of UDP.'],
+    'forward --gateway': ['Which gateway is meant, by its `NETWORK` as it was opened, when a process has several.'],
+    'forward --json': [
+      'Prints an array with an object for each forward: `id`, `protocol`, `hostAddress`, `hostPort`, `guestAddress`, `guestPort`, `gateway`.',
+    ],
     ls: [
       'Lists what runs for this user: namespaces of `vdens(1)` with their interfaces and addresses, switches, gateways, cables of `vde_plug(1)`. There is a line for each interface, switch, gateway and cable: who it is (`NAME` or, where it was given none, the command and its pid), addresses, how many peers are known, what comes in and goes out per second since the previous look, and frames that were dropped since the start. `in` is what comes to an interface, and into a switch. On a terminal, columns that have no room are left out.',
       'A `KIND` is `namespaces`, `switches`, `gateways`, `cables` or `filters`: then only those are listed. A process that does not answer within half a second, because it was stopped for example, is listed with `does not answer`. When nothing runs, that is said on the standard error, and the exit status is 0.',

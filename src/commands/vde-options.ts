@@ -5,6 +5,7 @@ import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
 import { type ExecAction, interpretExec, VDE_EXEC_TABLE } from './vde-exec-options.ts';
 import { type ExplainAction, interpretExplain, VDE_EXPLAIN_TABLE } from './vde-explain-options.ts';
+import { type ForwardAction, interpretForward, VDE_FORWARD_TABLE } from './vde-forward-options.ts';
 import { interpretList, type ListAction, VDE_LS_TABLE } from './vde-ls-options.ts';
 import { interpretTop, type TopAction, VDE_TOP_TABLE } from './vde-top-options.ts';
 
@@ -65,6 +66,7 @@ export const VDE_TABLE: CommandTable = {
     VDE_DOCTOR_TABLE,
     VDE_EXEC_TABLE,
     VDE_EXPLAIN_TABLE,
+    VDE_FORWARD_TABLE,
     VDE_LS_TABLE,
     VDE_SWITCH_TABLE,
     VDE_TOP_TABLE,
@@ -77,6 +79,7 @@ export type VdeAction =
   | { readonly action: 'version' }
   | ExecAction
   | ExplainAction
+  | ForwardAction
   | ListAction
   | TopAction
   | { readonly action: 'doctor'; readonly json: boolean; readonly printAppArmor: boolean }
@@ -100,6 +103,7 @@ export function interpretVdeArguments(argv: readonly string[]): VdeAction {
   if (word === 'doctor') return interpretDoctor(rest);
   if (word === 'exec') return interpretExec(rest);
   if (word === 'explain') return interpretExplain(rest);
+  if (word === 'forward') return interpretForward(rest);
   if (word === 'ls') return interpretList(rest);
   if (word === 'top') return interpretTop(rest);
   if (word === 'switch') return interpretSwitch(rest);

@@ -56,6 +56,10 @@ async function act(request: VdeAction): Promise<number> {
       const { execInside } = await import('./vde-exec.ts');
       return execInside(request);
     }
+    case 'forward': {
+      const { forward } = await import('./vde-forward.ts');
+      return forward(request);
+    }
     case 'explain': {
       const { explainWay } = await import('./vde-explain.ts');
       return explainWay(request);

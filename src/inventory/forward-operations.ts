@@ -2,14 +2,19 @@
 import { isObject, shown } from '../control/message.ts';
 import type { Operations } from '../control/operation.ts';
 import { quote, VdensError } from '../errors.ts';
+import { formatIp } from '../net/ip.ts';
+import { prefixContains } from '../net/prefix.ts';
 import { GatewayItem } from './gateway-item.ts';
 import type { Inventory } from './inventory.ts';
+import { NamespaceItem } from './namespace-item.ts';
+import { layersOf } from './peers.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
  * `{"do":"forwards"}` lists those of all gateways; with `"change"` one is added or removed, as on the socket of a gateway
- * (gateway/control-message.ts). `"gateway"`, a network's name, says which when there are several.
+ * (gateway/control-message.ts), but for `"guestAddress"`, which need not be said. `"gateway"`, a network's name, says
+ * which when there are several.
  */
 export function forwardOperations(inventory: Inventory): Operations {
   return { forwards: (request) => doForwards(inventory, request) };
@@ -34,8 +39,28 @@ async function doForwards(inventory: Inventory, { gateway, change }: Fields): Pr
   if (action !== 'add' && action !== 'remove') {
     throw new VdensError('ERR_USAGE', `${shown(action)} cannot be done to forwards. Write "do":"add" or "remove"`);
   }
-  const changed = changeForwards(item.plug.label, item.plug.forwards, readRequest(action, fields));
+  const guest =
+    action === 'add' && fields['guestAddress'] === undefined ? await usualGuest(inventory, item) : undefined;
+  const request = readRequest(action, guest === undefined ? fields : { ...fields, guestAddress: guest });
+  const changed = changeForwards(item.plug.label, item.plug.forwards, request);
   return { network: item.plug.label, ...emitForwards(changed) };
+}
+
+/** Of the namespace that is plugged into the gateway; else whoever asks for an address first. */
+async function usualGuest(inventory: Inventory, { plug }: GatewayItem): Promise<string> {
+  const { ipv4, ipv6 } = plug.config;
+  const networks = [ipv4, ipv6].flatMap((side) => (side === undefined ? [] : [side.router]));
+  for (const item of inventory.items) {
+    if (!(item instanceof NamespaceItem)) continue;
+    const addresses = await item.addressesAt((network) => [...layersOf(network)].includes(plug));
+    const guest = addresses.find((address) => networks.some((network) => prefixContains(network, address)));
+    if (guest !== undefined) return formatIp(guest);
+  }
+  if (ipv4 !== undefined) return formatIp(ipv4.firstLease);
+  throw new VdensError(
+    'ERR_USAGE',
+    `${plug.label}: the guest has no address that is known. Say it: 8080:[fd00::15]:80`,
+  );
 }
 
 function gatewaysCalled(inventory: Inventory, name: unknown): readonly GatewayItem[] {

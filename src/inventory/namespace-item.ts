@@ -38,11 +38,21 @@ export class NamespaceItem implements InventoryItem {
       id: tap.label,
       network: network.label,
       plug: impairable(network),
+      end: network,
       counters: tap.counters,
       isReversed: true,
       otherEnds: [network.counters],
       description: '',
     }));
+  }
+
+  /** The addresses of the interfaces whose networks are meant, IPv4 first. */
+  async addressesAt(isMeant: (network: Plug) => boolean): Promise<readonly Uint8Array[]> {
+    const names = this.#interfaces.filter(({ network }) => isMeant(network)).map(({ tap }) => tap.label);
+    const configured = await this.namespace.rtnetlink.configuredLinks();
+    return configured
+      .filter(({ link }) => names.includes(link.name))
+      .flatMap(({ addresses }) => addresses.map(({ address }) => address));
   }
 
   async describe(rates: RateMeter): Promise<NamespaceStatus> {
