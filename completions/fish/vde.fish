@@ -143,6 +143,8 @@ function __vdens_networks
             printf '%s\t%s\n' seqpacket:// 'an inherited socket'
             printf '%s\t%s\n' vdesl:// 'a serial line'
             printf '%s\t%s\n' vlan:// 'VLAN tags in front of another network'
+            printf '%s\t%s\n' agno:// 'encryption around another network'
+            printf '%s\t%s\n' restart:// 'another network, opened again when it fails'
             printf '%s\t%s\n' no 'no network at all'
             __fish_complete_directories $typed
     end
@@ -163,6 +165,14 @@ function __vdens_in_vde-exec
     contains -- exec (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 0 0 '' '' '=2'
 end
+function __vdens_in_vde-explain
+    contains -- explain (commandline -opc)[2]; or return 1
+    __vdens_place $argv[1] 3 1 0 '' '' '=0'
+end
+function __vdens_in_vde-forward
+    contains -- forward (commandline -opc)[2]; or return 1
+    __vdens_place $argv[1] 3 1 0 '-g --gateway' '' '=0'
+end
 function __vdens_in_vde-ls
     contains -- ls (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 1 0 '' '' '=0'
@@ -182,6 +192,8 @@ complete -c vde -n '__vdens_in_vde own' -s V -l version -d 'print the version'
 complete -c vde -n '__vdens_in_vde command1' -a console -d 'Speaks with the management console of a switch: on a terminal, for a script, or one command'
 complete -c vde -n '__vdens_in_vde command1' -a doctor -d 'Says whether this machine can run vdens, and what to do'
 complete -c vde -n '__vdens_in_vde command1' -a exec -d 'Runs a command in a namespace of vdens that is there already'
+complete -c vde -n '__vdens_in_vde command1' -a explain -d 'Says whether a frame gets from one namespace to another, and where it is lost'
+complete -c vde -n '__vdens_in_vde command1' -a forward -d 'Ports of the host that lead to guests of a gateway: adds, lists and removes them while it runs'
 complete -c vde -n '__vdens_in_vde command1' -a ls -d 'Lists what runs: namespaces, switches, gateways, cables'
 complete -c vde -n '__vdens_in_vde command1' -a switch -d 'Serves a switch in a directory until it is ended, and shows its ports on a terminal'
 complete -c vde -n '__vdens_in_vde command1' -a top -d 'Shows what passes at each interface, port and cable, anew each second'
@@ -193,6 +205,18 @@ complete -c vde -n '__vdens_in_vde-doctor own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-exec own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-exec operand1' -a '(vde ls --names 2> /dev/null)'
 complete -c vde -n '__vdens_in_vde-exec command' -xa '(__vdens_command (__vdens_in_vde-exec index))'
+complete -c vde -n '__vdens_in_vde-explain own' -l json -d 'print what was found as JSON'
+complete -c vde -n '__vdens_in_vde-explain own' -l no-probe -d 'only look, ask no neighbour'
+complete -c vde -n '__vdens_in_vde-explain own' -s h -l help -d 'print this'
+complete -c vde -n '__vdens_in_vde-explain operand1' -a '(vde ls --names 2> /dev/null)'
+complete -c vde -n '__vdens_in_vde-explain operand2' -a '(vde ls --names 2> /dev/null)'
+complete -c vde -n '__vdens_in_vde-forward own' -s r -l remove -d 'remove these instead of adding them'
+complete -c vde -n '__vdens_in_vde-forward own' -s u -l udp -d 'of UDP, where a forward does not say it; of TCP otherwise'
+complete -c vde -n '__vdens_in_vde-forward own' -s g -l gateway -x -d 'which one, where a process has several'
+complete -c vde -n '__vdens_in_vde-forward own' -l json -d 'print the forwards as JSON'
+complete -c vde -n '__vdens_in_vde-forward own' -s h -l help -d 'print this'
+complete -c vde -n '__vdens_in_vde-forward operand1' -a '(vde ls --names 2> /dev/null)'
+complete -c vde -n '__vdens_in_vde-forward operand' -a 'add list remove'
 complete -c vde -n '__vdens_in_vde-ls own' -l json -d 'print all that is known as JSON'
 complete -c vde -n '__vdens_in_vde-ls own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-ls operand' -a 'namespaces switches gateways cables filters'
