@@ -23,6 +23,7 @@ export class CableItem implements InventoryItem {
       id: NAMES[index]!,
       network: plug.label,
       plug: impairable(plug),
+      end: plug,
       counters: plug.counters,
       isReversed: false,
       otherEnds: [others[index]!],

@@ -15,7 +15,9 @@ import type { Inventory, InventoryItem, Link } from './inventory.ts';
 
 /** How long whoever asks may have us wait for a neighbour, in milliseconds. */
 const MAX_NEIGHBOUR_MS = 10_000;
-const POLL_MS = 20;
+/** Most answer at once; then it is looked less often. */
+const FIRST_POLL_MS = 1;
+const LONGEST_POLL_MS = 32;
 /** How long duplicate address detection may take (RFC 4862, 5.4): before, nobody is asked by neighbour discovery. */
 const LINK_LOCAL_MS = 3000;
 
@@ -151,13 +153,21 @@ function askNeighbour(inventory: Inventory): Operation {
     if (!isAsked || isSet(before)) return told(before, 0);
     if (address.length !== IPV4_LENGTH) await waitForLinkLocal(rtnetlink, name, signal);
     const startedAt = performance.now();
-    await rtnetlink.askNeighbour(index, address, isValid(before) ? before?.mac : undefined);
-    for (;;) {
+    const ask = (known?: Uint8Array): Promise<void> => rtnetlink.askNeighbour(index, address, known);
+    await ask(isValid(before) ? before?.mac : undefined);
+    // Somebody else began to ask, and we only hear of the end of it.
+    let isLate = before?.state === 'incomplete';
+    for (let pauseMs = FIRST_POLL_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_POLL_MS)) {
       const found = await look();
       const waitedMs = performance.now() - startedAt;
-      const isOver = found?.state === 'reachable' || found?.state === 'failed' || isSet(found);
+      const isLateFailure = isLate && found?.state === 'failed';
+      if (isLateFailure) {
+        isLate = false;
+        await ask();
+      }
+      const isOver = found?.state === 'reachable' || (found?.state === 'failed' && !isLateFailure) || isSet(found);
       if (isOver || waitedMs > timeoutMs || signal.aborted) return told(found, waitedMs);
-      await sleep(POLL_MS);
+      await sleep(pauseMs);
     }
   };
 }
@@ -182,7 +192,7 @@ async function waitForLinkLocal(rtnetlink: Namespace['rtnetlink'], name: string,
   while (performance.now() < deadline && !signal.aborted) {
     const usable = await rtnetlink.usableAddresses(name);
     if (usable.some(({ address }) => address[0] === 0xfe && (address[1]! & 0xc0) === 0x80)) return;
-    await sleep(POLL_MS);
+    await sleep(LONGEST_POLL_MS);
   }
 }
 

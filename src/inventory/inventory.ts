@@ -3,6 +3,7 @@
  */
 import type { Operations } from '../control/operation.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
+import type { Plug } from '../plugs/plug.ts';
 import { RateMeter } from './rates.ts';
 import type { ItemStatus, ProcessStatus } from './status.ts';
 
@@ -28,6 +29,8 @@ export interface Link {
   readonly network: string;
   /** To impair and to cut it; not all can be. */
   readonly plug: Impairable | undefined;
+  /** What it is plugged into, as a plug; for those who look. Not of a switch's ports. */
+  readonly end?: Plug;
   /** Of the end that this process's user thinks of: the TAP, the client's port. */
   readonly counters: PlugCounters;
   /**

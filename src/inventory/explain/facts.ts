@@ -97,14 +97,26 @@ export interface StationFacts {
   readonly ageSeconds: number;
 }
 
+/** A process that serves a switch, and cannot be asked. */
+export interface StrangerFacts {
+  /** What it is called: the name of a process of ours, or the program. */
+  readonly name?: string;
+  readonly pid?: number;
+  /** It could be asked, if it answered. */
+  readonly isOurs: boolean;
+  readonly isStopped: boolean;
+  /** Another user's, by number. */
+  readonly otherUid?: number;
+}
+
 /** A switch on the way. */
 export interface SwitchFacts {
   readonly kind: 'switch';
   readonly path: string;
-  /** Who serves it. Absent: nobody who can be asked, such as an original `vde_switch`. */
-  readonly server?: { readonly name: string; readonly pid: number; readonly isSilent: boolean };
-  /** Whether there is a socket to join it by at all. */
-  readonly isThere: boolean;
+  /** Who serves it, and can be asked. */
+  readonly server?: { readonly name: string; readonly pid: number };
+  /** Who serves it, and cannot be asked: a process of ours that does not answer, an original `vde_switch`, another's. */
+  readonly stranger?: StrangerFacts;
   readonly isHub: boolean;
   /** Whether it looks at tags. */
   readonly hasVlans: boolean;
@@ -236,6 +248,8 @@ export interface ExplainFacts {
   readonly a: string;
   readonly b: string;
   readonly from: HostFacts | SilentFacts;
+  /** Namespaces and others that run, and do not answer. */
+  readonly silent: readonly string[];
   /** The namespace B, when it is one that can be asked. */
   readonly target?: HostFacts | SilentFacts;
   /** Whether neighbours were asked, or it was only looked at what is known. */

@@ -77,7 +77,15 @@ export async function gatherFacts(question: Question): Promise<ExplainFacts> {
     const silent = from.status === undefined ? from : silentTarget!;
     const facts = silentFacts(silent);
     const both = from.status === undefined && silentTarget !== undefined && silentTarget.pid !== from.pid;
-    return { a, b, isProbed, ways: [], from: facts, ...(both ? { target: silentFacts(silentTarget) } : {}) };
+    return {
+      a,
+      b,
+      isProbed,
+      ways: [],
+      silent: [],
+      from: facts,
+      ...(both ? { target: silentFacts(silentTarget) } : {}),
+    };
   }
   const gatherer = new Gatherer(question, await World.look(await question.look()));
   return gatherer.gather();
@@ -101,7 +109,8 @@ class Gatherer {
     for (const destination of destinations) ways.push(await this.#way(from, targetHost, destination));
     if (destinations.length === 0 && target.kind === 'mac') ways.push(await this.#wayToStation(from, target.mac));
     const found = this.#named(targetHost, ways);
-    return { a, b, from: from.facts, isProbed, ways, ...(found === undefined ? {} : { target: found.facts }) };
+    const { silent } = this.#world;
+    return { a, b, from: from.facts, silent, isProbed, ways, ...(found === undefined ? {} : { target: found.facts }) };
   }
 
   #requireHost(process: RunningProcess, word: string): Host {
@@ -122,10 +131,13 @@ class Gatherer {
   /** The host that is B in the end: the one that was named, or who has the address that was. */
   #named(target: Host | undefined, ways: readonly WayFacts[]): Host | undefined {
     if (target !== undefined) return target;
-    const last = ways[0]?.legs.at(-1);
-    if (last?.to === undefined || last.to.host.name === undefined) return undefined;
-    const isThere = holderOf(last.to.host, ways[0]!.destination) !== undefined;
-    return isThere ? this.#world.hostOf(last.to.host) : undefined;
+    const [way] = ways;
+    if (way === undefined) return undefined;
+    const { destination, legs } = way;
+    const holders = this.#world.hosts.filter(({ facts }) => holderOf(facts, destination) !== undefined);
+    const last = legs.at(-1)?.to?.host.pid;
+    // Without a way there, only who alone has that address can be meant.
+    return holders.find(({ process }) => process.pid === last) ?? (holders.length === 1 ? holders[0] : undefined);
   }
 
   /** Which addresses of B are asked about: of each family one, that A has a route to if there is such. */
@@ -196,7 +208,7 @@ class Gatherer {
     const before = this.#world;
     const neighbour = route.isForMany ? undefined : await this.#neighbour(from, out, address, owner?.host);
     if (neighbour?.isAsked === true) this.#world = await World.look(await this.#question.look());
-    const stretch: Stretch = { from, out, to: owner, mac: neighbour?.mac ?? owner?.into.mac, destination };
+    const stretch: Stretch = { from, out, to: owner, mac: neighbour?.mac, destination };
     const { passages, apart } = await passagesOf(this.#world, stretch);
     const beyond = apart ?? this.#beyond(out, passages, target, destination);
     const isRouter = owner !== undefined && holderOf(owner.host.facts, destination) === undefined;

@@ -146,7 +146,8 @@ export function neighbourStep(leg: LegFacts, neighbour: NeighbourFacts): Step {
     return { ...at, state: 'unknown', text };
   }
   const before = mac === undefined ? '' : `, where ${mac} once answered`;
-  const text = `nobody answers for ${address} within ${(waitedMs / 1000).toFixed(1)} s${before}`;
+  const unknown = to === undefined ? ', and no namespace of yours on its network has that address' : '';
+  const text = `nobody answers for ${address} within ${(waitedMs / 1000).toFixed(1)} s${before}${unknown}`;
   return { ...at, state: 'problem', text, isSymptom: true };
 }
 

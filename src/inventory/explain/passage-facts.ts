@@ -8,6 +8,7 @@ import { formatSocketAddress } from '../../net/socket-address.ts';
 import type { TunnelPlug } from '../../overlay/tunnel-plug.ts';
 import type { Plug } from '../../plugs/plug.ts';
 import type { Link } from '../inventory.ts';
+import { layersOf } from '../peers.ts';
 import type { GatewayFacts, GatewayRuleFacts, OverlayFacts } from './facts.ts';
 
 /** What is asked, beside the link. */
@@ -29,14 +30,8 @@ export async function passageOf(link: Link, query: PassageQuery): Promise<Overla
 }
 
 /** The plug that moves the frames, inside of what is around it. */
-function innermost({ plug }: Link): Plug | undefined {
-  let found: Plug | undefined = isPlug(plug) ? plug : undefined;
-  while (found?.interior !== undefined) found = found.interior;
-  return found;
-}
-
-function isPlug(candidate: unknown): candidate is Plug {
-  return typeof candidate === 'object' && candidate !== null && 'counters' in candidate && 'start' in candidate;
+function innermost({ end }: Link): Plug | undefined {
+  return end === undefined ? undefined : [...layersOf(end)].at(-1);
 }
 
 function overlayFacts(plug: TunnelPlug, { mac }: PassageQuery): OverlayFacts {

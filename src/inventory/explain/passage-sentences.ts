@@ -10,6 +10,7 @@ import type {
   OverlayFacts,
   PassageFacts,
   PortFacts,
+  StrangerFacts,
   SwitchFacts,
 } from './facts.ts';
 import { interfaceOf } from './host-sentences.ts';
@@ -46,27 +47,38 @@ function nextOf({ to, neighbour, destination, station }: LegFacts): string {
 }
 
 function switchSteps(leg: LegFacts, facts: SwitchFacts): Step[] {
-  const { path, server, isThere, isHub, entry, exit } = facts;
+  const { path, server, stranger, isHub, entry, exit } = facts;
   const what = isHub ? 'hub' : 'switch';
-  const lookedAt = server === undefined ? `directory ${path}` : `process ${server.pid}`;
+  const lookedAt = server === undefined ? `socket ${path}/ctl` : `process ${server.pid}`;
   const at = { topic: 'network', lookedAt } as const;
-  if (server === undefined && !isThere) {
+  if (server === undefined && stranger === undefined) {
     return [{ ...at, state: 'problem', text: `nobody serves ${path}`, remedy: `Serve it: vde switch ${path}` }];
   }
-  if (server === undefined) {
-    const text = `the switch ${path} is served by somebody who cannot be asked (an original vde_switch, another user): that the neighbour answers is all there is to know`;
-    return [{ ...at, state: 'unknown', text }];
-  }
+  if (server === undefined) return [{ ...at, ...strangerSentence(path, stranger!) }];
   const served = `the ${what} ${path} is served by ${server.name} (pid ${server.pid})`;
-  if (server.isSilent) {
-    const text = `${served}, which does not answer: as long as it is stopped, no frame passes`;
-    return [{ ...at, state: 'problem', text, remedy: `Let it go on: kill -CONT ${server.pid}` }];
-  }
   const next = nextOf(leg);
   const places = [placeAt(leg.from.name, entry), placeAt(next, exit), heardText(leg, facts)];
   const text = [served, ...places.filter((place) => place !== undefined)].join('; ');
   const problems = vlanSteps(leg, facts).concat(portSteps(facts, leg.from.name, entry), portSteps(facts, next, exit));
   return [{ ...at, state: 'ok', text }, ...problems];
+}
+
+/** Of whoever serves a switch, and does not say how. */
+function strangerSentence(path: string, stranger: StrangerFacts): Pick<Step, 'state' | 'text' | 'remedy'> {
+  const { name, pid, isOurs, isStopped, otherUid } = stranger;
+  if (otherUid !== undefined) {
+    const text = `the switch ${path} is served by another user (uid ${otherUid}), whom only that user can ask; whether the neighbour answers is all there is to know`;
+    return { state: 'unknown', text };
+  }
+  const served = `the switch ${path} is served by ${name ?? 'a process'} (pid ${pid})`;
+  if (isStopped) {
+    const text = `${served}, which is stopped: no frame passes`;
+    return { state: 'problem', text, remedy: `Let it go on: kill -CONT ${pid}` };
+  }
+  if (isOurs)
+    return { state: 'problem', text: `${served}, which does not answer`, remedy: `See what it does: top -p ${pid}` };
+  const text = `${served}, which cannot be asked as ours can; whether the neighbour answers is all there is to know`;
+  return { state: 'unknown', text };
 }
 
 function placeAt(who: string, port: PortFacts | undefined): string | undefined {
@@ -90,7 +102,8 @@ function heardText(leg: LegFacts, { stations, isHub }: SwitchFacts): string | un
   const found = stations.filter((station) => station.mac === mac);
   if (found.length === 0) return `it has not heard ${mac} yet, so frames for it go to every port`;
   const places = found.map(({ port, vlan, ageSeconds }) => {
-    return `at port ${port}${vlan === 0 ? '' : ` in VLAN ${vlan}`} ${Math.round(ageSeconds)} s ago`;
+    const when = ageSeconds < 1 ? 'just now' : `${Math.round(ageSeconds)} s ago`;
+    return `at port ${port}${vlan === 0 ? '' : ` in VLAN ${vlan}`} ${when}`;
   });
   return `it heard ${mac} ${places.join(' and ')}`;
 }

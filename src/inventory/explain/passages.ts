@@ -13,15 +13,7 @@ import type {
   SwitchFacts,
 } from './facts.ts';
 import { nextNetworks, type PathNetwork, pathBetween } from './network-path.ts';
-import {
-  type Cable,
-  type Host,
-  hasSwitchSocket,
-  portOf,
-  type RunningProcess,
-  type Server,
-  type World,
-} from './world.ts';
+import { type Cable, type Host, portOf, type RunningProcess, type Server, strangerAt, type World } from './world.ts';
 
 /** Cables that are followed to a station of which only the MAC address is known. */
 const MAX_CABLES = 8;
@@ -156,9 +148,8 @@ async function switchFacts(
   const server = world.serverOf(path);
   const unknown = { kind: 'switch', path, isHub: false, hasVlans: false, stations: [] } as const;
   if (server === undefined) {
-    const silent = world.silentBy(serverPid(stretch));
-    const seen = silent === undefined ? {} : { server: { name: silent.name, pid: silent.pid, isSilent: true } };
-    return { ...unknown, ...seen, isThere: hasSwitchSocket(path) };
+    const stranger = strangerAt(path, world.processes);
+    return stranger === undefined ? unknown : { ...unknown, stranger };
   }
   const vlans = await vlansOf(server);
   const { from, out, to, mac } = stretch;
@@ -169,20 +160,13 @@ async function switchFacts(
   const last = lastPort(server, { exit, to, stations, from });
   return {
     ...unknown,
-    server: { name: server.process.name, pid: server.process.pid, isSilent: false },
-    isThere: true,
+    server: { name: server.process.name, pid: server.process.pid },
     isHub: server.status.isHub,
     hasVlans: vlans.some(({ untaggedVlan, taggedVlans }) => untaggedVlan !== 0 || taggedVlans.length > 0),
-    ...(first === undefined ? {} : { entry: portFacts(first, vlans, entry) }),
-    ...(last === undefined ? {} : { exit: portFacts(last, vlans, exit) }),
+    ...(first === undefined ? {} : { entry: portFacts(server, first, vlans, entry) }),
+    ...(last === undefined ? {} : { exit: portFacts(server, last, vlans, exit) }),
     stations,
   };
-}
-
-/** The process that serves what A is plugged into, by the kernel's word. */
-function serverPid({ from, out }: Stretch): number | undefined {
-  const found = from.status.interfaces.find(({ name }) => name === out.name);
-  return found?.peers.find(({ pid }) => pid !== undefined)?.pid;
 }
 
 type Port = SwitchStatus['ports'][number];
@@ -215,14 +199,20 @@ async function vlansOf({ process, status }: Server): Promise<readonly PortVlans[
   return Array.isArray(ports) ? (ports as PortVlans[]) : [];
 }
 
-function portFacts({ number, peer, link }: Port, vlans: readonly PortVlans[], visitor: Visitor | undefined): PortFacts {
+function portFacts(
+  server: Server,
+  { number, peer, link }: Port,
+  vlans: readonly PortVlans[],
+  visitor: Visitor | undefined,
+): PortFacts {
   const found = vlans.find((candidate) => candidate.number === number);
   return {
     number,
     description: link.description,
     isCut: link.isCut,
     impairment: link.impairment,
-    ...(peer?.pid === undefined ? {} : { pid: peer.pid }),
+    // A port without a client is the server's own.
+    pid: peer === undefined ? server.process.pid : (peer.pid ?? 0),
     ...(visitor?.isCable === true ? { cablePid: visitor.process.pid } : {}),
     ...found,
   };

@@ -50,7 +50,7 @@ function silenceStep({ name, pid, isStopped }: SilentFacts): Step {
   const at = { topic: 'interface', state: 'problem', lookedAt } as const;
   const what = isStopped ? 'is stopped' : 'does not answer';
   const text = `${name} (pid ${pid}) ${what}, and with it whatever it moves`;
-  return { ...at, text, remedy: isStopped ? `Let it go on: kill -CONT ${pid}` : `See what it does: strace -p ${pid}` };
+  return { ...at, text, remedy: isStopped ? `Let it go on: kill -CONT ${pid}` : `See what it does: top -p ${pid}` };
 }
 
 function explainWay(facts: ExplainFacts, way: WayFacts): Way {
@@ -69,7 +69,8 @@ function explainWay(facts: ExplainFacts, way: WayFacts): Way {
 function addressSteps(facts: ExplainFacts, { destination }: WayFacts, target: HostFacts | undefined): Step[] {
   const at = { topic: 'address', state: 'ok' } as const;
   if (target === undefined) {
-    const text = `${destination} is the address of no namespace of yours that answers`;
+    const others = facts.silent.length === 0 ? '' : ` (${facts.silent.join(', ')} cannot be asked)`;
+    const text = `${destination} is the address of no namespace of yours${others}`;
     return [{ ...at, state: 'unknown', text, lookedAt: 'namespaces of this user' }];
   }
   const holder = holderOf(target, destination);
@@ -231,7 +232,7 @@ function reasonOf({ steps, arrives, destination }: Way): string {
   const found = problems.find(({ isSymptom = false }) => !isSymptom) ?? problems[0];
   if (found === undefined) return 'it could not be found out why.';
   const arrived = arrives ? `a frame arrives at ${destination}, but ` : '';
-  const unexplained = found.isSymptom === true ? ', and nothing that could be asked says why' : '';
+  const unexplained = found.isSymptom === true ? '; nothing that could be asked says why' : '';
   const remedy = found.remedy === undefined ? '' : ` ${found.remedy}.`;
   return `${arrived}${found.text}${unexplained}.${remedy}`;
 }

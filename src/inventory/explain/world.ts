@@ -2,19 +2,19 @@
  * All that runs of this user's, as it says of itself: who has which address, who serves which switch, which cables join
  * which networks.
  */
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { listenerOwner } from '../../system/listener-owner.ts';
 import type {
   CableStatus,
   FilterStatus,
-  GatewayStatus,
   LinkStatus,
   NamespaceStatus,
   PortStatus,
   ProcessStatus,
   SwitchStatus,
 } from '../status.ts';
-import type { HostFacts, InterfaceFacts, NetworkFacts, SilentFacts } from './facts.ts';
+import type { HostFacts, InterfaceFacts, NetworkFacts, SilentFacts, StrangerFacts } from './facts.ts';
 
 /** A process that runs; one that does not answer has no status. */
 export interface RunningProcess {
@@ -85,14 +85,9 @@ export class World {
     return undefined;
   }
 
-  /** A process that does not answer. */
-  silentBy(pid: number | undefined): RunningProcess | undefined {
-    return this.processes.find((process) => process.pid === pid && process.status === undefined);
-  }
-
-  /** The gateway that a process runs. */
-  gatewayOf(process: RunningProcess): GatewayStatus | undefined {
-    return process.status?.items.find((item) => item.kind === 'gateway');
+  /** Those that do not answer, by name. */
+  get silent(): readonly string[] {
+    return this.processes.filter(({ status }) => status === undefined).map(({ name }) => name);
   }
 }
 
@@ -151,6 +146,28 @@ export function silentFacts({ name, pid }: RunningProcess): SilentFacts {
   return { name, pid, isStopped: isStopped(pid) };
 }
 
+/** Who serves a switch, when it is nobody who answers; `undefined` when nobody does. */
+export function strangerAt(path: string, processes: readonly RunningProcess[]): StrangerFacts | undefined {
+  const owner = listenerOwner(join(path, 'ctl'));
+  if (owner === undefined) return undefined;
+  const { pid, uid } = owner;
+  if (uid !== process.geteuid?.()) return { isOurs: false, isStopped: false, otherUid: uid };
+  // A socket that nobody listens on is what somebody left who was killed.
+  if (pid === undefined) return undefined;
+  const own = processes.find((each) => each.pid === pid);
+  const name = own?.name ?? programOf(pid);
+  return { pid, isOurs: own !== undefined, isStopped: isStopped(pid), ...(name === undefined ? {} : { name }) };
+}
+
+/** What a process runs (proc(5), /proc/PID/comm). */
+function programOf(pid: number): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
+
 /** Whether a process is stopped (proc(5), /proc/PID/stat: `T`, or `t` by a debugger). */
 function isStopped(pid: number): boolean {
   try {
@@ -159,11 +176,6 @@ function isStopped(pid: number): boolean {
   } catch {
     return false;
   }
-}
-
-/** Whether somebody listens in a switch's directory, or seems to. */
-export function hasSwitchSocket(path: string): boolean {
-  return existsSync(join(path, 'ctl'));
 }
 
 /** The port of a switch at which a process is; of several, the one at which its station was heard. */
