@@ -37,8 +37,8 @@ export interface ForwardJob {
   readonly name: string;
   readonly does: (typeof ACTIONS)[number];
   readonly forwards: readonly ForwardSpec[];
-  /** Where a forward does not say it. */
-  readonly protocol: 'tcp' | 'udp';
+  /** Where a forward does not say it. Absent: TCP, and of those that there are, either. */
+  readonly protocol: 'udp' | undefined;
   readonly gateway: string | undefined;
   readonly json: boolean;
 }
@@ -67,7 +67,7 @@ export function interpretForward(argv: readonly string[]): ForwardAction {
     name,
     does,
     forwards: words.map(readForward),
-    protocol: values.has('udp') ? 'udp' : 'tcp',
+    protocol: values.has('udp') ? 'udp' : undefined,
     gateway: values.get('gateway')?.at(-1),
     json: values.has('json'),
   };

@@ -56,7 +56,7 @@ async function list(control: Control, { gateway }: ForwardJob): Promise<readonly
 }
 
 async function add(control: Control, job: ForwardJob, spec: ForwardSpec): Promise<Forward> {
-  const { text: _typed, protocol = job.protocol, hostPort = 0, ...rest } = spec;
+  const { text: _typed, protocol = job.protocol ?? 'tcp', hostPort = 0, ...rest } = spec;
   return change(control, job, { do: 'add', protocol, hostPort, ...rest });
 }
 
@@ -79,15 +79,16 @@ async function remove(control: Control, job: ForwardJob, spec: ForwardSpec): Pro
 }
 
 /** A number alone is that of a forward, or else a port of the host. */
-function meant(all: readonly Forward[], spec: ForwardSpec, usual: 'tcp' | 'udp'): readonly Forward[] {
-  const { protocol, hostAddress, hostPort, guestAddress, guestPort } = spec;
+function meant(all: readonly Forward[], spec: ForwardSpec, usual: 'udp' | undefined): readonly Forward[] {
+  const { hostAddress, hostPort, guestAddress, guestPort } = spec;
+  const protocol = spec.protocol ?? usual;
   const isNumber = hostPort === undefined && guestAddress === undefined;
   if (isNumber && protocol === undefined) {
     const numbered = all.filter(({ id }) => id === guestPort);
     if (numbered.length > 0) return numbered;
   }
   const fits = (one: Forward): boolean =>
-    one.protocol === (protocol ?? usual) &&
+    (protocol === undefined || one.protocol === protocol) &&
     (isNumber ? one.hostPort === guestPort : one.hostPort === hostPort && one.guestPort === guestPort) &&
     (hostAddress === undefined || one.hostAddress === hostAddress) &&
     (guestAddress === undefined || one.guestAddress === guestAddress);
