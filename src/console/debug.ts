@@ -15,6 +15,8 @@ export interface DebugCategory {
   readonly tag: string;
   /** A few words. */
   readonly help: string;
+  /** How the line is written, where it is not as above. */
+  format?(text: string): string;
 }
 
 /** What one session wants to be told. */
@@ -76,7 +78,7 @@ export class DebugSelection {
   lineFor(path: string, text: string): string | undefined {
     const category = this.#categories.find((each) => each.path === path);
     if (category === undefined || !this.#selected.has(category)) return undefined;
-    return `3${category.tag} ${path} ${text}`;
+    return category.format?.(text) ?? `3${category.tag} ${path} ${text}`;
   }
 
   #meant(prefix: string): readonly DebugCategory[] {

@@ -37,13 +37,20 @@ export interface ScriptFailure {
 }
 
 export class Interpreter {
-  readonly #name: string;
   readonly #commands: readonly ConsoleCommand[];
+  readonly #echo: (path: string, command: string) => string;
 
-  /** @param name of what is managed, as it is in the prompt: `vde` */
-  constructor(name: string, commands: readonly ConsoleCommand[]) {
-    this.#name = name;
+  /**
+   * @param name of what is managed, as it is in the prompt: `vde`
+   * @param echo how a command of a file is written before its answer. @defaultValue `vde[PATH]: COMMAND`
+   */
+  constructor(
+    name: string,
+    commands: readonly ConsoleCommand[],
+    echo: (path: string, command: string) => string = (path, command) => `${name}[${path}]: ${command}`,
+  ) {
     this.#commands = commands;
+    this.#echo = echo;
   }
 
   /** Answers one line; a comment and an empty line have no answer. Never throws. */
@@ -112,7 +119,7 @@ export class Interpreter {
         throw commandError('EFBIG', 'there are too many commands', path);
       }
       const command = line === TOO_LONG ? '...' : line.trimEnd();
-      counted(`${this.#name}[${path}]: ${command}\n`);
+      counted(`${this.#echo(path, command)}\n`);
       const nested = { selection, write: budget.depth === 0 ? counted : write };
       const { status } = this.#answer(line, nested, budget);
       if (status !== undefined) failures.push({ line: index + 1, command, status });

@@ -74,6 +74,11 @@ export class Channel {
     return this.#speedFree;
   }
 
+  /** Bytes that wait, as they are measured. */
+  get waitingBytes(): number {
+    return this.store.bytes + this.store.count * this.#measure.extra;
+  }
+
   /** Has nobody wait any longer. */
   unblock(now: number): void {
     this.#speedFree = Math.min(this.#speedFree, now);
@@ -158,8 +163,7 @@ export class Channel {
     const bandwidth = isZero(values.bandwidth) ? 0 : sample(values.bandwidth, random);
     const capacity = isZero(values.capacity) ? 0 : sample(values.capacity, random);
     const { store } = this;
-    const waiting = store.bytes + store.count * this.#measure.extra;
-    let fits = capacity === 0 || waiting + size <= capacity;
+    let fits = capacity === 0 || this.waitingBytes + size <= capacity;
     if (fits) {
       const time = this.#timeOf(size, delay, speed, bandwidth);
       // The last one takes the bytes that are there; those before need their own when they are to be changed.
