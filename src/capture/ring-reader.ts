@@ -6,7 +6,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
-import type { CaptureRing } from '../plugs/capture-ring.ts';
+import { type CaptureRing, MAX_CAPTURE_INTERFACES } from '../plugs/capture-ring.ts';
 import { native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
 
@@ -26,6 +26,7 @@ export class RingReader {
   readonly #ignored = new Uint8Array(8);
   #wake: (() => void) | undefined;
   #isEnding = false;
+  #counts = { recorded: 0, leftOut: 0 };
 
   /**
    * @param ring from now on the reader's
@@ -59,8 +60,21 @@ export class RingReader {
         if (!this.#isEnding) await this.#pause(taken > 0);
       }
     } finally {
+      this.#count();
       this.#watch.end();
       this.#ring.close();
+    }
+  }
+
+  /** Of all interfaces, when it has ended. */
+  get counts(): { readonly recorded: number; readonly leftOut: number } {
+    return this.#counts;
+  }
+
+  #count(): void {
+    for (let index = 0; index < MAX_CAPTURE_INTERFACES; index++) {
+      const { recorded, leftOut } = this.#ring.counts(index);
+      this.#counts = { recorded: this.#counts.recorded + recorded, leftOut: this.#counts.leftOut + leftOut };
     }
   }
 

@@ -3,6 +3,7 @@ import { VdensError } from '../errors.ts';
 import { nearest } from '../locator/nearest.ts';
 import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
+import { type CaptureAction, interpretCapture, VDE_CAPTURE_TABLE } from './vde-capture-options.ts';
 import { type ExecAction, interpretExec, VDE_EXEC_TABLE } from './vde-exec-options.ts';
 import { type ExplainAction, interpretExplain, VDE_EXPLAIN_TABLE } from './vde-explain-options.ts';
 import { type ForwardAction, interpretForward, VDE_FORWARD_TABLE } from './vde-forward-options.ts';
@@ -62,6 +63,7 @@ export const VDE_TABLE: CommandTable = {
     { long: 'version', short: 'V', help: 'print the version' },
   ],
   subcommands: [
+    VDE_CAPTURE_TABLE,
     VDE_CONSOLE_TABLE,
     VDE_DOCTOR_TABLE,
     VDE_EXEC_TABLE,
@@ -77,6 +79,7 @@ export const VDE_TABLE: CommandTable = {
 export type VdeAction =
   | { readonly action: 'help'; readonly table: CommandTable }
   | { readonly action: 'version' }
+  | CaptureAction
   | ExecAction
   | ExplainAction
   | ForwardAction
@@ -99,6 +102,7 @@ export function interpretVdeArguments(argv: readonly string[]): VdeAction {
   if (values.has('version')) return { action: 'version' };
   const [word, ...rest] = operands;
   if (word === undefined) throw usage(VDE_TABLE, 'a command is missing, for example: vde doctor', '');
+  if (word === 'capture') return interpretCapture(rest);
   if (word === 'console') return interpretConsole(rest);
   if (word === 'doctor') return interpretDoctor(rest);
   if (word === 'exec') return interpretExec(rest);

@@ -48,6 +48,11 @@ async function act(request: VdeAction): Promise<number> {
       return 0;
     case 'doctor':
       return request.printAppArmor ? printProfile() : reportChecks(request.json);
+    case 'capture':
+    case 'record': {
+      const { captureFrames, recordFrames } = await import('./vde-capture.ts');
+      return request.action === 'capture' ? captureFrames(request) : recordFrames(request);
+    }
     case 'console': {
       const { openConsole } = await import('./console.ts');
       return openConsole(request);

@@ -1,0 +1,206 @@
+/**
+ * `vde capture`: what passes the interfaces of a namespace, the ports of a switch, or a cable, as a file or as lines.
+ *
+ * The process whose frames they are copies them into a ring, which this one reads at a lower priority: frames do not wait
+ * for it, and what it cannot keep up with is left out and counted.
+ */
+import { machine, setPriority } from 'node:os';
+import { resolve } from 'node:path';
+import { osName } from '../capture/capture.ts';
+import { parseFilter } from '../capture/filter/filter.ts';
+import { type CapturedInterface, interfaceDescription, sectionHeader } from '../capture/pcapng.ts';
+import { RingReader } from '../capture/ring-reader.ts';
+import type { ControlClient } from '../control/client.ts';
+import { VdensError } from '../errors.ts';
+import { connectToProcess } from '../inventory/find-process.ts';
+import { CaptureRing } from '../plugs/capture-ring.ts';
+import { errnoName, native } from '../system/native.ts';
+import { type Choice, FilteringRecipient, LineRecipient, type Recipient, WholeRecipient } from './capture-recipient.ts';
+import { type CaptureSink, openSink, standardOutput } from './capture-sink.ts';
+import { printable, writeErrorLine } from './standard-streams.ts';
+import type { CaptureAction, CaptureSubject } from './vde-capture-options.ts';
+import { version } from './version.ts';
+
+type CaptureRequest = Extract<CaptureAction, { action: 'capture' }>;
+type RecordRequest = Extract<CaptureAction, { action: 'record' }>;
+
+/** Of this process (setpriority(2)): frames go first. */
+const NICE = 10;
+/** What is copied out of a recording at a time, in bytes. */
+const COPY_BYTES = 4 * 1_048_576;
+const NS_PER_SECOND = 1_000_000_000n;
+const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
+
+/**
+ * Captures until it is told to end, or the process that is looked at does.
+ *
+ * @returns the exit status
+ * @throws VdensError when there is no such process, the filter is wrong, or the file cannot be written
+ */
+export async function captureFrames(request: CaptureRequest): Promise<number> {
+  const filter = request.filter === '' ? undefined : parseFilter(request.filter);
+  const ending = new AbortController();
+  for (const signal of ENDING_SIGNALS) process.once(signal, () => ending.abort());
+  using control = await connectToProcess(request.subject.name);
+  const sink = request.file === undefined ? standardOutput() : await openSink(request.file, ending.signal);
+  try {
+    yieldToFrames();
+    if (request.isLast) await writeLast(control, sink, request, filter);
+    else await follow(control, sink, request, filter, ending.signal);
+  } catch (error) {
+    if (!(error instanceof VdensError) || error.errno !== 'EPIPE' || error.syscall !== 'write') throw error;
+  } finally {
+    sink.close();
+  }
+  return 0;
+}
+
+/**
+ * Turns the recorder of a process on or off.
+ *
+ * @returns the exit status: 1 when it was to be turned off, and was not on
+ */
+export async function recordFrames({ subject, seconds, snap, bytes }: RecordRequest): Promise<number> {
+  using control = await connectToProcess(subject.name);
+  const answer = await control.request('record', { ...placesOf(subject), seconds, snap, bytes });
+  if (seconds > 0) return 0;
+  if (answer['wasOn'] === true) return 0;
+  writeErrorLine(`vde capture: nothing was recorded at ${subject.name}`);
+  return 1;
+}
+
+/** Takes what comes until somebody ends it. */
+async function follow(
+  control: ControlClient,
+  sink: CaptureSink,
+  request: CaptureRequest,
+  filter: Choice['filter'],
+  ending: AbortSignal,
+): Promise<void> {
+  const { count, seconds, snap, bytes } = request;
+  const { ring } = await ringFrom(control, 'capture-start', { ...placesOf(request.subject), snap, bytes });
+  const reader = new RingReader(ring);
+  const recipient = recipientFor(request, sink, { filter, count });
+  let isStopping = false;
+  const stop = (): void => {
+    if (isStopping) return;
+    isStopping = true;
+    // What it says last is in the ring then.
+    control.request('capture-stop').then(
+      () => reader.end(),
+      () => reader.end(),
+    );
+  };
+  ending.addEventListener('abort', stop, { once: true });
+  if (ending.aborted) stop();
+  const timer = seconds === undefined ? undefined : setTimeout(stop, seconds * 1000);
+  void endOf(control).then(() => reader.end());
+  try {
+    if (request.file !== undefined) await sink.write([fileHeader()]);
+    await reader.run(async (blocks) => {
+      if (!(await recipient.take(blocks))) stop();
+    });
+  } finally {
+    clearTimeout(timer);
+    ending.removeEventListener('abort', stop);
+    writeErrorLine(summary(recipient.passed, reader.counts));
+  }
+  if (!isStopping) writeErrorLine(`vde capture: ${printable(request.subject.name)} has ended`);
+}
+
+/** Writes what was recorded until now. */
+async function writeLast(
+  control: ControlClient,
+  sink: CaptureSink,
+  request: CaptureRequest,
+  filter: Choice['filter'],
+): Promise<void> {
+  const { ring, answer } = await ringFrom(control, 'record-take', {});
+  try {
+    const interfaces = interfacesIn(answer['interfaces']);
+    const seconds = request.seconds ?? Number(answer['seconds']);
+    const snap = Number(answer['snap']);
+    const sinceNs = BigInt(Date.now()) * 1_000_000n - BigInt(seconds) * NS_PER_SECOND;
+    const recipient = recipientFor(request, sink, { filter, count: request.count, sinceNs }, interfaces);
+    if (request.file !== undefined)
+      await sink.write([fileHeader(), ...interfaces.map((each) => interfaceDescription(each, snap, osName()))]);
+    const room = new Uint8Array(COPY_BYTES);
+    const { start, end } = ring.extent;
+    for (let at = start; at < end; ) {
+      const { length, next } = ring.copy(at, end, room);
+      if (length > 0 && !(await recipient.take(room.subarray(0, length)))) break;
+      at = next;
+    }
+    writeErrorLine(summary(recipient.passed, undefined));
+  } finally {
+    ring.close();
+  }
+}
+
+function recipientFor(
+  { file }: CaptureRequest,
+  sink: CaptureSink,
+  choice: Choice,
+  interfaces: readonly CapturedInterface[] = [],
+): Recipient {
+  if (file === undefined) return new LineRecipient(sink, choice, interfaces);
+  const isWhole = choice.filter === undefined && choice.count === undefined && choice.sinceNs === undefined;
+  return isWhole ? new WholeRecipient(sink) : new FilteringRecipient(sink, choice);
+}
+
+/** Asks for a ring. */
+async function ringFrom(
+  control: ControlClient,
+  action: string,
+  fields: object,
+): Promise<{ readonly ring: CaptureRing; readonly answer: Readonly<Record<string, unknown>> }> {
+  const { answer, descriptors } = await control.requestWithDescriptors(action, fields);
+  const [memory = -1, notice = -1, ...others] = descriptors;
+  for (const fd of others) native.closeDescriptor(fd);
+  const ring = CaptureRing.open(memory, notice);
+  if (typeof ring !== 'number') return { ring, answer };
+  for (const fd of [memory, notice]) if (fd >= 0) native.closeDescriptor(fd);
+  const errno = errnoName(ring);
+  throw new VdensError('ERR_NATIVE', `cannot take the ring of the capture (${errno}). Is memory short?`, { errno });
+}
+
+function placesOf({ name, link }: CaptureSubject): object {
+  const isPath = name.includes('/') || name === '.' || name === '..';
+  return { link, ...(isPath ? { kind: 'switch', network: resolve(name) } : {}) };
+}
+
+/** Resolves when the process has let go of us. */
+async function endOf(control: ControlClient): Promise<void> {
+  for await (const { descriptors } of control.events) for (const fd of descriptors) native.closeDescriptor(fd);
+}
+
+function interfacesIn(value: unknown): readonly CapturedInterface[] {
+  const list: readonly unknown[] = Array.isArray(value) ? value : [];
+  return list.map((each) => {
+    const { name, description } = (each ?? {}) as Record<string, unknown>;
+    return { name: String(name), description: String(description) };
+  });
+}
+
+function fileHeader(): Uint8Array {
+  return sectionHeader({ hardware: machine(), os: osName(), application: `vde capture ${version()}` });
+}
+
+function summary(passed: number | undefined, counts: RingReader['counts'] | undefined): string {
+  const captured = passed ?? counts?.recorded ?? 0;
+  const all = counts !== undefined && captured !== counts.recorded ? ` of ${counts.recorded}` : '';
+  const leftOut = counts?.leftOut ?? 0;
+  const lost =
+    leftOut === 0
+      ? ''
+      : `; ${leftOut} left out, because they came faster than they were written (see --buffer-size, --snap)`;
+  return `vde capture: ${captured}${all} frame${captured === 1 && all === '' ? '' : 's'}${lost}`;
+}
+
+function yieldToFrames(): void {
+  try {
+    setPriority(NICE);
+  } catch {
+    // It goes on as others do.
+  }
+}
