@@ -28,6 +28,8 @@ export interface Step {
   readonly remedy?: string;
   /** It shows that something is wrong elsewhere: another problem explains it. */
   readonly isSymptom?: boolean;
+  /** From here on it is out of sight: on the internet, say. */
+  readonly isOutOfSight?: boolean;
 }
 
 /** What was found out about one address. */

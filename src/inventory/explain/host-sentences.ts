@@ -132,8 +132,11 @@ export function neighbourStep(leg: LegFacts, neighbour: NeighbourFacts): Step {
   const at = { topic: 'neighbour', lookedAt } as const;
   const expected = to === undefined ? undefined : interfaceOf(to.host, to.interfaceName)?.mac;
   if (isNeighbourKnown(neighbour)) {
-    const isOther = mac !== undefined && to !== undefined && !to.host.interfaces.some((each) => each.mac === mac);
-    if (isOther) {
+    if (!isStationOf(to?.host, neighbour) && to !== undefined) {
+      if (leg.apart !== undefined) {
+        const text = `somebody else answers for ${address} there, ${mac}: ${to.host.name} (${expected}) is not on that network`;
+        return { ...at, state: 'problem', text, isSymptom: true };
+      }
       const text = `${address} is answered for by ${mac}, which is not ${to.host.name}'s (${expected}): two stations have this address`;
       return { ...at, state: 'problem', text, remedy: `Give one of them another: --address` };
     }
@@ -149,6 +152,11 @@ export function neighbourStep(leg: LegFacts, neighbour: NeighbourFacts): Step {
   const unknown = to === undefined ? ', and no namespace of yours on its network has that address' : '';
   const text = `nobody answers for ${address} within ${(waitedMs / 1000).toFixed(1)} s${before}${unknown}`;
   return { ...at, state: 'problem', text, isSymptom: true };
+}
+
+/** Whether it is the host who answers, as far as that is known. */
+export function isStationOf(host: HostFacts | undefined, { mac }: NeighbourFacts): boolean {
+  return host === undefined || mac === undefined || host.interfaces.some((each) => each.mac === mac);
 }
 
 /** Whether a frame would have an address to go to. */

@@ -1,10 +1,10 @@
 /** What a process knows of the network that one of its links is plugged into. */
 import type { GatewayPlug } from '../../gateway/gateway-plug.ts';
 import { RULE_ECHO, RULE_TCP, RULE_UDP } from '../../gateway/rules.ts';
-import { parseIp } from '../../net/ip.ts';
+import { formatIp, parseIp } from '../../net/ip.ts';
 import { formatMac } from '../../net/mac.ts';
 import { formatPrefix } from '../../net/prefix.ts';
-import { formatSocketAddress } from '../../net/socket-address.ts';
+import { formatSocketAddress, type SocketAddress } from '../../net/socket-address.ts';
 import type { TunnelPlug } from '../../overlay/tunnel-plug.ts';
 import type { Plug } from '../../plugs/plug.ts';
 import type { Link } from '../inventory.ts';
@@ -48,6 +48,11 @@ function overlayFacts(plug: TunnelPlug, { mac }: PassageQuery): OverlayFacts {
   };
 }
 
+/** Without a port, when that stays what it is. */
+function placeOf(to: SocketAddress): string {
+  return to.port === 0 ? formatIp(to.address) : formatSocketAddress(to);
+}
+
 /** Of each protocol, what a connection is taken for that is for no port in particular. */
 const PROTOCOLS = [
   ['tcp', RULE_TCP],
@@ -71,7 +76,7 @@ async function gatewayFacts(plug: GatewayPlug, { destination }: PassageQuery): P
       protocol,
       purpose: rule?.purpose ?? 'way-out',
       action: rule?.action ?? 'pass',
-      ...(rule?.to === undefined ? {} : { to: formatSocketAddress(rule.to) }),
+      ...(rule?.to === undefined ? {} : { to: placeOf(rule.to) }),
     });
   }
   return {

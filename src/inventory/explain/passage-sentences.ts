@@ -13,13 +13,18 @@ import type {
   StrangerFacts,
   SwitchFacts,
 } from './facts.ts';
-import { interfaceOf } from './host-sentences.ts';
+import { interfaceOf, isNeighbourKnown } from './host-sentences.ts';
 import { impairmentStep } from './impairment-sentences.ts';
 
 /** Step 5: what the frame meets between one host and the next. */
 export function passageSteps(leg: LegFacts): Step[] {
   const steps = leg.passages.flatMap((passage) => stepsOf(leg, passage));
-  return [...layerSteps(leg), ...steps, ...(leg.apart === undefined ? [] : [apartStep(leg, leg.apart)])];
+  return [...layerSteps(leg), ...steps];
+}
+
+/** That the two are on networks that nothing joins. */
+export function apartSteps(leg: LegFacts): Step[] {
+  return leg.apart === undefined ? [] : [apartStep(leg, leg.apart)];
 }
 
 function stepsOf(leg: LegFacts, passage: PassageFacts): Step[] {
@@ -227,10 +232,14 @@ function gatewaySteps(leg: LegFacts, { label, addresses, rules }: GatewayFacts):
   const { destination = '' } = leg;
   const at = { topic: 'network', lookedAt: `rules of ${label}` } as const;
   const where = addresses.join(', ');
-  if (rules.length === 0) return [{ ...at, state: 'ok', text: `${label} is a gateway (${where})` }];
+  const isAsked = leg.route?.kind === 'route' && leg.route.gateway === undefined;
+  if (rules.length === 0 || (isAsked && leg.neighbour !== undefined && !isNeighbourKnown(leg.neighbour))) {
+    return [{ ...at, state: 'ok', text: `the gateway ${label} (${where}) answers for its own addresses alone` }];
+  }
   return [...groupRules(rules)].map(([meaning, { protocols, isOpen }]) => {
     const some = protocols.length === 3 ? '' : ` (${protocols.join(', ')})`;
     const text = `the gateway ${label} (${where}) gets what is for ${destination}${some}: ${meaning}`;
+    if (meaning === RULES['way-out pass']) return { ...at, state: 'unknown', text, isOutOfSight: true };
     if (isOpen) return { ...at, state: 'ok', text };
     return { ...at, state: 'problem', text, remedy: remedyOfGateway(meaning, label) };
   });
@@ -280,7 +289,8 @@ function layerSteps(leg: LegFacts): Step[] {
 }
 
 function apartStep(leg: LegFacts, { mine, theirs }: NonNullable<LegFacts['apart']>): Step {
-  const text = `${leg.from.name} is plugged into ${nameOf(mine)}, and ${nextOf(leg)} into ${nameOf(theirs)}; no cable of yours joins the two`;
+  const other = leg.to?.host.name ?? leg.destination;
+  const text = `${leg.from.name} is plugged into ${nameOf(mine)}, and ${other} into ${nameOf(theirs)}; no cable of yours joins the two`;
   const remedy = `Plug both into one network${isJoinable(mine) && isJoinable(theirs) ? `, or join them: vde_plug '${mine.label}' '${theirs.label}'` : ''}`;
   return { topic: 'network', state: 'problem', text, lookedAt: 'networks of both', remedy };
 }

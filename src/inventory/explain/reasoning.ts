@@ -22,10 +22,11 @@ import {
   interfaceOf,
   interfaceSteps,
   isNeighbourKnown,
+  isStationOf,
   neighbourStep,
   routeStep,
 } from './host-sentences.ts';
-import { passageSteps } from './passage-sentences.ts';
+import { apartSteps, passageSteps } from './passage-sentences.ts';
 
 /** What the facts say. */
 export function explain(facts: ExplainFacts): Explanation {
@@ -98,13 +99,16 @@ function explainLeg(leg: LegFacts, destination: string, target: HostFacts | unde
   const out = interfaceOf(from, route.interfaceName);
   const atInterface = out === undefined ? [] : interfaceSteps(from, out, false);
   const isAsked = neighbour?.isAsked === true;
-  const answered = isAsked && isNeighbourKnown(neighbour);
+  const answered = isAsked && isNeighbourKnown(neighbour) && isStationOf(leg.to?.host, neighbour);
   const passage = passageSteps(leg).map((step) => (answered ? disproved(step) : step));
+  // A router that answers says nothing of B, which is not behind it.
+  const apart = apartSteps(leg).map((step) => (answered && leg.to !== undefined ? disproved(step) : step));
   return [
     first,
     ...atInterface,
     ...(neighbour === undefined ? [] : [neighbourStep(leg, neighbour)]),
     ...passage,
+    ...apart,
     ...dropSteps(leg, isAsked && !answered),
     ...nextHostSteps(leg),
   ];
@@ -222,6 +226,9 @@ function verdictOf({ a, b, isProbed, from }: ExplainFacts, ways: readonly Way[])
   const yes = isProbed
     ? `${a} reaches ${named(good)}${but}`
     : `${a} should reach ${named(good)}${but}, as far as can be seen without asking`;
+  if (good[0]!.steps.some(({ isOutOfSight = false }) => isOutOfSight)) {
+    return `Packets of ${a} for ${named(good)} leave this machine${but}; what becomes of them there is not known here.`;
+  }
   if (bad.length === 0) return `${yes}.`;
   return `${yes}; but not ${bad[0]!.destination}: ${reasonOf(bad[0]!)}`;
 }
