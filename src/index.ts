@@ -21,6 +21,15 @@
  *
  * @packageDocumentation
  */
+export {
+  type AnswerWithDescriptors,
+  type ControlClient,
+  type ControlEvent,
+  type ControlOptions,
+  connectControl,
+} from './control/client.ts';
+export type { ControlPeer, Operation, OperationContext, Operations } from './control/operation.ts';
+export { ControlServer, type ControlServerOptions } from './control/server.ts';
 export { VdensError, type VdensErrorCode, type VdensErrorDetails } from './errors.ts';
 export { batchOf, FrameBatch, MAX_FRAME_BYTES, type OffloadHeader } from './frames/batch.ts';
 export { type ControlGatewayOptions, controlGateway } from './gateway/control-gateway.ts';
@@ -29,6 +38,34 @@ export type { ForwardInfo, ForwardRequest } from './gateway/forwards.ts';
 export type { GatewayCounter } from './gateway/gateway.ts';
 export type { GatewayConfig, PortForward } from './gateway/gateway-config.ts';
 export { GatewayPlug } from './gateway/gateway-plug.ts';
+export { CableItem } from './inventory/cable-item.ts';
+export {
+  connectToProcess,
+  type FoundProcess,
+  findProcess,
+  type ListedProcess,
+  type ListOptions,
+  listProcesses,
+} from './inventory/find-process.ts';
+export type { Impairable, InventoryItem, Link } from './inventory/inventory.ts';
+export { NamespaceItem, type PluggedInterface } from './inventory/namespace-item.ts';
+export { type LoadItem, ProcessControl, type ServeControlOptions } from './inventory/serve-control.ts';
+export type {
+  CableStatus,
+  DirectionStatus,
+  FilterStatus,
+  ForwardStatus,
+  GatewayStatus,
+  InterfaceStatus,
+  ItemStatus,
+  LinkStatus,
+  NamespaceStatus,
+  PeerStatus,
+  PortStatus,
+  ProcessStatus,
+  StationStatus,
+  SwitchStatus,
+} from './inventory/status.ts';
 export { type Locator, parseLocator } from './locator/locator.ts';
 export { type OpenPlugOptions, openPlug } from './locator/open-plug.ts';
 export type { AutoOptions } from './namespace/auto/auto-configuration.ts';

@@ -28,7 +28,7 @@ const MAX_WAITING_EVENTS = 1_048_576;
 /** What a connection needs. */
 export interface ControlConnectionOptions {
   readonly peer: ControlPeer;
-  readonly operations: Operations;
+  operations(): Operations;
   readonly maxRequestBytes: number;
   /** The connection is over. */
   gone(): void;
@@ -151,7 +151,7 @@ export class ControlConnection {
   }
 
   #operation({ do: action }: Request): Operations[string] {
-    const { operations } = this.#options;
+    const operations = this.#options.operations();
     const operation = typeof action === 'string' && Object.hasOwn(operations, action) ? operations[action] : undefined;
     if (operation !== undefined) return operation;
     const names = Object.keys(operations).map((name) => `"${name}"`);

@@ -21,11 +21,11 @@ const BACKLOG = 64;
 /** Connections that are taken before others have their turn. */
 const AT_ONCE = 16;
 
-/** Where, and what can be asked. */
+/** Where, and what can be asked; a function is called for each request. */
 export interface ControlServerOptions {
   /** Of the socket, whose directory must be there. */
   readonly path: string;
-  readonly operations: Operations;
+  readonly operations: Operations | (() => Operations);
   /** What errors begin with. @defaultValue the path */
   readonly label?: string;
   /** Beside which the socket is bound before others can find it. @defaultValue the path */
@@ -43,7 +43,7 @@ export class ControlServer {
   readonly path: string;
   readonly #label: string;
   readonly #what: string;
-  readonly #operations: Operations;
+  readonly #operations: () => Operations;
   readonly #maxClients: number;
   readonly #maxRequestBytes: number;
   readonly #socket: NamedSocket;
@@ -64,7 +64,7 @@ export class ControlServer {
     this.path = path;
     this.#label = label;
     this.#what = options.what ?? 'it';
-    this.#operations = operations;
+    this.#operations = typeof operations === 'function' ? operations : () => operations;
     this.#maxClients = options.maxClients ?? MAX_CONTROL_CLIENTS;
     this.#maxRequestBytes = options.maxRequestBytes ?? MAX_CONTROL_REQUEST_BYTES;
     this.#socket = listen(label, path, options.bindPath ?? path);

@@ -1,5 +1,6 @@
 /** Opens the control socket of a process in the runtime directory. */
 import { join } from 'node:path';
+import type { Operations } from '../control/operation.ts';
 import { openRuntimeDirectory } from '../control/runtime-directory.ts';
 import { ControlServer } from '../control/server.ts';
 import { VdensError } from '../errors.ts';
@@ -18,6 +19,8 @@ export interface ControlName {
   readonly name?: string | undefined;
   /** Of one that is made up. */
   readonly prefix: string;
+  /** What it can be asked besides what all can. */
+  readonly operations?: Operations | undefined;
 }
 
 /**
@@ -25,10 +28,12 @@ export interface ControlName {
  *
  * @throws VdensError `ERR_PATH` when the directory is no place for it; `ERR_NETWORK_OPEN` when the name is taken
  */
-export function openControl(inventory: Inventory, { name, prefix }: ControlName): ControlServer {
+export function openControl(inventory: Inventory, { name, prefix, operations: own }: ControlName): ControlServer {
   const directory = openRuntimeDirectory();
   inventory.addFinder(servedItems);
-  const operations = operationsOf(inventory);
+  const common = operationsOf(inventory);
+  const operations = (): Operations =>
+    Object.assign({}, ...inventory.items.map((item) => item.operations), own, common) as Operations;
   const bindPath = join(directory, BIND_NAME);
   const serve = (chosen: string): ControlServer => {
     const server = new ControlServer({ path: join(directory, chosen), operations, bindPath, label: chosen });

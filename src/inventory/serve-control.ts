@@ -3,6 +3,7 @@
  *
  * What is not needed before somebody may ask is loaded when the process has begun with what it is there for.
  */
+import type { Operations } from '../control/operation.ts';
 import { VdensError } from '../errors.ts';
 import type { Inventory, InventoryItem } from './inventory.ts';
 
@@ -17,6 +18,8 @@ export interface ServeControlOptions {
   readonly name?: string | undefined;
   /** Without a name it is this and the pid: `vdens-4711`. */
   readonly prefix: string;
+  /** What it can be asked besides what all can. */
+  readonly operations?: Operations | undefined;
 }
 
 /** Makes what others may look at, when they may. */
