@@ -9,41 +9,9 @@ import { MemoryPlug } from '../../../src/plugs/memory.ts';
 import type { Plug } from '../../../src/plugs/plug.ts';
 import { VlanPlug } from '../../../src/plugs/vlan.ts';
 import type { VlanOptions } from '../../../src/plugs/vlan-rules.ts';
-import { read16 } from '../../../src/wire/bytes.ts';
+import { type Direction, expectedFrame } from '../../fixtures/vlan-model.ts';
 import { arbitraryShape, buildFrame, pattern, toSuperFrame } from '../frames/arbitrary-frames.ts';
 import { batchWith, noOffload } from '../frames/native-frames.ts';
-
-type Tci = { readonly priority: number; readonly vlan: number };
-type Direction = 'to the network' | 'to the user';
-
-/** What becomes of a tag (of none), by the tables of the format; `drop` when the frame does not pass. */
-function model(tag: Tci | undefined, options: VlanOptions, direction: Direction): Tci | 'plain' | 'drop' {
-  const { untagged = 0, untag = 0, tags = [], trunk = false } = options;
-  const toNetwork = direction === 'to the network';
-  if (tag === undefined) {
-    if (untagged === 0 && untag === 0) return 'plain';
-    const added = toNetwork ? untagged : untag;
-    return added === 0 || added === 4095 ? 'drop' : { priority: 0, vlan: added };
-  }
-  if (tag.vlan === (toNetwork ? untag : untagged)) return 'plain';
-  const pair = tags.findLast(({ user, network }) => (toNetwork ? user : network) === tag.vlan);
-  if (pair !== undefined) return { priority: tag.priority, vlan: toNetwork ? pair.network : pair.user };
-  return trunk && ![0, 1, 4095].includes(tag.vlan) ? tag : 'drop';
-}
-
-function expected(frame: Uint8Array, options: VlanOptions, direction: Direction): Uint8Array | undefined {
-  const etherType = options.qinq === true ? 0x88a8 : 0x8100;
-  const isTagged = read16(frame, 12) === etherType;
-  const control = read16(frame, 14);
-  const tag = isTagged ? { priority: control & 0xf000, vlan: control & 0xfff } : undefined;
-  const answer = model(tag, options, direction);
-  if (answer === 'drop') return undefined;
-  const rest = frame.subarray(isTagged ? 16 : 12);
-  if (answer === 'plain') return new Uint8Array([...frame.subarray(0, 12), ...rest]);
-  const { priority, vlan } = answer;
-  const words = [etherType >> 8, etherType & 0xff, (priority | vlan) >> 8, vlan & 0xff];
-  return new Uint8Array([...frame.subarray(0, 12), ...words, ...rest]);
-}
 
 /** A few numbers, so that they meet. */
 const vlan = fc.constantFrom(0, 1, 2, 3, 10, 11, 12, 2048, 4094, 4095);
@@ -100,7 +68,7 @@ test('frames of every VLAN become what the model says, both ways', () => {
       const frames = shapes.map((one) => buildFrame(one).frame);
       for (const direction of ['to the network', 'to the user'] as const) {
         const wanted = frames
-          .map((frame) => expected(frame, options, direction))
+          .map((frame) => expectedFrame(frame, options, direction))
           .filter((frame) => frame !== undefined);
         const joined = frames.map((frame) => ({ frame, offload: noOffload }));
         assert.deepEqual(carry(joined, options, direction), wanted, direction);
@@ -117,7 +85,7 @@ test('super-frames become what their segments would', () => {
       const { frames } = segmentFrames(batchWith([whole]), 70_000);
       for (const direction of ['to the network', 'to the user'] as const) {
         const wanted = frames
-          .map((frame) => expected(frame, options, direction))
+          .map((frame) => expectedFrame(frame, options, direction))
           .filter((frame) => frame !== undefined);
         assert.deepEqual(carry([whole], options, direction), wanted, direction);
       }
