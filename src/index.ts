@@ -79,13 +79,19 @@ export {
 } from './namespace/namespace.ts';
 export type { Station } from './overlay/tunnel.ts';
 export type { TunnelPlug } from './overlay/tunnel-plug.ts';
+export { type AgnoOptions, AgnoPlug } from './plugs/agno.ts';
+export type { AgnoEtherType } from './plugs/agno-cipher.ts';
+export { type AgnoKey, parseAgnoKey, readAgnoKey } from './plugs/agno-key.ts';
 export { type CableEvents, type CableOptions, cable } from './plugs/cable.ts';
 export { type DirectionCounters, type DropReason, formatCounters, PlugCounters } from './plugs/counters.ts';
 export type { PortVlans } from './plugs/fabric.ts';
 export { MemoryPlug } from './plugs/memory.ts';
 export { NullPlug } from './plugs/null.ts';
 export type { FrameReceiver, Plug, PlugEvents } from './plugs/plug.ts';
+export { openRestarting, type RestartOptions } from './plugs/restart.ts';
 export { TapPlug } from './plugs/tap.ts';
+export { VlanPlug } from './plugs/vlan.ts';
+export type { VlanOptions, VlanPair } from './plugs/vlan-rules.ts';
 export {
   type Endpoint,
   type HashSettings,

@@ -6,7 +6,7 @@
  */
 
 /** Frames that are remembered: those of some seconds, unless it is the traffic of a very fast link. */
-export const MAX_REMEMBERED_FRAMES: number = 2 ** 18;
+export const MAX_REMEMBERED_FRAMES = 262_144;
 const WAYS = 4;
 const SETS: number = MAX_REMEMBERED_FRAMES / WAYS;
 const WORDS_PER_SET: number = 2 * WAYS;
