@@ -76,6 +76,12 @@ async function openAt(word: string, options: OpenPlugOptions, depth: number): Pr
       const { openHostTap } = await import('../plugs/host-tap.ts');
       return openHostTap(label, locator.address);
     }
+    case 'vdesl': {
+      const { speedOption } = await import('./serial-locator.ts');
+      const { openSerialLine } = await import('../plugs/serial.ts');
+      const speed = speedOption(locator);
+      return healing(label, options, async (counters) => openSerialLine(label, locator.address, speed, counters));
+    }
     case 'seqpacket': {
       const { openGivenSocket } = await import('../plugs/given-socket.ts');
       return openGivenSocket(label, locator.address);

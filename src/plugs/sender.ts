@@ -21,6 +21,8 @@ export interface SenderOptions {
   readonly isHeadPartial?: () => boolean;
   /** Called with true when the plug wants to know that it can write again, with false when not any more. */
   readonly wantWritable: (want: boolean) => void;
+  /** Of a line that is slow by itself. @defaultValue {@link STALL_MS} */
+  readonly stallMs?: number | undefined;
   /** Called when nothing waits any more after frames had to. */
   readonly drained: () => boolean | undefined | void;
 }
@@ -38,6 +40,10 @@ export class Sender {
 
   get busy(): boolean {
     return this.#busy;
+  }
+
+  get #stallMs(): number {
+    return this.#options.stallMs ?? STALL_MS;
   }
 
   /** Made with the first frame: a plug whose frames move without JavaScript needs none. */
@@ -84,7 +90,7 @@ export class Sender {
     // The timer outlives many short pauses: setting one each time would cost more than it is worth.
     // One that runs already may be about to end, so its end is not ours.
     this.#progress = this.#timer !== undefined;
-    this.#timer ??= setTimeout(() => this.#checkProgress(), STALL_MS);
+    this.#timer ??= setTimeout(() => this.#checkProgress(), this.#stallMs);
   }
 
   #becomeIdle(): boolean {
@@ -103,6 +109,6 @@ export class Sender {
       return;
     }
     this.#progress = false;
-    this.#timer = setTimeout(() => this.#checkProgress(), STALL_MS);
+    this.#timer = setTimeout(() => this.#checkProgress(), this.#stallMs);
   }
 }

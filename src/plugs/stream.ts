@@ -19,6 +19,18 @@ const MIN_FRAME_BYTES = 14;
 const ARENA_BYTES = 128 * 1024;
 const CAPACITY = 256;
 
+/** What kind of stream it is. */
+export interface StreamOptions {
+  /**
+   * How long a frame may pause between two bytes, in milliseconds; one that pauses for longer is broken off, and what
+   * comes then begins with a length. For lines on which bytes can get lost, where nothing else says where frames begin.
+   * @defaultValue as long as it likes
+   */
+  readonly gapMs?: number;
+  /** How long it may take nothing before what waits is dropped, in milliseconds. @defaultValue 100 */
+  readonly stallMs?: number;
+}
+
 /** A plug over two different descriptors, of which it takes possession. */
 export class StreamPlug implements Plug {
   readonly label: string;
@@ -34,6 +46,11 @@ export class StreamPlug implements Plug {
   #partial = 0;
   /** Whether those bytes may hold whole frames, because reading was paused while they were delivered. */
   #undelivered = false;
+  readonly #gapMs: number | undefined;
+  /** Runs while a frame is on its way, or the beginning of the next one is waited for. */
+  #gapTimer: NodeJS.Timeout | undefined;
+  /** What comes is no frame, until there is a gap. */
+  #isOutOfStep = false;
   #started = false;
   #paused = false;
   #inputWatch: Watch | undefined;
@@ -43,11 +60,18 @@ export class StreamPlug implements Plug {
   #gone = false;
   #closed = false;
 
-  constructor(label: string, input: number, output: number, counters: PlugCounters = new PlugCounters()) {
+  constructor(
+    label: string,
+    input: number,
+    output: number,
+    counters: PlugCounters = new PlugCounters(),
+    options: StreamOptions = {},
+  ) {
     this.label = label;
     this.counters = counters;
     this.#input = input;
     this.#output = output;
+    this.#gapMs = options.gapMs;
     native.setNonBlocking(input);
     native.setNonBlocking(output);
     this.#sender = new Sender({
@@ -58,6 +82,7 @@ export class StreamPlug implements Plug {
       isHeadPartial: () => this.#progress[0] !== 0,
       wantWritable: (want) => this.#watchOutput(want),
       drained: () => this.#events.drain?.(),
+      stallMs: options.stallMs,
     });
   }
 
@@ -82,6 +107,8 @@ export class StreamPlug implements Plug {
     // Not `events = 0`: the end of a pipe is reported all the same, and would be reported on and on.
     this.#inputWatch?.end();
     this.#inputWatch = undefined;
+    // What comes meanwhile is not seen, nor that nothing comes.
+    this.#endGap();
   }
 
   resume(): void {
@@ -89,6 +116,7 @@ export class StreamPlug implements Plug {
     // Not at once: whoever resumes may be in the middle of sending.
     if (this.#undelivered) setImmediate(() => this.#continue());
     else this.#watchInput();
+    this.#watchGap();
   }
 
   async close(): Promise<void> {
@@ -97,6 +125,7 @@ export class StreamPlug implements Plug {
     this.#sender.abandon('down');
     this.#inputWatch?.end();
     this.#outputWatch?.end();
+    this.#endGap();
     native.closeDescriptor(this.#input);
     native.closeDescriptor(this.#output);
   }
@@ -132,13 +161,44 @@ export class StreamPlug implements Plug {
 
   #read(): boolean {
     const { arena } = this.#batch;
-    const length = native.readInto(this.#input, arena, this.#partial);
+    return this.#take(native.readInto(this.#input, arena, this.#partial));
+  }
+
+  /** Goes on with what reading answered. */
+  #take(length: number): boolean {
     if (length === AGAIN) return true;
     if (length <= 0) {
       this.#end(length === 0 ? 'the other side closed the stream' : `the stream broke (read: ${errnoName(length)})`);
       return false;
     }
-    return this.#deliver(this.#partial + length);
+    const onlyFrames = this.#isOutOfStep || this.#deliver(this.#partial + length);
+    this.#watchGap();
+    return onlyFrames;
+  }
+
+  #watchGap(): void {
+    if (this.#gapMs === undefined || !this.#isReading || (this.#partial === 0 && !this.#isOutOfStep)) this.#endGap();
+    else if (this.#gapTimer === undefined) this.#gapTimer = setTimeout(() => this.#checkGap(), this.#gapMs);
+    else this.#gapTimer.refresh();
+  }
+
+  #endGap(): void {
+    clearTimeout(this.#gapTimer);
+    this.#gapTimer = undefined;
+  }
+
+  /** Nothing was read for long: nothing came, or we did not come to it. */
+  #checkGap(): void {
+    this.#gapTimer = undefined;
+    if (!this.#isReading) return;
+    const length = native.readInto(this.#input, this.#batch.arena, this.#partial);
+    if (length !== AGAIN) {
+      this.#take(length);
+      return;
+    }
+    if (this.#partial > 0) this.counters.drop('received', 'malformed', 1);
+    this.#partial = 0;
+    this.#isOutOfStep = false;
   }
 
   /**
@@ -155,7 +215,8 @@ export class StreamPlug implements Plug {
     while (end - position >= HEADER_BYTES) {
       const length = (arena[position]! << 8) | arena[position + 1]!;
       if (length > MAX_LENGTH) {
-        // Out of step: as the originals do, hope for a frame at the beginning of what is read next.
+        // Out of step: as the originals do, hope for a frame at the beginning of what is read next, or behind a gap.
+        this.#isOutOfStep = this.#gapMs !== undefined;
         this.counters.drop('received', 'malformed', 1);
         position = end;
         break;
@@ -191,6 +252,7 @@ export class StreamPlug implements Plug {
   #end(reason: string): void {
     if (this.#gone || this.#closed) return;
     this.#gone = true;
+    this.#endGap();
     this.#inputWatch?.end();
     this.#sender.abandon('down');
     this.#events.down?.(reason);
