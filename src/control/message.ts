@@ -9,8 +9,8 @@
  * {"event":"captured",…}
  * ```
  *
- * The first request says the version. Lines that come without being asked for have `event`; with one that has
- * `"descriptors":2`, as many descriptors came (SCM_RIGHTS, unix(7)).
+ * The first request says the version, and every answer. Lines that come without being asked for have `event` in its
+ * place. With a line that has `"descriptors":2`, as many descriptors came (SCM_RIGHTS, unix(7)).
  */
 import { quote, VdensError, type VdensErrorCode, type VdensErrorDetails } from '../errors.ts';
 
@@ -97,7 +97,7 @@ export function parseReply(line: string): Reply | undefined {
   if (object === undefined) return undefined;
   const { version, descriptors = 0, ...fields } = object;
   if (!isCount(descriptors)) return undefined;
-  if (typeof fields['event'] === 'string') return { kind: 'event', fields, descriptors };
+  if (version === undefined && typeof fields['event'] === 'string') return { kind: 'event', fields, descriptors };
   if (version !== CONTROL_VERSION) return undefined;
   const { error } = fields;
   return isObject(error) ? { kind: 'error', error: errorIn(error) } : { kind: 'answer', fields, descriptors };
