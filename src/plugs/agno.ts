@@ -72,6 +72,7 @@ export class AgnoPlug extends WrapperPlug {
   #undeciphered = 0;
   #isKeyTold = false;
   #isClockTold = false;
+  #isLengthTold = false;
 
   /**
    * @param inner the network; from now on the plug's, closed with it
@@ -110,6 +111,7 @@ export class AgnoPlug extends WrapperPlug {
       if (plain.count > 0) this.#sealAndSend(plain);
       this.#cutter.clear();
     }
+    if (!this.#isLengthTold && this.counters.sent.dropped('too-long') > 0) this.#tellLength();
   }
 
   protected override unwrap(batch: FrameBatch): boolean {
@@ -151,6 +153,15 @@ export class AgnoPlug extends WrapperPlug {
 
   #seconds(): number {
     return Math.floor(this.#now() / 1000);
+  }
+
+  /** Who sends such frames does not know that they get longer here. */
+  #tellLength(): void {
+    this.#isLengthTold = true;
+    const longest = this.maxFrameBytes;
+    const mtu = longest - ETHERNET_HEADER_BYTES;
+    const message = `${this.label}: a frame was dropped because it is longer than ${longest} bytes, and no longer one fits when it is enciphered. Set the MTU of the interfaces to ${mtu} or less`;
+    this.tell(new VdensError('ERR_PATH', message));
   }
 
   /** What the frames that did not open say of keys and clocks, unless it was said. */

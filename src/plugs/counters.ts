@@ -87,6 +87,11 @@ export class DirectionCounters {
     return Object.fromEntries(entries.filter(([, frames]) => frames > 0));
   }
 
+  /** Frames dropped for one reason. */
+  dropped(reason: DropReason): number {
+    return this.#value(DROPS + DROP_REASONS.indexOf(reason));
+  }
+
   /** Counts frames that passed. */
   count(frames: number, bytes: number): void {
     this.#values[FRAMES]! += frames;

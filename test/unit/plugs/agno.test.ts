@@ -251,6 +251,21 @@ test('the MTU is what fits, where it has to be another one', () => {
   assert.deepEqual(look(1468, 1450), [1438, 1424]);
 });
 
+test('a frame that is too long is dropped, and once it is said what would fit', () => {
+  const [inner] = MemoryPlug.pair();
+  Object.defineProperty(inner, 'maxFrameBytes', { value: 1518 });
+  const troubles: string[] = [];
+  const plug = new AgnoPlug(inner, { key }, 'net');
+  plug.start(() => true, { trouble: ({ message }) => troubles.push(message) });
+  plug.send(batchOf([frameOf(1488)]));
+  assert.equal(troubles.length, 0);
+  plug.send(batchOf([frameOf(1489), frameOf(1500)]));
+  plug.send(batchOf([frameOf(1500)]));
+  assert.deepEqual(plug.counters.sent.drops['too-long'], 3);
+  assert.deepEqual(troubles.length, 1);
+  assert.match(troubles[0]!, /^net: .* longer than 1502 bytes.* Set the MTU of the interfaces to 1488 or less$/);
+});
+
 test('as many frames are remembered as are said to be', () => {
   const memory = new ReplayMemory();
   for (let i = 1; i < MAX_REMEMBERED_FRAMES / 2; i++) assert.equal(memory.isKnown(i * 7, i), false);

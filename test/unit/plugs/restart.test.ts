@@ -1,0 +1,62 @@
+/** restart://: what goes away is opened again, whatever it is. */
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { VdensError } from '../../../src/errors.ts';
+import { batchOf } from '../../../src/frames/batch.ts';
+import { AgnoPlug } from '../../../src/plugs/agno.ts';
+import { MemoryPlug } from '../../../src/plugs/memory.ts';
+import { openRestarting } from '../../../src/plugs/restart.ts';
+import { VlanPlug } from '../../../src/plugs/vlan.ts';
+import { waitFor } from '../../interop/harness.ts';
+import { pattern } from '../frames/arbitrary-frames.ts';
+
+test('opens the whole of what is inside again, and counts on', async (t) => {
+  const others: MemoryPlug[] = [];
+  let opened = 0;
+  const plug = await openRestarting('net', async () => {
+    // Not at once, the second time.
+    if (++opened === 2) throw new VdensError('ERR_NETWORK_OPEN', 'net: there is no such interface');
+    const [near, far] = MemoryPlug.pair();
+    others.push(far);
+    far.start(() => true);
+    return new VlanPlug(near, { untagged: 4 });
+  });
+  t.after(() => plug.close());
+  const events: string[] = [];
+  plug.start(() => true, {
+    down: (reason) => events.push(`down: ${reason}`),
+    up: () => events.push('up'),
+    trouble: ({ message }) => events.push(message),
+  });
+  const frame = pattern(100, 1).fill(0, 12, 14);
+  plug.send(batchOf([frame, frame]));
+  await others[0]!.close();
+  plug.send(batchOf([frame]));
+  await waitFor(() => events.includes('up'), 5000, 'the network');
+  assert.deepEqual(events, ['down: the other end was closed', 'net: there is no such interface', 'up']);
+  plug.send(batchOf([frame]));
+  const { sent } = plug.counters;
+  assert.deepEqual([sent.frames, sent.bytes, sent.drops], [3, 300, { down: 1 }]);
+  assert.equal(others[1]!.counters.received.bytes, 104);
+});
+
+test('does not begin when it cannot be opened the first time', async () => {
+  const open = async (): Promise<never> => {
+    throw new VdensError('ERR_NETWORK_OPEN', 'net: nobody');
+  };
+  await assert.rejects(openRestarting('net', open), { message: 'net: nobody' });
+});
+
+test('passes on what the network inside has to say', async (t) => {
+  const [near, far] = MemoryPlug.pair();
+  Object.defineProperty(near, 'mtu', { value: 1450 });
+  far.start(() => true);
+  const plug = await openRestarting('net', async () => new AgnoPlug(near, { key: new Uint8Array(16) }, 'agno'));
+  t.after(() => plug.close());
+  const troubles: string[] = [];
+  plug.start(() => true, { trouble: ({ message }) => troubles.push(message) });
+  far.send(batchOf([pattern(46, 1)]));
+  assert.deepEqual(troubles.length, 1);
+  assert.match(troubles[0]!, /^agno: frames arrive that our key does not open/);
+  assert.equal(plug.mtu, 1424);
+});
