@@ -227,10 +227,10 @@ export function sortLinks(links: readonly LiveLink[], key: SortKey, isReversed: 
   return isReversed ? sorted.reverse() : sorted;
 }
 
-const ORDER = new Intl.Collator('en', { numeric: true });
-
 function compareNames(a: LiveLink, b: LiveLink): number {
-  return ORDER.compare(a.name, b.name) || ORDER.compare(a.link.id, b.link.id);
+  return (
+    a.name.localeCompare(b.name, 'en', { numeric: true }) || a.link.id.localeCompare(b.link.id, 'en', { numeric: true })
+  );
 }
 
 const LINK_COLUMNS: readonly TableColumn<LiveLink>[] = [

@@ -1,5 +1,5 @@
 /** What runs, for those who show it. */
-import { listProcesses } from '../inventory/find-process.ts';
+import { listProcesses } from '../inventory/list-processes.ts';
 import type { SeenProcess } from './running-report.ts';
 
 /** A process that has said nothing for so long was stopped, or has much to do. */
@@ -20,5 +20,6 @@ export async function seeProcesses(): Promise<readonly SeenProcess[]> {
 }
 
 function problemOf(name: string, { code, message }: { readonly code: string; readonly message: string }): string {
-  return code === 'ERR_NETWORK_TIMEOUT' ? 'does not answer' : message.replace(`${name}: `, '');
+  if (code !== 'ERR_NETWORK_TIMEOUT') return message.replace(`${name}: `, '');
+  return message.includes('stopped') ? 'does not answer (stopped)' : 'does not answer';
 }

@@ -1,5 +1,5 @@
 /** `vde ls`: what runs, as a table for people or as JSON for programs. */
-import { formatList, type SeenProcess } from './running-report.ts';
+import type { SeenProcess } from './running-report.ts';
 import { seeProcesses } from './seen-processes.ts';
 import { writeErrorLine, writeOutput } from './standard-streams.ts';
 import type { ListAction } from './vde-ls-options.ts';
@@ -13,7 +13,10 @@ const DEFAULT_COLUMNS = 80;
  * @throws VdensError when the runtime directory is another user's, or standard output does not take it
  */
 export async function listRunning({ format, kinds }: Extract<ListAction, { action: 'ls' }>): Promise<number> {
-  const found = (await seeProcesses()).flatMap((process) => withKinds(process, kinds));
+  const seen = seeProcesses();
+  // While the others are about to answer.
+  const { formatList } = await import('./running-report.ts');
+  const found = (await seen).flatMap((process) => withKinds(process, kinds));
   if (format === 'json') await writeOutput(`${JSON.stringify(found.map(listed), null, 2)}\n`);
   else if (format === 'names') await writeOutput(found.map(({ name }) => `${name}\n`).join(''));
   else if (found.length === 0) writeErrorLine(`vde ls: ${nothingRuns(kinds)}`);

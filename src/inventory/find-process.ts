@@ -10,50 +10,14 @@ import { quote, VdensError } from '../errors.ts';
 import { nearest } from '../locator/nearest.ts';
 import { answers, lookAt, removeStale } from '../plugs/ptp-names.ts';
 import { listenerOwner } from '../system/listener-owner.ts';
-import { parseProcessStatus } from './parse-status.ts';
-import type { ProcessStatus } from './status.ts';
+import type { FoundProcess } from './list-processes.ts';
 
-/** How long a process may take to say what it runs: one that is stopped never does. */
-const STATUS_TIMEOUT_MS = 1000;
 /** How many names an error tells. */
 const MAX_NAMES_TOLD = 10;
 /** Where a switch listens, in its directory. */
 const SWITCH_SOCKET = 'ctl';
 
-/** A process that can be asked. */
-export interface FoundProcess {
-  readonly name: string;
-  /** Of its control socket. */
-  readonly path: string;
-  /** `undefined` when it has too many visitors to find that out. */
-  readonly pid: number | undefined;
-}
-
-/** A process, and what it says of itself. */
-export interface ListedProcess extends FoundProcess {
-  /** Or why it says nothing. */
-  readonly answer: ProcessStatus | VdensError;
-}
-
-/** How long to wait. */
-export interface ListOptions {
-  /** For each, all at the same time, in milliseconds. @defaultValue 1000 */
-  readonly timeoutMs?: number;
-}
-
-/**
- * All processes of this user that have control sockets, by their names, and what they run. What processes left that are
- * gone is removed.
- *
- * @throws VdensError `ERR_PATH` when the directory of control sockets is not to be trusted
- */
-export async function listProcesses(options: ListOptions = {}): Promise<readonly ListedProcess[]> {
-  const directory = runtimeDirectory();
-  const listed = await Promise.all(
-    namesInRuntimeDirectory().map((name) => askStatus(join(directory, name), name, options)),
-  );
-  return listed.filter((each) => each !== undefined);
-}
+export { type FoundProcess, type ListedProcess, type ListOptions, listProcesses } from './list-processes.ts';
 
 /**
  * The process that a word means: the name of one that runs, its pid, the directory of a switch (whoever serves it), the
@@ -107,35 +71,6 @@ function findByPath(word: string): FoundProcess | undefined {
   const found = findByPid(pid);
   if (found !== undefined) return found;
   throw cannot(word, `process ${pid} serves the switch there, and has no control socket`, 'ENOENT');
-}
-
-async function askStatus(
-  path: string,
-  name: string,
-  { timeoutMs = STATUS_TIMEOUT_MS }: ListOptions,
-): Promise<ListedProcess | undefined> {
-  const identity = lookAt(path)?.identity;
-  let control: ControlClient | undefined;
-  try {
-    control = await connectControl(path, { timeoutMs, what: name });
-    const { pid } = control.peer;
-    try {
-      const status = parseProcessStatus(await control.request('status'));
-      const problem = new VdensError('ERR_NETWORK_OPEN', `${name}: it is of another version, or no process of ours`);
-      return { name, path, pid, answer: status ?? problem };
-    } catch (error) {
-      if (error instanceof VdensError) return { name, path, pid, answer: error };
-      throw error;
-    }
-  } catch (error) {
-    if (!(error instanceof VdensError)) throw error;
-    if (error.errno === 'ENOENT') return undefined;
-    if (error.errno !== 'ECONNREFUSED') return { name, path, pid: undefined, answer: error };
-    if (identity !== undefined) removeStale(name, path, identity);
-    return undefined;
-  } finally {
-    control?.close();
-  }
 }
 
 /** What a process left that is gone is removed. */
