@@ -19,6 +19,8 @@ import { VDE_SWITCH_MANUAL } from './vde-switch-manual.ts';
 import { VDE_SWITCH_COMMAND_TABLE } from './vde-switch-options.ts';
 import { VDENS_MANUAL } from './vdens-manual.ts';
 import { VDENS_TABLE } from './vdens-options.ts';
+import { WIREFILTER_MANUAL } from './wirefilter-manual.ts';
+import { WIREFILTER_TABLE } from './wirefilter-options.ts';
 
 /** A program in bin/: what it takes, and what its manual page says. */
 export interface Command {
@@ -36,4 +38,5 @@ export const COMMANDS: readonly Command[] = [
   { table: VDE_PLUG2TAP_TABLE, manual: VDE_PLUG2TAP_MANUAL },
   { table: VDE_SWITCH_COMMAND_TABLE, manual: VDE_SWITCH_MANUAL },
   { table: VDENS_TABLE, manual: VDENS_MANUAL },
+  { table: WIREFILTER_TABLE, manual: WIREFILTER_MANUAL },
 ];

@@ -93,8 +93,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   /** To be called when {@link wire} was set to something else. */
   changed(): void {
-    const { settings } = this.#wire;
-    if (settings.isClear) {
+    if (this.#isClear) {
       for (const channel of Object.values(this.#wire.channels)) channel.unblock(performance.now());
     } else {
       this.#isActive = true;
@@ -245,6 +244,11 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     }
   }
 
+  /** Whether nothing has to be done to frames. */
+  get #isClear(): boolean {
+    return this.#wire.settings.isClear && this.passed === undefined;
+  }
+
   /** Whether frames have to pass here. */
   get #isWanted(): boolean {
     return this.#isCut || this.#isActive;
@@ -343,7 +347,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   /** Whether nothing is the matter any more, and nothing waits. */
   get #isOver(): boolean {
     const { LR, RL } = this.#wire.channels;
-    return this.#isActive && this.#wire.settings.isClear && LR.store.count === 0 && RL.store.count === 0;
+    return this.#isActive && this.#isClear && LR.store.count === 0 && RL.store.count === 0;
   }
 
   #rest(): void {

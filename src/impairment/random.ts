@@ -15,6 +15,12 @@ const TWO_53 = 2 ** 53;
 /** The largest seed. */
 export const MAX_SEED: number = Number.MAX_SAFE_INTEGER;
 
+/** Reads a seed; `undefined` when it is none. */
+export function readSeed(text: string): number | undefined {
+  const seed = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+  return seed <= MAX_SEED ? seed : undefined;
+}
+
 export class Random {
   readonly #key: number;
   readonly #otherKey: number;

@@ -7,10 +7,10 @@ import { LOAD, LOGOUT } from '../console/common-commands.ts';
 import type { DebugCategory } from '../console/debug.ts';
 import { Interpreter } from '../console/interpreter.ts';
 import type { ConsoleService } from '../console/session.ts';
+import { readSeed } from './random.ts';
 import { MAX_NODE_NAME, MAX_NODES, QUANTITIES, type Quantity, type Settings } from './settings.ts';
 import { type Direction, formatNumber, formatValue, parseValue } from './value.ts';
 import type { Wire } from './wire.ts';
-import { readSeed } from './words.ts';
 
 /** As the prompt has it. */
 const NAME = 'VDEwf';
@@ -284,11 +284,9 @@ function ownCommands(managed: ManagedWire): readonly ConsoleCommand[] {
 }
 
 function seedOf(text: string): number {
-  try {
-    return readSeed(text);
-  } catch {
-    throw commandError('EINVAL', 'this is no seed', text);
-  }
+  const seed = readSeed(text);
+  if (seed === undefined) throw commandError('EINVAL', 'this is no seed', text);
+  return seed;
 }
 
 function setEdge(settings: Settings, argument: string): void {

@@ -8,7 +8,7 @@
  * ```
  */
 import { quote, VdensError } from '../errors.ts';
-import { MAX_SEED } from './random.ts';
+import { MAX_SEED, readSeed } from './random.ts';
 import { QUANTITIES, type Quantity, type Settings, type Values } from './settings.ts';
 import { DIRECTIONS, type Direction, isSame, isZero, type PlacedValue, parseValue, type Value } from './value.ts';
 
@@ -73,17 +73,16 @@ function readWish(rest: string[]): readonly Wish[] {
   }
   const text = value ?? rest.shift();
   if (text === undefined) throw wrong(word, `${quote(word)} needs a value: ${name}=${exampleOf(name)}`);
-  if (name === 'seed') return [{ kind: 'seed', seed: readSeed(text) }];
+  if (name === 'seed') return [{ kind: 'seed', seed: requireSeed(text) }];
   if (name === 'rate') return [readRate(text)];
   const quantity = QUANTITIES.find((each) => NAMES[each].includes(name));
   if (quantity === undefined) throw unknown(name);
   return [{ kind: 'value', quantity, placed: readValue(quantity, text, value === undefined ? rest : []) }];
 }
 
-/** @throws VdensError `ERR_USAGE` */
-export function readSeed(text: string): number {
-  const seed = /^\d+$/.test(text) ? Number(text) : Number.NaN;
-  if (seed <= MAX_SEED) return seed;
+function requireSeed(text: string): number {
+  const seed = readSeed(text);
+  if (seed !== undefined) return seed;
   throw wrong(text, `the seed ${quote(text)} is not a number from 0 to ${MAX_SEED}`);
 }
 
