@@ -8,10 +8,12 @@ import { VdensError } from '../errors.ts';
 import type { Namespace } from '../namespace/namespace.ts';
 import { formatIp, IPV4_LENGTH, parseIp } from '../net/ip.ts';
 import { formatMac } from '../net/mac.ts';
+import type { Plug } from '../plugs/plug.ts';
 import type { ManagedSwitchApi } from '../switch/managed/managed-switch-api.ts';
 import type { Neighbour } from '../system/neighbour-message.ts';
 import type { NeighbourFacts, NetworkFacts, RouteFacts } from './explain/facts.ts';
-import type { Inventory, InventoryItem, Link } from './inventory.ts';
+import type { PluggedEnd } from './explain/passage-facts.ts';
+import type { Inventory, InventoryItem } from './inventory.ts';
 
 /** How long whoever asks may have us wait for a neighbour, in milliseconds. */
 const MAX_NEIGHBOUR_MS = 10_000;
@@ -24,6 +26,8 @@ const LINK_LOCAL_MS = 3000;
 /** What an item has that is looked at here. */
 interface ExplainedItem extends InventoryItem {
   readonly namespace?: Namespace;
+  /** The side of a filter that is no link. */
+  readonly left?: Plug;
   readonly managedSwitch?: Pick<ManagedSwitchApi, 'ports' | 'vlans'>;
 }
 
@@ -60,7 +64,7 @@ export function explainOperations(inventory: Inventory): Operations {
     'explain-neighbours': async () => ({ neighbours: await neighboursOf(namespaceOf(inventory)) }),
     'explain-passage': async (request) => {
       const link = textOf(request, 'link');
-      const found = linkedItems(inventory).find(({ id }) => id === link);
+      const found = endsOf(inventory).find(({ id }) => id === link);
       // Loaded when it is asked for: most processes never are.
       const { passageOf } = await import('./explain/passage-facts.ts');
       const facts = found === undefined ? undefined : await passageOf(found, request);
@@ -83,14 +87,20 @@ function namespaceOf(inventory: Inventory): Namespace {
 }
 
 /** The ends that are plugged into a network; the ports of a switch are the switch's own. */
-function linkedItems(inventory: Inventory): Link[] {
-  return inventory.items.filter(({ kind }) => kind !== 'switch').flatMap((item) => item.links());
+function endsOf(inventory: Inventory): PluggedEnd[] {
+  const items: readonly ExplainedItem[] = inventory.items;
+  return items
+    .filter(({ kind }) => kind !== 'switch')
+    .flatMap((item) => [
+      ...(item.left === undefined ? [] : [{ id: 'left', network: item.left.label, end: item.left }]),
+      ...item.links(),
+    ]);
 }
 
 async function networksOf(inventory: Inventory): Promise<LinkNetwork[]> {
   const { identifyNetwork } = await import('./explain/network-identity.ts');
   return Promise.all(
-    linkedItems(inventory).map(async ({ id, network }) => ({
+    endsOf(inventory).map(async ({ id, network }) => ({
       link: id,
       ...(await identifyNetwork(network, `of process ${process.pid}, ${id}`)),
     })),

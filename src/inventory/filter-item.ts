@@ -8,22 +8,24 @@ import type { FilterStatus } from './status.ts';
 
 export class FilterItem implements InventoryItem {
   readonly kind = 'filter';
-  readonly #left: Plug;
+  /** The other side, which is not impaired by itself. */
+  readonly left: Plug;
   readonly #right: ImpairedPlug;
 
   /** @param right where both directions are impaired: from left to right is into it */
   constructor(left: Plug, right: ImpairedPlug) {
-    this.#left = left;
+    this.left = left;
     this.#right = right;
   }
 
   links(): readonly Link[] {
-    const [left, right] = [this.#left, this.#right];
+    const [left, right] = [this.left, this.#right];
     return [
       {
         id: 'right',
         network: right.label,
         plug: right,
+        end: right,
         counters: right.counters,
         isReversed: false,
         otherEnds: [left.counters],
@@ -38,7 +40,7 @@ export class FilterItem implements InventoryItem {
     return Promise.resolve({
       kind: 'filter',
       links: this.links().map((link) => linkStatus(link, rates)),
-      notes: [`left: ${this.#left.label}`, `seed ${seed}`, ...states],
+      notes: [`left: ${this.left.label}`, `seed ${seed}`, ...states],
     });
   }
 }

@@ -15,7 +15,9 @@ const MEANINGS: Readonly<Record<string, string>> = {
   echo: 'they were our own, sent to a group that we are in',
   'foreign-vlan': 'they belong to a VLAN that the port is not in',
   blocked: 'the spanning tree keeps the port closed',
-  cut: 'the cable was cut on purpose: vde join puts it back',
+  undeciphered: 'the key does not open them: is it the same on both sides',
+  'out-of-window': 'they were enciphered at another time than now: do the clocks of both agree',
+  replayed: 'they had been here before',
   impaired: 'they were lost on purpose: vde tc NAME none ends that',
 };
 

@@ -26,7 +26,8 @@ export async function identifyNetwork(label: string, own: string): Promise<Netwo
     return await identify(label, wordOf(label), own);
   } catch {
     // Opened it was; that it cannot be read now (the alias file is gone) leaves its name to compare.
-    return { label, kind: 'other', identity: label, layers: [], place: label };
+    const identity = label.includes('://') ? label : `other ${own}`;
+    return { label, kind: 'other', identity, layers: [], place: label };
   }
 }
 

@@ -11,6 +11,9 @@ import type { Link } from '../inventory.ts';
 import { layersOf } from '../peers.ts';
 import type { GatewayFacts, GatewayRuleFacts, OverlayFacts } from './facts.ts';
 
+/** One end of a cable: what it is called, and what is there. */
+export type PluggedEnd = Pick<Link, 'id' | 'network' | 'end'>;
+
 /** What is asked, beside the link. */
 export interface PassageQuery {
   /** The station that the frame goes to. */
@@ -20,7 +23,10 @@ export interface PassageQuery {
 }
 
 /** What there is to know; nothing of networks that tell nothing of their other side. */
-export async function passageOf(link: Link, query: PassageQuery): Promise<OverlayFacts | GatewayFacts | undefined> {
+export async function passageOf(
+  link: PluggedEnd,
+  query: PassageQuery,
+): Promise<OverlayFacts | GatewayFacts | undefined> {
   const plug = innermost(link);
   if (plug === undefined) return undefined;
   const overlay = await import('../../overlay/tunnel-plug.ts');
@@ -30,7 +36,7 @@ export async function passageOf(link: Link, query: PassageQuery): Promise<Overla
 }
 
 /** The plug that moves the frames, inside of what is around it. */
-function innermost({ end }: Link): Plug | undefined {
+function innermost({ end }: PluggedEnd): Plug | undefined {
   return end === undefined ? undefined : [...layersOf(end)].at(-1);
 }
 
