@@ -17,6 +17,7 @@
 #include "../io/headers.h"
 #include "../io/join.h"
 #include "../io/segment.h"
+#include "capture_test.h"
 #include "gateway_test.h"
 #include "random_batches.h"
 #include "table_test.h"
@@ -199,6 +200,8 @@ int main(int count, char **arguments)
 			try_tunnel(round);
 		if (round % 15 == 0)
 			try_gateway(round);
+		if (round % 3000 == 0)
+			try_capture();
 	}
 	expect(rounds < 100 || (joined_pieces > 0 && cut_segments > 0 && dropped > 0), "the batches are worth trying");
 	printf("%ld batches: %llu frames out, %llu dropped, %llu joined\n", rounds, (unsigned long long)cut_segments,
