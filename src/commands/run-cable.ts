@@ -87,7 +87,7 @@ export function needsDirectory(word: string): boolean {
   if (innermost === undefined || isNested(innermost.scheme)) return true;
   // Addresses that are paths are made absolute; values of other options may be paths, too.
   const { scheme, options, repeated } = innermost;
-  if (scheme === 'cmd') return true;
+  if (scheme === 'cmd' || !SCHEMES.has(scheme)) return true;
   return SCHEMES.get(scheme)?.isPath !== true && options.size + repeated.size > 0;
 }
 

@@ -11,7 +11,9 @@ import { wrongLocator } from './option-values.ts';
 import { isForeignName } from './schemes.ts';
 
 /** One that works is there for longer than this, in milliseconds. */
-export const FOREIGN_PACE: Pick<HealingOptions, 'settleMs'> = { settleMs: 1000 };
+const FOREIGN_SETTLE_MS = 1000;
+/** How one is opened again. */
+export const FOREIGN_PACE: Pick<HealingOptions, 'settleMs'> = { settleMs: FOREIGN_SETTLE_MS };
 
 /** What is known of whoever opens one. */
 type Opening = Omit<import('../plugs/foreign.ts').ForeignOptions, 'network'>;

@@ -23,13 +23,13 @@ import { SocketPlug } from './socket-plug.ts';
 import { STREAM_FRAME_BYTES } from './stream.ts';
 
 /** How long the library may take to open a network, in milliseconds, unless the caller says otherwise. */
-const OPEN_TIMEOUT_MS = 10_000;
+const FOREIGN_TIMEOUT_MS = 10_000;
 /** A process that gives no sign of life in two such times hangs; it gives one at least every 2 s. */
 const LIFE_CHECK_MS = 5000;
 /** How long a process whose socket closed has to exit, so that its status can be told. */
-const EXIT_STATUS_MS = 500;
+const FOREIGN_STATUS_MS = 500;
 /** The longest line of a plugin that is passed on, in characters. */
-const MAX_LINE = 512;
+const MAX_PLUGIN_LINE = 512;
 
 /** What the process says of opening (native/foreign/foreign.c). */
 const OPENED = 'O';
@@ -132,15 +132,15 @@ class ForeignProcess {
 
   /** For as long as it may take to be known how it ended. */
   async settle(): Promise<void> {
-    const pause = new Promise((resolve) => setTimeout(resolve, EXIT_STATUS_MS));
+    const pause = new Promise((resolve) => setTimeout(resolve, FOREIGN_STATUS_MS));
     await Promise.race([this.exited, pause]);
   }
 
   #passLinesOn(label: string): void {
     const lines = createInterface({ input: this.child.stderr! });
     lines.on('line', (line) => {
-      const text = printable(line.slice(0, MAX_LINE)).trim();
-      if (line.startsWith(REASON_MARK)) this.#reason = printable(line.slice(REASON_MARK.length, MAX_LINE));
+      const text = printable(line.slice(0, MAX_PLUGIN_LINE)).trim();
+      if (line.startsWith(REASON_MARK)) this.#reason = printable(line.slice(REASON_MARK.length, MAX_PLUGIN_LINE));
       else if (text !== '') process.stderr.write(`${label}: ${text}\n`);
     });
   }
@@ -219,7 +219,7 @@ export class ForeignPlug extends SocketPlug {
 
 /** Waits for what the process says of opening. */
 async function opened(label: string, running: ForeignProcess, options: ForeignOptions): Promise<void> {
-  const { timeoutMs = OPEN_TIMEOUT_MS, signal } = options;
+  const { timeoutMs = FOREIGN_TIMEOUT_MS, signal } = options;
   let watch: Watch | undefined;
   let timer: NodeJS.Timeout | undefined;
   let abort = (): void => undefined;

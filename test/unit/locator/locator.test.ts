@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { VdensError } from '../../../src/errors.ts';
 import { parseLocator } from '../../../src/locator/locator.ts';
-import { SCHEMES } from '../../../src/locator/schemes.ts';
+import { OPENABLE_SCHEMES, SCHEMES } from '../../../src/locator/schemes.ts';
 
 type Expectation = readonly [
   text: string,
@@ -173,8 +173,7 @@ test('expands ~/ in paths, unless it is quoted', () => {
 });
 
 test('names what is wrong and what would be right', () => {
-  const known =
-    'Write one of vde://, switch://, hub://, ptp://, vxvde://, vxlan://, udp://, slirp://, tap://, cmd://, null://, or the path of a switch';
+  const known = `Write one of ${OPENABLE_SCHEMES.map((scheme) => `${scheme}://`).join(', ')}, or the path of a switch`;
   const table: readonly (readonly [string, string])[] = [
     [
       'VDE:///run/sw',
@@ -201,6 +200,18 @@ test('names what is wrong and what would be right', () => {
     ['/tmp/%ff', "/tmp/%ff: a %HH that is not UTF-8 cannot be in a network's name. Leave it out, or write é as %c3%a9"],
   ];
   for (const [text, message] of table) assert.throws(() => parseLocator(text), { code: 'ERR_LOCATOR', message });
+});
+
+test('a scheme that is none of ours may be one of the originals, where that is asked for, and is no path', () => {
+  const text = "foo_2:///a'b[c]/d={e://f}";
+  const { scheme, address, options, inner } = parseLocator(text, { allowForeign: true });
+  assert.deepEqual([scheme, address, options.size, inner], ['foo_2', "/a'b[c]/d={e://f}", 0, undefined]);
+  for (const word of [text, 'a/b://x', '..://x', 'A://x', '://x', 'a-b://x'])
+    assert.throws(
+      () => parseLocator(word, { allowForeign: word !== text }),
+      /there is no kind of network called/,
+      word,
+    );
 });
 
 test('every scheme of the table parses with its own keys, each in full', () => {
