@@ -82,6 +82,24 @@ export const VDENS_MANUAL: Manual = {
           ],
         },
         {
+          term: '`vlan://[VLAN][/OPTIONS]{NETWORK}`',
+          text: [
+            'Some VLANs of another network, whose name stands in the braces; without one it is the default network. Frames of the VLAN have no tag on our side; without a VLAN, those pass that have none on the network either. `u=VLAN` is the VLAN that the frames without a tag of the network have on our side. `t=LIST` are VLANs that have a tag on both sides, separated by `.` or `:`; `10-20` is VLAN 20 of the network as 10 of ours. `x` passes all others with their tags, but 0, 1 and 4095. `q` is about service tags (IEEE 802.1ad) instead of the usual ones: `vlan://4{vlan://5/q{/tmp/sw}}` is VLAN 4 within the service VLAN 5. Priorities are kept.',
+          ],
+        },
+        {
+          term: '`agno://[KEY][[ethtype=TYPE]]{NETWORK}`',
+          text: [
+            'Another network, enciphered with AES-128. The file KEY, `~/.vde_agno_key` when none is named, has 32 hexadecimal digits, the same ones for all; nobody but its owner and group may read it, and nobody but its owner may change it. `ethtype` is what the frames say that they are outside: a number (0xA6DE when it is left out), `copy`, `ipv4`, `ipv6` or `rand`. All clocks have to be right: a frame is taken when its time is at most 2 seconds behind ours and 1 ahead, and once. Nothing signs frames, so that they cannot be read, but damaged. A frame gets longer by up to 31 bytes; an interface of `vdens` has an MTU that fits.',
+          ],
+        },
+        {
+          term: '`restart://[SECONDS]{NETWORK}`',
+          text: [
+            'Another network, opened again when it goes away, also of a kind that does not come back by itself; pauses get longer, up to so many seconds (20).',
+          ],
+        },
+        {
           term: 'Others',
           text: [
             'The names of the other networks of VDE (`multi://`, `bonding://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
