@@ -15,7 +15,13 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startExampleHosts, typeOnHosts } from '../fixtures/lab-typist.ts';
 import { type Block, blocksOf, isOverUdp } from '../fixtures/page-blocks.ts';
-import { type CommandResult, checkout, requireCommands, runCommand } from '../interop/harness.ts';
+import {
+  type CommandResult,
+  checkout,
+  makeTemporaryDirectory,
+  requireCommands,
+  runCommand,
+} from '../interop/harness.ts';
 
 /** The switches of the examples. */
 const SWITCHES = ['/tmp/sw', '/tmp/lan', '/tmp/left', '/tmp/right'];
@@ -69,7 +75,12 @@ async function runScript(t: TestContext, block: Block): Promise<void> {
   const isSession = block.language === 'console';
   const lines = block.text.split('\n');
   const script = isSession ? lines.filter((line) => line.startsWith('$ ')).map((line) => line.slice(2)) : lines;
-  const env = { PATH: `${join(checkout, 'bin')}:${process.env['PATH']}`, VDENS_TEST_BLOCK: mark, SHELL: '/bin/sh' };
+  const env = {
+    PATH: `${join(checkout, 'bin')}:${process.env['PATH']}`,
+    VDENS_TEST_BLOCK: mark,
+    VDENS_RUNTIME_DIR: join(makeTemporaryDirectory(t), 'running'),
+    SHELL: '/bin/sh',
+  };
   const run = await runCommand(['sh', '-e', '-c', script.join('\n')], { env, cwd: checkout });
   const printed = run.stdout + run.stderr;
   assert.equal(run.status, 0, printed);

@@ -7,7 +7,14 @@ import { blocksOf } from '../fixtures/page-blocks.ts';
 import { commandsOf, similarTo, typePage } from '../fixtures/page-session.ts';
 import { checkout } from '../interop/harness.ts';
 
-const PAGES = ['docs/lan.md', 'docs/internet.md', 'docs/virtual-machine.md', 'docs/ci.md', 'docs/nested.md'];
+const PAGES = [
+  'docs/lan.md',
+  'docs/internet.md',
+  'docs/virtual-machine.md',
+  'docs/ci.md',
+  'docs/nested.md',
+  'docs/running.md',
+];
 const LIMIT = { timeout: 150_000 };
 
 for (const page of PAGES) {
