@@ -1,9 +1,11 @@
 /** The ends that a cable can have: a network, the stream on standard input and output, and a command. */
+
 import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
 import { pipeline } from 'node:stream';
 import { isatty } from 'node:tty';
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
+import { ImpairedPlug } from '../impairment/impaired-plug.ts';
 import { parseNetworkWord } from '../locator/network.ts';
 import { type OpenPlugOptions, openPlug } from '../locator/open-plug.ts';
 import { resolveLocator } from '../locator/resolve.ts';
@@ -30,7 +32,7 @@ export async function openNetworkEnd(name: string, word: string, options: OpenPl
       `${name}: ${plug.label} is no port of a switch: its port, group and mode are not what options set`,
     );
   }
-  return { plug, heals: options.reconnect !== false && plug.heals !== false };
+  return { plug: new ImpairedPlug(plug), heals: options.reconnect !== false && plug.heals !== false };
 }
 
 function isSwitch(word: string): boolean {

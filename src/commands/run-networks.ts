@@ -4,8 +4,10 @@
  * One line on standard error says when a network goes and when it is back; SIGUSR1 prints the counters.
  * Keyboard signals are for the command alone, SIGTERM and SIGHUP are passed on to it.
  */
+
 import { constants } from 'node:os';
 import { isatty } from 'node:tty';
+import { ImpairedPlug } from '../impairment/impaired-plug.ts';
 import { type LoadItem, ProcessControl } from '../inventory/serve-control.ts';
 import { openPlug } from '../locator/open-plug.ts';
 import { type Namespace, type NamespaceCommand, type NamespaceOptions, openNamespace } from '../namespace/namespace.ts';
@@ -61,7 +63,7 @@ export async function runNetworks(
     if (name !== undefined) control = await claimName(name);
     for (const network of networks) {
       start.signal.throwIfAborted();
-      plugs.push(await openPlug(network, { reconnect, signal: start.signal }));
+      plugs.push(new ImpairedPlug(await openPlug(network, { reconnect, signal: start.signal })));
     }
     start.signal.throwIfAborted();
     const running = { command: undefined as NamespaceCommand | undefined };
@@ -190,7 +192,7 @@ function join({ tap, network }: Line, reconnect: boolean, { endCommand, isBack }
       const awaited = reconnect ? '; waiting for it to come back' : '';
       say(`${name}: ${reason}${isReturning ? awaited : '; waiting for it'}`);
       // Without its stream the original ends, too.
-      if (!reconnect && network.label.startsWith('=')) endCommand();
+      if (!reconnect && network.hasBeenUp !== false && network.label.startsWith('=')) endCommand();
     },
     up: () => {
       clearTimeout(carrierTimer);

@@ -23,7 +23,6 @@ import { formatCounters } from '../plugs/counters.ts';
 import { letOthersFirst } from '../plugs/fabric.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { StreamPlug } from '../plugs/stream.ts';
-import { TapPlug } from '../plugs/tap.ts';
 import { Daemon } from '../system/daemon.ts';
 import { endBySignal } from '../system/end-by-signal.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
@@ -219,7 +218,7 @@ class RunningFilter {
     if (end.kind === 'stream') return openStreamEnd(undefined);
     const { reconnect } = this.#request;
     const plug = await openPlug(end.word, { description: DESCRIPTION, reconnect, signal: this.signal });
-    return { plug, heals: reconnect && !(plug instanceof TapPlug) };
+    return { plug, heals: reconnect && plug.heals !== false };
   }
 
   /** Between two others in a dpipe: the left one is behind standard input, the right one behind standard output. */

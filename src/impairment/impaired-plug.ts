@@ -10,7 +10,6 @@
  * receiver ◀─ … until its time ◀─ channel RL ◀─ inner's receiver
  * ```
  */
-import { randomInt } from 'node:crypto';
 import { VdensError } from '../errors.ts';
 import { type FrameBatch, SLOT_WORDS } from '../frames/batch.ts';
 import { batchBytes } from '../plugs/counters.ts';
@@ -36,12 +35,18 @@ export interface ImpairedPlugOptions {
   readonly measure?: Measure;
   /** @defaultValue a random one */
   readonly seed?: number | undefined;
+  /** Called when frames have to pass here from now on: whoever moves them past it lets go. */
+  readonly needed?: () => void;
+  /** Called when they need not any more. */
+  readonly unneeded?: () => void;
 }
 
 export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   /** Called for each frame that has passed, with its length in bytes. */
   passed: ((direction: Direction, length: number) => void) | undefined;
-  readonly #wire: Wire;
+  readonly #options: ImpairedPlugOptions;
+  /** Made when something is to be the matter for the first time. */
+  #madeWire: Wire | undefined;
   #timer: PreciseTimer | undefined;
   /** Whether frames pass here because something is the matter, or was and some still wait. */
   #isActive = false;
@@ -63,17 +68,19 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   constructor(inner: Plug, options: ImpairedPlugOptions = {}) {
     super(inner.label, inner, inner.counters);
-    this.#wire = new Wire(options.measure ?? PLAIN, options.seed ?? randomInt(MAX_RANDOM_SEED));
+    this.#options = options;
   }
 
   /** What is set; who changes it calls {@link changed}. */
   get wire(): Wire {
-    return this.#wire;
+    const { measure = PLAIN, seed } = this.#options;
+    this.#madeWire ??= new Wire(measure, seed ?? Math.floor(Math.random() * MAX_RANDOM_SEED));
+    return this.#madeWire;
   }
 
   /** What is set, in canonical words. */
   get impairment(): readonly string[] {
-    return describeSettings(this.#wire.settings);
+    return this.#madeWire === undefined ? [] : describeSettings(this.#madeWire.settings);
   }
 
   /**
@@ -84,7 +91,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
    */
   impair(words: readonly string[]): void {
     const wishes = readWords(words);
-    const { settings } = this.#wire;
+    const { settings } = this.wire;
     for (const wish of wishes) requireNode(wish, settings);
     if (wishes.length === 0) settings.clear();
     for (const wish of wishes) this.#grant(wish);
@@ -94,16 +101,15 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   /** To be called when {@link wire} was set to something else. */
   changed(): void {
     if (this.#isClear) {
-      for (const channel of Object.values(this.#wire.channels)) channel.unblock(performance.now());
+      for (const channel of Object.values(this.wire.channels)) channel.unblock(performance.now());
     } else {
       this.#isActive = true;
     }
-    if (this.#isActive && !this.#isClosed) {
-      this.#timer ??= new PreciseTimer(() => this.#work());
-      this.#passHere();
-      this.#wire.step(performance.now());
-      this.#work();
-    }
+    if (!this.#isActive || this.#isClosed) return;
+    this.#timer ??= new PreciseTimer(() => this.#work());
+    this.#passHere();
+    this.wire.step(performance.now());
+    this.#work();
   }
 
   get isCut(): boolean {
@@ -126,6 +132,11 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     this.#isCut = false;
     if (!this.#isInnerDown) this.events.up?.();
     this.#sayLendable();
+  }
+
+  /** Whether the network is there, and it is only the cable that is cut. */
+  get isOnlyCut(): boolean {
+    return this.#isCut && !this.#isInnerDown;
   }
 
   /** Whoever asks after a cut waits for somebody to put the cable back, as for one who was never there. */
@@ -171,7 +182,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   }
 
   lend(takeBack: () => void): KernelEnd | undefined {
-    if (this.#isWanted) return undefined;
+    if (this.isNeeded) return undefined;
     const end = this.inner.lender?.lend(takeBack);
     if (end !== undefined) this.#takeBack = takeBack;
     return end;
@@ -183,7 +194,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   }
 
   adopt(other: Lender, given: () => void): Line | undefined {
-    if (this.#isWanted) return undefined;
+    if (this.isNeeded) return undefined;
     const line = this.inner.adopt?.(other, () => {
       this.#adopted = undefined;
       given();
@@ -216,7 +227,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
       drain: () => (this.#isActive ? this.#work() : this.events.drain?.() === true),
       down: (reason) => {
         this.#isInnerDown = true;
-        if (!this.#isCut) this.events.down?.(reason);
+        this.events.down?.(reason);
       },
       up: () => {
         this.#isInnerDown = false;
@@ -227,7 +238,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   }
 
   #grant(wish: Wish): void {
-    const { settings } = this.#wire;
+    const { settings } = this.wire;
     switch (wish.kind) {
       case 'clear':
         settings.clear();
@@ -236,7 +247,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
         settings.isFifo = wish.isFifo;
         break;
       case 'seed':
-        this.#wire.seed = wish.seed;
+        this.wire.seed = wish.seed;
         break;
       case 'value':
         settings.set(wish.quantity, wish.placed);
@@ -246,26 +257,28 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   /** Whether nothing has to be done to frames. */
   get #isClear(): boolean {
-    return this.#wire.settings.isClear && this.passed === undefined;
+    return (this.#madeWire?.settings.isClear ?? true) && this.passed === undefined;
   }
 
   /** Whether frames have to pass here. */
-  get #isWanted(): boolean {
+  get isNeeded(): boolean {
     return this.#isCut || this.#isActive;
   }
 
   #isBlocked(direction: Direction): boolean {
-    return this.#isActive && this.#wire.channels[direction].blockedUntil > performance.now() + SOON_MS;
+    return this.#isActive && this.wire.channels[direction].blockedUntil > performance.now() + SOON_MS;
   }
 
   /** Has frames pass through here from now on. */
   #passHere(): void {
+    this.#options.needed?.();
     this.#takeBack?.();
     this.#adopted?.close();
   }
 
   #sayLendable(): void {
-    if (this.#isWanted || this.#isClosed) return;
+    if (this.isNeeded || this.#isClosed) return;
+    this.#options.unneeded?.();
     if (this.#takeBack === undefined && this.#adopted === undefined) this.events.lendable?.();
   }
 
@@ -273,7 +286,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   #take(direction: Direction, batch: FrameBatch): boolean {
     const now = performance.now();
     const { count } = batch;
-    const losses = this.#wire.take(direction, batch, this.inner.maxFrameBytes, now);
+    const losses = this.wire.take(direction, batch, this.inner.maxFrameBytes, now);
     this.#count(direction, losses, count);
     return this.#workAt(now);
   }
@@ -302,7 +315,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     // What happens within is looked at before it is over.
     if (this.#isWorking) return true;
     this.#isWorking = true;
-    if (this.#wire.stepAt <= now) this.#wire.step(now);
+    if (this.wire.stepAt <= now) this.wire.step(now);
     let onlyFrames = this.#release(now + SOON_MS);
     this.#updatePause();
     if (!this.inner.busy && !this.#isBlocked('LR')) onlyFrames = this.#tellDrained() && onlyFrames;
@@ -314,7 +327,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   }
 
   #release(due: number): boolean {
-    const { LR, RL } = this.#wire.channels;
+    const { LR, RL } = this.wire.channels;
     let onlyFrames = true;
     if (!this.#isPaused) {
       RL.store.release(due, (batch) => {
@@ -335,8 +348,8 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   /** When there is something to do again, but for what others tell. */
   #nextMoment(): number {
-    const { LR, RL } = this.#wire.channels;
-    let next = this.#wire.stepAt;
+    const { LR, RL } = this.wire.channels;
+    let next = this.wire.stepAt;
     if (!this.#isPaused) next = Math.min(next, RL.store.nextTime);
     if (!this.inner.busy) next = Math.min(next, LR.store.nextTime);
     if (this.#isInnerPaused && this.#isBlocked('RL')) next = Math.min(next, RL.blockedUntil);
@@ -346,7 +359,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   /** Whether nothing is the matter any more, and nothing waits. */
   get #isOver(): boolean {
-    const { LR, RL } = this.#wire.channels;
+    const { LR, RL } = this.wire.channels;
     return this.#isActive && this.#isClear && LR.store.count === 0 && RL.store.count === 0;
   }
 
@@ -379,7 +392,8 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   /** What waits is lost. */
   #forget(): void {
-    const { LR, RL } = this.#wire.channels;
+    if (this.#madeWire === undefined) return;
+    const { LR, RL } = this.#madeWire.channels;
     this.counters.drop('sent', 'down', LR.store.clear());
     this.counters.drop('received', 'down', RL.store.clear());
   }

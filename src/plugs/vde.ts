@@ -101,6 +101,9 @@ export class VdePlug extends SocketPlug {
     if (adopted === undefined) return;
     adopted.line?.close();
     this.#channel ??= HandoverChannel.connect(this.#privateSocket, {
+      invited: () => {
+        if (this.#adopted !== undefined) this.#offer();
+      },
       ended: () => {
         this.#channel = undefined;
       },

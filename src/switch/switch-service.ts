@@ -4,6 +4,7 @@
  * A client of our own, of the same user, may hand its TAP over (plugs/handover.ts): then its frames come from, and go
  * to, that TAP in place of its socket, until it takes the TAP back or leaves.
  */
+import { ImpairedPlug } from '../impairment/impaired-plug.ts';
 import { type Cable, cable } from '../plugs/cable.ts';
 import { PlugCounters } from '../plugs/counters.ts';
 import { type ForeignTap, HandoverChannel, isHandoverWanted } from '../plugs/handover.ts';
@@ -38,7 +39,7 @@ export interface SwitchServiceOptions extends RendezvousOptions {
 
 /** A port that a client has. */
 interface Client {
-  readonly plug: SocketPlug;
+  readonly plug: ImpairedPlug;
   readonly port: SwitchPort;
   readonly lease: PortLease;
   readonly cable: Cable;
@@ -46,6 +47,8 @@ interface Client {
   readonly uid: number;
   /** Over which its TAP was handed over. */
   channel: HandoverChannel | undefined;
+  /** Over which it was offered last. */
+  lastChannel: HandoverChannel | undefined;
   /** What its TAPs counted, the ones that were handed over. */
   readonly taps: PlugCounters;
 }
@@ -161,9 +164,19 @@ export class SwitchService {
     try {
       lease = this.#ports.open(client, dismiss);
       const { port } = lease;
-      const joined = cable(plug, port, { down: dismiss });
+      const impaired: ImpairedPlug = new ImpairedPlug(plug, {
+        // What it has handed over is not to be the way round.
+        needed: () => this.#clients.get(dataPath)?.channel?.giveBack(),
+        unneeded: () => this.#clients.get(dataPath)?.lastChannel?.invite(),
+      });
+      const joined = cable(impaired, port, {
+        down: () => {
+          if (!impaired.isOnlyCut) dismiss();
+        },
+      });
       const taps = new PlugCounters();
-      this.#clients.set(dataPath, { plug, port, lease, cable: joined, pid, uid, channel: undefined, taps });
+      const channels = { channel: undefined, lastChannel: undefined };
+      this.#clients.set(dataPath, { plug: impaired, port, lease, cable: joined, pid, uid, taps, ...channels });
       return true;
     } catch {
       void lease?.port.close();
@@ -206,6 +219,8 @@ export class SwitchService {
     const client = this.#clients.get(dataPath);
     if (client === undefined || client.uid !== process.geteuid?.()) return undefined;
     if (client.pid !== this.#channels.get(channel) || client.channel !== undefined) return undefined;
+    client.lastChannel = channel;
+    if (client.plug.isNeeded) return undefined;
     client.cable.releaseLine();
     const endCounting = client.taps.follow(tap.counters);
     const line = client.port.adopt(tap);
