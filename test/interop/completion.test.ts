@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { completionFiles } from '../../src/commands/completion-files.ts';
 import { openTerminal } from '../fixtures/terminal.ts';
-import { checkout, makeTemporaryDirectory, requireCommands, runCommand } from './harness.ts';
+import { checkout, makeTemporaryDirectory, ours, requireCommands, runCommand, spawnBackground } from './harness.ts';
 
 const FIXTURES = join(checkout, 'test', 'fixtures');
 const COMPLETIONS = join(checkout, 'completions');
@@ -25,8 +25,8 @@ const LINES: readonly (readonly [line: string, offers: string])[] = [
   ['vde_plug --p', '--pidfile --port --port2'],
   ['vde_plug a b --iplo', '--iplog'],
   ['vde_plug ', 'vde:// slirp:// tap:// no other/ ...'],
-  ['vde_plug v', 'vde:// vxlan:// vxvde://'],
-  ['vde_plug a v', 'vde:// vxlan:// vxvde://'],
+  ['vde_plug vx', 'vxlan:// vxvde://'],
+  ['vde_plug a vx', 'vxlan:// vxvde://'],
   ['vde_plug vde://o', 'vde://other/'],
   ['vde_plug vde://$PWD/o', 'vde://$PWD/other/'],
   ['vde_plug tap://l', 'tap://lo'],
@@ -42,7 +42,7 @@ const LINES: readonly (readonly [line: string, offers: string])[] = [
   ['vdens -- no other ', '1-other ...'],
   ['vdens -i eth no other x ', '2-other ...'],
   ['vdens -sieth no other ', '1-other ...'],
-  ['vdens -m a v', 'vde:// vxlan:// vxvde://'],
+  ['vdens -m a vx', 'vxlan:// vxvde://'],
   ['vdens -sm a -- other ', '1-other ...'],
   ['vdens no vde_switch --mg', '--mgmt --mgmtgroup --mgmtmode'],
   ['vdens no vde_switch --mgmtgroup=roo', '--mgmtgroup=root'],
@@ -57,11 +57,16 @@ const LINES: readonly (readonly [line: string, offers: string])[] = [
   ['vde switch --m', '--mode'],
   ['vde switch -m 660 oth', 'other/'],
   ['vde console m', 'mgmt'],
+  ['vde exec w', 'web'],
+  ['vde exec web other ', '1-other ...'],
+  ['vde top a w', 'web'],
+  ['vde ls --j', '--json'],
+  ['vde ls names', 'namespaces'],
   ['vde_switch --vdes', '--vdesock'],
   ['vde_switch -s oth', 'other/'],
   ['vde_switch -sock oth', 'other/'],
   ['vde_switch --unix=oth', '--unix=other/'],
-  ['vde_plug2tap -s vde', 'vde://'],
+  ['vde_plug2tap -s vx', 'vxlan:// vxvde://'],
   [`caprint ${process.pid}`, `${process.pid} ...`],
 ];
 
@@ -81,11 +86,20 @@ async function prepare(t: TestContext): Promise<Folder> {
     await new Promise<void>((resolve) => server.listen(join(path, name), resolve));
     t.after(() => void server.close());
   }
+  const runtime = { VDENS_RUNTIME_DIR: join(path, 'home', 'run') };
+  const named = [ours('vdens'), '--name', 'web', 'no', 'sh', '-c', 'echo ready; exec sleep 300'];
+  await (await spawnBackground(t, named, { env: runtime })).waitForOutput(/^ready$/m);
   const { PATH = '' } = process.env;
   const home = join(path, 'home');
   return {
     path,
-    env: { PATH: `${join(checkout, 'bin')}:${home}:${PATH}`, HOME: home, XDG_CONFIG_HOME: home, XDG_DATA_HOME: home },
+    env: {
+      ...runtime,
+      PATH: `${join(checkout, 'bin')}:${home}:${PATH}`,
+      HOME: home,
+      XDG_CONFIG_HOME: home,
+      XDG_DATA_HOME: home,
+    },
   };
 }
 
