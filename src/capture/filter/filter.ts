@@ -198,15 +198,16 @@ class Parser {
     const word = this.#next();
     switch (type) {
       case 'port': {
-        const port = portOf(word);
-        return tests.ports(port, port, side, this.#portProtocol(family, type), this.#tags);
+        const { port, protocol } = portOf(word, this.#portProtocol(family, type));
+        return tests.ports(port, port, side, protocol, this.#tags);
       }
       case 'portrange': {
         const [first = '', last = '', ...more] = word.split('-');
         if (last === '' || more.length > 0)
           throw wrong(`has "${word}" for a range of ports. It is two of them: 6000-6008`, word);
-        const [least, most] = [portOf(first), portOf(last)].sort((a, b) => a - b);
-        return tests.ports(least!, most!, side, this.#portProtocol(family, type), this.#tags);
+        const protocol = this.#portProtocol(family, type);
+        const [least, most] = [first, last].map((each) => portOf(each, protocol).port).sort((a, b) => a - b);
+        return tests.ports(least!, most!, side, protocol, this.#tags);
       }
       case 'proto':
         return this.#proto(family, word);
@@ -407,23 +408,36 @@ function checkedNetwork(word: string, address: Uint8Array, mask: Uint8Array): Ad
   return { address, mask };
 }
 
-let services: ReadonlyMap<string, number> | undefined;
-
-/** A number, or a name of services(5). */
-function portOf(word: string): number {
-  const port = numberIn(word, 0xffff) ?? serviceNames().get(word);
-  if (port === undefined)
-    throw wrong(`has "${word}" for a port. It is a number up to 65535, or a name in /etc/services`, word);
-  return port;
+/** A port, and the one protocol that services(5) has it for; `undefined` when it may be any. */
+interface Port {
+  readonly port: number;
+  readonly protocol: number | undefined;
 }
 
-function serviceNames(): ReadonlyMap<string, number> {
+let services: ReadonlyMap<string, Port> | undefined;
+
+/** A number, or a name of services(5). */
+function portOf(word: string, asked: number | undefined): Port {
+  const port = numberIn(word, 0xffff);
+  if (port !== undefined) return { port, protocol: asked };
+  const named = serviceNames().get(word);
+  if (named === undefined)
+    throw wrong(`has "${word}" for a port. It is a number up to 65535, or a name in /etc/services`, word);
+  if (asked !== undefined && named.protocol !== undefined && named.protocol !== asked)
+    throw wrong(
+      `has "${word}", which is a port of another protocol in /etc/services. Name its number: ${named.port}`,
+      word,
+    );
+  return { port: named.port, protocol: asked ?? named.protocol };
+}
+
+function serviceNames(): ReadonlyMap<string, Port> {
   services ??= readServices();
   return services;
 }
 
-function readServices(): ReadonlyMap<string, number> {
-  const found = new Map<string, number>();
+function readServices(): ReadonlyMap<string, Port> {
+  const found = new Map<string, Port>();
   let text = '';
   try {
     text = readFileSync('/etc/services', 'utf8');
@@ -432,9 +446,15 @@ function readServices(): ReadonlyMap<string, number> {
   }
   for (const line of text.split('\n')) {
     const [name = '', number = '', ...aliases] = line.replace(/#.*/, '').trim().split(/\s+/);
-    const port = Number.parseInt(number, 10);
-    if (Number.isNaN(port)) continue;
-    for (const each of [name, ...aliases]) if (!found.has(each)) found.set(each, port);
+    const [digits = '', transport = ''] = number.split('/');
+    const protocol = tests.PROTOCOLS[transport];
+    const port = numberIn(digits, 0xffff);
+    if (port === undefined || (transport !== 'tcp' && transport !== 'udp')) continue;
+    for (const each of [name, ...aliases]) {
+      const before = found.get(each);
+      if (before === undefined) found.set(each, { port, protocol });
+      else if (before.port === port && before.protocol !== protocol) found.set(each, { port, protocol: undefined });
+    }
   }
   return found;
 }
