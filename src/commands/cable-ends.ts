@@ -6,9 +6,8 @@ import { isatty } from 'node:tty';
 import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import { ImpairedPlug } from '../impairment/impaired-plug.ts';
-import { parseNetworkWord } from '../locator/network.ts';
+import { nestedLocators } from '../locator/nested.ts';
 import { type OpenPlugOptions, openPlug } from '../locator/open-plug.ts';
-import { resolveLocator } from '../locator/resolve.ts';
 import { CommandPlug } from '../plugs/command.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
 import { StreamPlug } from '../plugs/stream.ts';
@@ -36,7 +35,7 @@ export async function openNetworkEnd(name: string, word: string, options: OpenPl
 }
 
 function isSwitch(word: string): boolean {
-  return parseNetworkWord(word).kind !== 'stream' && resolveLocator(word).scheme === 'vde';
+  return nestedLocators(word).at(-1)?.scheme === 'vde';
 }
 
 /**
