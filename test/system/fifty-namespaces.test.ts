@@ -118,7 +118,7 @@ test(`${COUNT} namespaces are listed, entered, killed, and none is left`, async 
     silent.map(({ name, pid }) => [name, pid]),
     [['host-7', stopped.pid]],
   );
-  assert.match((await fifty.vde('ls')).stdout, /^host-7 .*does not answer$/m);
+  assert.match((await fifty.vde('ls')).stdout, /^host-7 .*does not answer \(stopped\)$/m);
   stopped.kill('SIGCONT');
   await waitFor(async () => (await fifty.list()).every(({ answers }) => answers), 20_000, 'the answer of all');
 

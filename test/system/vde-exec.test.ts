@@ -1,6 +1,7 @@
 /** `vde exec`: one more command in a namespace that is there, as its first command has it; by name and by pid. */
 import assert from 'node:assert/strict';
 import { realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Mark } from '../fixtures/marked.ts';
 import { makeSharedDirectory, requireOtherUser } from '../fixtures/other-user.ts';
@@ -198,7 +199,7 @@ test('names that are not there, and pids of others, are refused in words', async
 test('another user cannot enter, neither by name nor by pid', async (t) => {
   const other = requireOtherUser(t);
   if (other === undefined) return;
-  const env = { VDENS_RUNTIME_DIR: makeSharedDirectory(t) };
+  const env = { VDENS_RUNTIME_DIR: join(makeSharedDirectory(t), 'run') };
   const vdens = await spawnBackground(
     t,
     [ours('vdens'), '--name', 'web', 'no', 'sh', '-c', 'echo inside $$; exec sleep 60'],
