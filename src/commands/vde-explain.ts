@@ -15,7 +15,7 @@ import type { ExplainAction } from './vde-explain-options.ts';
 /** It does not get there, or no answer comes back. */
 const STATUS_DOES_NOT_REACH = 1;
 /** A process that has not said what it runs for so long is stopped, or has too much to do. */
-const STATUS_TIMEOUT_MS = 1000;
+const STATUS_TIMEOUT_MS = 500;
 /** How long other answers may take. */
 const ANSWER_TIMEOUT_MS = 3000;
 
@@ -36,6 +36,7 @@ export async function explainWay(request: Extract<ExplainAction, { action: 'expl
     a,
     b,
     isProbed,
+    processes: listed,
     from: pick(listed, from),
     target: address ?? { kind: 'process', process: pick(listed, to!) },
     look,

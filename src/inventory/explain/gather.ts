@@ -45,6 +45,8 @@ export interface Question {
   /** Whether neighbours are asked for. */
   readonly isProbed: boolean;
   /** All that runs, A and B among them. */
+  readonly processes: readonly RunningProcess[];
+  /** Looks at it again. */
   look(): Promise<readonly RunningProcess[]>;
 }
 
@@ -87,7 +89,7 @@ export async function gatherFacts(question: Question): Promise<ExplainFacts> {
       ...(both ? { target: silentFacts(silentTarget) } : {}),
     };
   }
-  const gatherer = new Gatherer(question, await World.look(await question.look()));
+  const gatherer = new Gatherer(question, await World.look(question.processes));
   return gatherer.gather();
 }
 

@@ -172,10 +172,13 @@ function overlayStep(leg: LegFacts, facts: OverlayFacts): Step {
   if (endpoint !== undefined) {
     return { ...at, state: 'ok', text: `on ${label} (${place}), ${next} was heard behind ${endpoint}` };
   }
-  const others = stationCount === 0 ? 'nobody else was heard' : `${stationCount} other stations were heard`;
+  const some = stationCount === 1 ? 'one other station was heard' : `${stationCount} other stations were heard`;
+  const others = stationCount === 0 ? 'nobody else was heard' : some;
   const text = `on ${label} (${place}), nothing was heard of ${next}; ${others}`;
   const hasAnswered = leg.neighbour !== undefined && leg.neighbour.state === 'reachable';
-  if (hasAnswered || leg.neighbour?.isAsked !== true) return { ...at, state: 'unknown', text };
+  // That they are on two networks is said elsewhere.
+  if (hasAnswered || leg.neighbour?.isAsked !== true || leg.apart !== undefined)
+    return { ...at, state: 'unknown', text };
   const remedy = isOtherKnown
     ? 'Look at what is between them: firewalls (nft list ruleset), multicast (name the hosts: /peer=HOST)'
     : `Is ${next} on the same one, with the same group, port and VNI? Do firewalls let its packets in?`;

@@ -218,13 +218,16 @@ function portFacts(
   };
 }
 
-function cableFacts({ process, status }: Cable, from: NetworkFacts, to: NetworkFacts): CableFacts {
+/** Both networks in the words of the cable's user. */
+function cableFacts({ process, status, networks }: Cable, from: NetworkFacts, to: NetworkFacts): CableFacts {
+  const labelAt = (network: NetworkFacts): string =>
+    networks.find(({ identity }) => identity === network.identity)?.label ?? network.label;
   return {
     kind: 'cable',
     name: process.name,
     pid: process.pid,
-    from: from.label,
-    to: to.label,
+    from: labelAt(from),
+    to: labelAt(to),
     isCut: status.links.some(({ isCut }) => isCut),
     impairment: [...new Set(status.links.flatMap(({ impairment }) => impairment))],
   };

@@ -178,7 +178,8 @@ function dropSteps({ drops }: LegFacts, isLost: boolean): Step[] {
   if (rising.length > 0) {
     return rising.map(({ place, reason, frames }) => {
       const text = `${place} dropped ${countFrames(frames)} while it was looked: ${reason}, ${meaningOfDrop(reason)}`;
-      return { topic: 'drops', state: isLost ? 'problem' : 'warning', text, lookedAt: `counters of ${place}` };
+      const at = { topic: 'drops', lookedAt: `counters of ${place}` } as const;
+      return isLost ? { ...at, state: 'problem', text, isSymptom: true } : { ...at, state: 'warning', text };
     });
   }
   const earlier = drops.flatMap(({ place, after }) => {
@@ -236,10 +237,12 @@ function verdictOf({ a, b, isProbed, from }: ExplainFacts, ways: readonly Way[])
 /** The first thing in the way, and what to do; of a symptom, only when nothing explains it. */
 function reasonOf({ steps, arrives, destination }: Way): string {
   const problems = steps.filter(({ state }) => state === 'problem');
-  const found = problems.find(({ isSymptom = false }) => !isSymptom) ?? problems[0];
+  // Of symptoms, a drop says more than that nobody answers, and comes after it.
+  const found = problems.find(({ isSymptom = false }) => !isSymptom) ?? problems.at(-1);
   if (found === undefined) return 'it could not be found out why.';
   const arrived = arrives ? `a frame arrives at ${destination}, but ` : '';
-  const unexplained = found.isSymptom === true ? '; nothing that could be asked says why' : '';
-  const remedy = found.remedy === undefined ? '' : ` ${found.remedy}.`;
+  const unexplained =
+    found.topic === 'neighbour' && found.isSymptom === true ? '; nothing that could be asked says why' : '';
+  const remedy = found.remedy === undefined ? '' : ` ${found.remedy.replace(/(?<![.?])$/, '.')}`;
   return `${arrived}${found.text}${unexplained}.${remedy}`;
 }
