@@ -11,6 +11,12 @@ import { gatewayConfig } from '../../src/locator/slirp-locator.ts';
 import { makeSharedDirectory, requireOtherUser } from '../fixtures/other-user.ts';
 import { runCommand } from '../interop/harness.ts';
 
+/** Asks whatever process listens there. */
+const CALLER = `
+  const socket = require('net').connect(process.argv[1]);
+  socket.on('data', (bytes) => process.stdout.write(bytes)).write('{"version":1,"do":"list"}\\n');
+`;
+
 test('another user does not control a gateway, even where the mode of its socket was changed', async (t) => {
   const other = requireOtherUser(t);
   if (other === undefined) return;
@@ -26,6 +32,8 @@ test('another user does not control a gateway, even where the mode of its socket
   };
   assert.match(await ask(), /^ERR_NETWORK_OPEN .*only the user who runs (it|the gateway) controls it$/);
   chmodSync(path, 0o666);
-  assert.equal(await ask(), 'ERR_NETWORK_OPEN slirp://: only the user who runs the gateway controls it');
+  assert.match(await ask(), /^ERR_NETWORK_OPEN .*it is a process of another user$/);
+  const by = await runCommand(other.command([process.execPath, '-e', CALLER, path]));
+  assert.match(by.stdout, /"message":"slirp:\/\/: only the user who runs the gateway controls it"/);
   assert.deepEqual(await controlGateway(path, { do: 'list' }), []);
 });
