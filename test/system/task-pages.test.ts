@@ -14,6 +14,7 @@ const PAGES = [
   'docs/ci.md',
   'docs/nested.md',
   'docs/running.md',
+  'docs/capture.md',
   'docs/impairment.md',
 ];
 const LIMIT = { timeout: 150_000 };
