@@ -153,6 +153,10 @@ end
 function __vdens_in_vde
     __vdens_place $argv[1] 2 0 0 '' '' '=1'
 end
+function __vdens_in_vde-capture
+    contains -- capture (commandline -opc)[2]; or return 1
+    __vdens_place $argv[1] 3 1 0 '-w --write -c --count --seconds -s --snap -i --link --buffer-size --ring --ring-size' '' '=0'
+end
 function __vdens_in_vde-console
     contains -- console (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 0 0 '' '' '=0'
@@ -189,6 +193,7 @@ end
 complete -c vde -f
 complete -c vde -n '__vdens_in_vde own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde own' -s V -l version -d 'print the version'
+complete -c vde -n '__vdens_in_vde command1' -a capture -d 'Shows or writes the frames that pass an interface, a switch or a cable'
 complete -c vde -n '__vdens_in_vde command1' -a console -d 'Speaks with the management console of a switch: on a terminal, for a script, or one command'
 complete -c vde -n '__vdens_in_vde command1' -a doctor -d 'Says whether this machine can run vdens, and what to do'
 complete -c vde -n '__vdens_in_vde command1' -a exec -d 'Runs a command in a namespace of vdens that is there already'
@@ -197,6 +202,17 @@ complete -c vde -n '__vdens_in_vde command1' -a forward -d 'Ports of the host th
 complete -c vde -n '__vdens_in_vde command1' -a ls -d 'Lists what runs: namespaces, switches, gateways, cables'
 complete -c vde -n '__vdens_in_vde command1' -a switch -d 'Serves a switch in a directory until it is ended, and shows its ports on a terminal'
 complete -c vde -n '__vdens_in_vde command1' -a top -d 'Shows what passes at each interface, port and cable, anew each second'
+complete -c vde -n '__vdens_in_vde-capture own' -s w -l write -r -F -d 'write a capture file (pcapng); - is standard output'
+complete -c vde -n '__vdens_in_vde-capture own' -s c -l count -x -d 'end after so many frames'
+complete -c vde -n '__vdens_in_vde-capture own' -l seconds -x -d 'end after so many seconds; with --last, only those'
+complete -c vde -n '__vdens_in_vde-capture own' -s s -l snap -x -d 'keep so many bytes of a frame [262144]'
+complete -c vde -n '__vdens_in_vde-capture own' -s i -l link -x -d 'this interface or port; any for all that the process has'
+complete -c vde -n '__vdens_in_vde-capture own' -l buffer-size -x -d 'room for frames that are not yet written [16]'
+complete -c vde -n '__vdens_in_vde-capture own' -l ring -x -d 'record the last seconds until asked for them; 0 ends that'
+complete -c vde -n '__vdens_in_vde-capture own' -l ring-size -x -d 'room for the recording [64]'
+complete -c vde -n '__vdens_in_vde-capture own' -l last -d 'what was recorded until now'
+complete -c vde -n '__vdens_in_vde-capture own' -s h -l help -d 'print this'
+complete -c vde -n '__vdens_in_vde-capture operand1' -a '(vde ls --names 2> /dev/null)'
 complete -c vde -n '__vdens_in_vde-console own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-console operand1' -a '(__vdens_sockets)'
 complete -c vde -n '__vdens_in_vde-doctor own' -l json -d 'print the findings as JSON'

@@ -13,6 +13,10 @@ export const VDE_MANUAL: Manual = {
       'Where standard input or output is no terminal, lines are passed on one by one, each after the answer to the one before, and all that the console says comes out as it is; only to a terminal are control characters in it written as `\\x1b`. The end of the input ends it, after the last answer.',
       'With a `COMMAND`, that one is run: its data goes to standard output. When it fails, the status of the console, such as `1017 File exists`, goes to standard error. A command may have 127 bytes; an answer may pause for 10 seconds, and be 16 megabytes long.',
     ],
+    cut: [
+      'Pulls the cable out of the interfaces of a namespace, the ports of a switch, the end of a cable, or the one behind the colon (`web:vde0`, `/tmp/lan:port3`): no frame passes any more, and an interface of a namespace loses its carrier. `NAME` is as for `vde tc`.',
+    ],
+    'cut --json': ['Prints what is set, as `vde tc --json` does.'],
     doctor: [
       'Says whether this machine can run `vdens(1)`. For each obstacle there is a line that says what it is, and one with the command that removes it: namespaces that the kernel, a setting, AppArmor or a container does not allow, a `/dev/net/tun` that is missing or closed, a program that was not built for this machine. Nothing is changed.',
     ],
@@ -48,6 +52,8 @@ export const VDE_MANUAL: Manual = {
     'forward --json': [
       'Prints an array with an object for each forward: `id`, `protocol`, `hostAddress`, `hostPort`, `guestAddress`, `guestPort`, `gateway`.',
     ],
+    join: ['Puts the cable back that `vde cut` has pulled out.'],
+    'join --json': ['Prints what is set, as `vde tc --json` does.'],
     ls: [
       'Lists what runs for this user: namespaces of `vdens(1)` with their interfaces and addresses, switches, gateways, cables of `vde_plug(1)`. There is a line for each interface, switch, gateway and cable: who it is (`NAME` or, where it was given none, the command and its pid), addresses, how many peers are known, what comes in and goes out per second since the previous look, and frames that were dropped since the start. `in` is what comes to an interface, and into a switch. On a terminal, columns that have no room are left out.',
       'A `KIND` is `namespaces`, `switches`, `gateways`, `cables` or `filters`: then only those are listed. A process that does not answer within half a second, because it was stopped for example, is listed with `does not answer`. When nothing runs, that is said on the standard error, and the exit status is 0.',
@@ -55,6 +61,12 @@ export const VDE_MANUAL: Manual = {
     'ls --json': [
       'Prints an array with an object for each process: `name`, `pid`, `command`, `uptimeSeconds` and `items`, each of which has its `kind`, and what there is to know of it: addresses, peers, ports, stations, forwards, counters, drops by reason. One that does not answer has `answers` false and a `problem`. What is there stays; later versions may add to it.',
     ],
+    tc: [
+      'Makes the network of something that runs worse, while it runs: what its words say is set, and the rest stays; `none` takes everything away. Without words it shows what is set. `NAME` is what `vdens --name` was given, a pid (of a `vde_plug(1)` for example), or the directory of a switch, whose ports of clients are meant then; `:LINK` behind it means one interface or port.',
+      'The words are `delay=20` (milliseconds; `20+5` varies by up to 5, `20+5N` normally distributed), `loss=1%`, `burst=4` (they are lost in a row, so many on average), `dup=1%`, `rate=10mbit` or `bandwidth=1M` (a bottleneck, in bits or bytes per second), `speed=1M` (likewise, and who sends has to wait), `capacity=64K` (bytes that may wait), `noise=5` (wrong bits in a MiB), `mtu=1400` (the largest packet), `nofifo` (frames may overtake each other) and `seed=1` (the same random numbers each time). A value behind `out:` is for what leaves by this interface or port, one behind `in:` for what comes; otherwise it is for both. Those of `tc-netem(8)` are understood as well: `delay 20ms 5ms distribution normal loss 1%`.',
+      'As long as something is set, frames pass the process one by one, and offload ends there; afterwards they move as before.',
+    ],
+    'tc --json': ['Prints an array of objects: `id`, `network`, `impairment` (words that set it), `isCut`.'],
     top: [
       'Shows what passes at each interface, port of a switch and end of a cable, anew each second: frames and bytes per second, totals, and drops by reason and direction. With a `NAME` or a pid, only that process. On a terminal the arrows and `s` sort by something else, `r` the other way round, `q` ends. Elsewhere, tables are printed one after the other.',
     ],

@@ -8,6 +8,14 @@ import { type ExecAction, interpretExec, VDE_EXEC_TABLE } from './vde-exec-optio
 import { type ExplainAction, interpretExplain, VDE_EXPLAIN_TABLE } from './vde-explain-options.ts';
 import { type ForwardAction, interpretForward, VDE_FORWARD_TABLE } from './vde-forward-options.ts';
 import { interpretList, type ListAction, VDE_LS_TABLE } from './vde-ls-options.ts';
+import {
+  type ImpairAction,
+  interpretCut,
+  interpretTc,
+  VDE_CUT_TABLE,
+  VDE_JOIN_TABLE,
+  VDE_TC_TABLE,
+} from './vde-tc-options.ts';
 import { interpretTop, type TopAction, VDE_TOP_TABLE } from './vde-top-options.ts';
 
 export const VDE_DOCTOR_TABLE: CommandTable = {
@@ -65,12 +73,15 @@ export const VDE_TABLE: CommandTable = {
   subcommands: [
     VDE_CAPTURE_TABLE,
     VDE_CONSOLE_TABLE,
+    VDE_CUT_TABLE,
     VDE_DOCTOR_TABLE,
     VDE_EXEC_TABLE,
     VDE_EXPLAIN_TABLE,
     VDE_FORWARD_TABLE,
+    VDE_JOIN_TABLE,
     VDE_LS_TABLE,
     VDE_SWITCH_TABLE,
+    VDE_TC_TABLE,
     VDE_TOP_TABLE,
   ],
 };
@@ -83,6 +94,7 @@ export type VdeAction =
   | ExecAction
   | ExplainAction
   | ForwardAction
+  | ImpairAction
   | ListAction
   | TopAction
   | { readonly action: 'doctor'; readonly json: boolean; readonly printAppArmor: boolean }
@@ -108,6 +120,9 @@ export function interpretVdeArguments(argv: readonly string[]): VdeAction {
   if (word === 'exec') return interpretExec(rest);
   if (word === 'explain') return interpretExplain(rest);
   if (word === 'forward') return interpretForward(rest);
+  if (word === 'cut') return interpretCut(rest, VDE_CUT_TABLE);
+  if (word === 'join') return interpretCut(rest, VDE_JOIN_TABLE);
+  if (word === 'tc') return interpretTc(rest);
   if (word === 'ls') return interpretList(rest);
   if (word === 'top') return interpretTop(rest);
   if (word === 'switch') return interpretSwitch(rest);

@@ -69,6 +69,10 @@ async function act(request: VdeAction): Promise<number> {
       const { explainWay } = await import('./vde-explain.ts');
       return explainWay(request);
     }
+    case 'impair': {
+      const { impair } = await import('./vde-tc.ts');
+      return impair(request);
+    }
     case 'ls': {
       const { listRunning } = await import('./vde-ls.ts');
       return listRunning(request);

@@ -8,6 +8,7 @@ import { captureOperations } from './capture-operations.ts';
 import { enterOperations } from './enter-operations.ts';
 import { explainOperations } from './explain-operations.ts';
 import { forwardOperations } from './forward-operations.ts';
+import { impairmentOperations } from './impairment-operations.ts';
 import type { Inventory } from './inventory.ts';
 
 /** The operations of a process; the parts' own, one line each, and those of the items that it runs. */
@@ -17,6 +18,7 @@ export function operationsOf(inventory: Inventory): Operations {
     ...forwardOperations(inventory),
     ...captureOperations(inventory),
     ...enterOperations(inventory),
+    ...impairmentOperations(inventory),
     ...explainOperations(inventory),
   };
 }

@@ -1,0 +1,78 @@
+/** `vde tc`, `vde cut`, `vde join`: what becomes of the frames of something that runs. */
+import { connectControl } from '../control/client.ts';
+import { isObject } from '../control/message.ts';
+import { printable, VdensError } from '../errors.ts';
+import { type FoundProcess, findProcess } from '../inventory/find-process.ts';
+import { writeOutput } from './standard-streams.ts';
+import type { ImpairAction } from './vde-tc-options.ts';
+
+/** A link, as the process tells of it. */
+interface ToldLink {
+  readonly id: string;
+  readonly network: string;
+  readonly impairment: readonly string[];
+  readonly isCut: boolean;
+}
+
+/**
+ * Does it, and prints what is set then.
+ *
+ * @returns the exit status
+ * @throws VdensError when there is no such thing, or it cannot be done to it
+ */
+export async function impair({
+  where,
+  operation,
+  words,
+  json,
+}: Extract<ImpairAction, { action: 'impair' }>): Promise<number> {
+  const { found, name, link } = findPlace(where);
+  const control = await connectControl(found.path, { what: name });
+  try {
+    const answer = await control.request(operation, {
+      ...(link === undefined ? {} : { link }),
+      ...(words === undefined ? {} : { words }),
+      ...(name.includes('/') ? { of: 'switch' } : {}),
+    });
+    const links = readLinks(name, answer);
+    await writeOutput(json ? `${JSON.stringify(links, null, 2)}\n` : links.map(lineFor).join(''));
+  } finally {
+    control.close();
+  }
+  return 0;
+}
+
+interface Place {
+  readonly found: FoundProcess;
+  readonly name: string;
+  readonly link: string | undefined;
+}
+
+/** A name, or a name and a link: names may have colons, as paths have. */
+function findPlace(where: string): Place {
+  try {
+    return { found: findProcess(where), name: where, link: undefined };
+  } catch (error) {
+    const colon = where.lastIndexOf(':');
+    if (colon < 1 || colon === where.length - 1) throw error;
+    const name = where.slice(0, colon);
+    return { found: findProcess(name), name, link: where.slice(colon + 1) };
+  }
+}
+
+function lineFor({ id, network, impairment, isCut }: ToldLink): string {
+  const state = [...(isCut ? ['cut'] : []), ...impairment];
+  return `${printable(`${id}  ${network}  ${state.length === 0 ? 'as it is' : state.join(' ')}`)}\n`;
+}
+
+function readLinks(name: string, { links }: Readonly<Record<string, unknown>>): readonly ToldLink[] {
+  if (Array.isArray(links) && links.every(isLink)) return links;
+  throw new VdensError('ERR_NETWORK_OPEN', `${name}: it is of another version, or no process of ours`);
+}
+
+function isLink(value: unknown): value is ToldLink {
+  if (!isObject(value)) return false;
+  const { id, network, impairment, isCut } = value;
+  const hasTexts = typeof id === 'string' && typeof network === 'string' && typeof isCut === 'boolean';
+  return hasTexts && Array.isArray(impairment) && impairment.every((word) => typeof word === 'string');
+}
