@@ -258,6 +258,15 @@ test('through a router, and through cables between switches', async (t) => {
   assert.match(textOf(answer, 'network'), new RegExp(`d is at port \\d \\(by the cable of process ${cable.pid}\\)`));
 });
 
+test('clients of multi:// reach its host, and not each other', async (t) => {
+  const site = new Site(t);
+  const path = site.path('hub');
+  await site.host('m', '--address', '10.3.0.1/24', `multi://${path}`);
+  await Promise.all([2, 3].map((n) => site.host(`m${n}`, '--address', `10.3.0.${n}/24`, `vde://${path}`)));
+  await site.reaches('m2', 'm');
+  await site.refuses(['m2', 'm3'], /clients of multi:\/\/\S+hub exchange frames with m alone.* switch:\/\//);
+});
+
 test('a gateway: what is this machine, what leaves it, who is behind none', async (t) => {
   const site = new Site(t);
   const lan = `switch://${site.path('lan')}`;

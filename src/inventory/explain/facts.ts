@@ -118,6 +118,8 @@ export interface SwitchFacts {
   /** Who serves it, and cannot be asked: a process of ours that does not answer, an original `vde_switch`, another's. */
   readonly stranger?: StrangerFacts;
   readonly isHub: boolean;
+  /** Whether its clients exchange frames with its host alone: `multi`, `bonding`. */
+  readonly separates?: string;
   /** Whether it looks at tags. */
   readonly hasVlans: boolean;
   /** The port through which the frame comes in, and the one through which it is to leave. */

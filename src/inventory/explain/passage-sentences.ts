@@ -64,7 +64,11 @@ function switchSteps(leg: LegFacts, facts: SwitchFacts): Step[] {
   const next = nextOf(leg);
   const places = [placeAt(leg.from.name, entry), placeAt(next, exit), heardText(leg, facts)];
   const text = [served, ...places.filter((place) => place !== undefined)].join('; ');
-  const problems = vlanSteps(leg, facts).concat(portSteps(facts, leg.from.name, entry), portSteps(facts, next, exit));
+  const problems = separationSteps(facts).concat(
+    vlanSteps(leg, facts),
+    portSteps(facts, leg.from.name, entry),
+    portSteps(facts, next, exit),
+  );
   return [{ ...at, state: 'ok', text }, ...problems];
 }
 
@@ -116,6 +120,15 @@ function heardText(leg: LegFacts, { stations, isHub }: SwitchFacts): string | un
 /** The MAC address that the frame goes to. */
 function stationOf({ to, neighbour, station }: LegFacts): string | undefined {
   return station ?? neighbour?.mac ?? (to === undefined ? undefined : interfaceOf(to.host, to.interfaceName)?.mac);
+}
+
+/** Clients of `multi://` and `bonding://` exchange frames with whoever opened it, not with each other. */
+function separationSteps({ path, server, separates, entry, exit }: SwitchFacts): Step[] {
+  const isHost = [entry, exit].some((port) => port === undefined || port.pid === server?.pid);
+  if (separates === undefined || isHost) return [];
+  const text = `clients of ${separates}://${path} exchange frames with ${server?.name} alone, and not with each other`;
+  const remedy = `Let all reach all: open it with switch://${path}`;
+  return [{ topic: 'network', state: 'problem', text, lookedAt: `network of ${server?.name}`, remedy }];
 }
 
 /** Whether the switch lets a frame from the one port out at the other (IEEE 802.1Q, 8.6). */
@@ -284,7 +297,10 @@ function layersOf({ from, route, to }: LegFacts): {
 /** Both have to have the same around the network, or neither understands what the other sends. */
 function layerSteps(leg: LegFacts): Step[] {
   const { mine, theirs } = layersOf(leg);
-  if (mine.join() === theirs.join()) return [];
+  const isSwitchToTag = leg.passages.some((passage) => passage.kind === 'switch' && passage.hasVlans);
+  const areTags = [...mine, ...theirs].every((layer) => layer.startsWith('vlan:'));
+  // A switch that looks at tags puts them on and takes them off.
+  if (mine.join() === theirs.join() || (isSwitchToTag && areTags)) return [];
   const shown = (layers: readonly string[]): string => (layers.length === 0 ? 'nothing' : layers.join(' in '));
   const text = `${leg.from.name} has ${shown(mine)} around the network, and ${nextOf(leg)} has ${shown(theirs)}: neither understands the other`;
   const lookedAt = 'networks of both';

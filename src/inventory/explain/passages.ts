@@ -162,11 +162,22 @@ async function switchFacts(
     ...unknown,
     server: { name: server.process.name, pid: server.process.pid },
     isHub: server.status.isHub,
+    ...separation(world, server),
     hasVlans: vlans.some(({ untaggedVlan, taggedVlans }) => untaggedVlan !== 0 || taggedVlans.length > 0),
     ...(first === undefined ? {} : { entry: portFacts(server, first, vlans, entry) }),
     ...(last === undefined ? {} : { exit: portFacts(server, last, vlans, exit) }),
     stations,
   };
+}
+
+/** What its host opened it as. */
+function separation(world: World, { process, status }: Server): Pick<SwitchFacts, 'separates'> {
+  const networks = world.hosts
+    .filter((host) => host.process.pid === process.pid)
+    .flatMap(({ facts }) => facts.interfaces.map(({ network }) => network));
+  const own = networks.find((network) => network?.kind === 'switch' && network.place === status.path);
+  const [, scheme] = /^(multi|bonding):\/\//.exec(own?.label ?? '') ?? [];
+  return scheme === undefined ? {} : { separates: scheme };
 }
 
 type Port = SwitchStatus['ports'][number];

@@ -270,6 +270,9 @@ test('networks that nothing joins, and what is around them', () => {
   const tagged = hostB({ network: network('/tmp/lan', ['vlan://5']) });
   const layers = explainLan({ b: tagged, leg: { to: { host: tagged, interfaceName: 'vde0' }, neighbour: NO_ANSWER } });
   refuses(layers, /a has nothing around the network, and b has vlan:\/\/5/, /the same on both sides/);
+  const sorted = { ...segment(), hasVlans: true };
+  const leg = { to: { host: tagged, interfaceName: 'vde0' }, neighbour: NO_ANSWER, passages: [sorted] };
+  assert.match(states(explainLan({ b: tagged, leg })), /network ok, network unknown/);
 });
 
 test('what looks wrong on the way is only worth knowing when the neighbour answers', () => {
@@ -321,6 +324,10 @@ test('switches: nobody serves, a stranger, one who is stopped, a hub, ports that
   );
   const lossy = segment({ exit: port(1, { impairment: ['loss=100%'] }) });
   refuses(on(lossy), /at which b is loses every frame/, /vde tc b:'port 1' none/);
+  const apart = segment({ separates: 'multi', entry: port(2, { pid: 106 }), exit: port(1, { pid: 107 }) });
+  refuses(on(apart), /clients of multi:\/\/\/tmp\/lan exchange frames with b alone/, /switch:\/\/\/tmp\/lan/);
+  const withHost = segment({ separates: 'multi', exit: port(1, { pid: 102 }) });
+  assert.doesNotMatch(states(on(withHost)), /network problem/);
   assert.match(steps(on(segment({ isHub: true })))[4]!.text, /a hub gives every frame to every port/);
   assert.match(
     steps(on(segment({ stations: [] })))[4]!.text,
