@@ -26,6 +26,7 @@ export type VdensErrorCode =
   | 'ERR_NETWORK_TIMEOUT'
   | 'ERR_PATH'
   | 'ERR_KEY'
+  | 'ERR_CONTROL'
   | 'ERR_NAMESPACE'
   | 'ERR_TAP'
   | 'ERR_NETLINK'

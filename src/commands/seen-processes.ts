@@ -8,7 +8,7 @@ const ANSWER_MS = 500;
 /**
  * All processes of this user, by name, and what they say of themselves.
  *
- * @throws VdensError `ERR_PATH` when the directory of control sockets is not to be trusted
+ * @throws VdensError `ERR_CONTROL` when the directory of control sockets is not to be trusted
  */
 export async function seeProcesses(): Promise<readonly SeenProcess[]> {
   const listed = await listProcesses({ timeoutMs: ANSWER_MS });

@@ -26,7 +26,7 @@ export function runtimeDirectory(env: Environment = process.env): string {
  * Makes the directory unless it is there.
  *
  * @returns its path
- * @throws VdensError `ERR_PATH` when it is not there and cannot be made, belongs to another user, or is open to others
+ * @throws VdensError `ERR_CONTROL` when it is not there and cannot be made, belongs to another user, or is open to others
  */
 export function openRuntimeDirectory(env: Environment = process.env): string {
   const path = runtimeDirectory(env);
@@ -36,7 +36,7 @@ export function openRuntimeDirectory(env: Environment = process.env): string {
     const { code: errno = '', syscall = 'mkdir' } = cause as NodeJS.ErrnoException;
     if (errno !== 'EEXIST') {
       const message = `${path}: cannot make the directory for control sockets (${syscall}: ${errno}). Name another one: VDENS_RUNTIME_DIR=DIRECTORY`;
-      throw new VdensError('ERR_PATH', message, { value: path, errno, syscall, cause });
+      throw new VdensError('ERR_CONTROL', message, { value: path, errno, syscall, cause });
     }
   }
   checkDirectory(path);
@@ -46,7 +46,7 @@ export function openRuntimeDirectory(env: Environment = process.env): string {
 /**
  * The control sockets that are in the directory: names of files, in their order. None when the directory is not there.
  *
- * @throws VdensError `ERR_PATH` when it belongs to another user, or is open to others
+ * @throws VdensError `ERR_CONTROL` when it belongs to another user, or is open to others
  */
 export function namesInRuntimeDirectory(env: Environment = process.env): readonly string[] {
   const path = runtimeDirectory(env);
@@ -58,7 +58,7 @@ export function namesInRuntimeDirectory(env: Environment = process.env): readonl
     checkDirectory(path);
     const { code: errno = '', syscall = 'scandir' } = cause as NodeJS.ErrnoException;
     const message = `${path}: cannot read the directory of control sockets (${syscall}: ${errno})`;
-    throw new VdensError('ERR_PATH', message, { value: path, errno, syscall, cause });
+    throw new VdensError('ERR_CONTROL', message, { value: path, errno, syscall, cause });
   }
   checkDirectory(path);
   return entries
@@ -70,7 +70,8 @@ export function namesInRuntimeDirectory(env: Environment = process.env): readonl
 /** Another user could put his sockets there, or take ours away. */
 function checkDirectory(path: string): void {
   const problem = problemOf(path);
-  if (problem !== undefined) throw new VdensError('ERR_PATH', `${path}: ${problem}`, { value: path, errno: 'EPERM' });
+  if (problem !== undefined)
+    throw new VdensError('ERR_CONTROL', `${path}: ${problem}`, { value: path, errno: 'EPERM' });
 }
 
 function problemOf(path: string): string | undefined {

@@ -23,7 +23,7 @@ export { type FoundProcess, type ListedProcess, type ListOptions, listProcesses 
  * The process that a word means: the name of one that runs, its pid, the directory of a switch (whoever serves it), the
  * path of a control socket.
  *
- * @throws VdensError `ERR_PATH` when there is none, or it cannot be asked; the message says what runs
+ * @throws VdensError `ERR_CONTROL` when there is none, or it cannot be asked; the message says what runs
  */
 export function findProcess(word: string): FoundProcess {
   const found = isPath(word) ? findByPath(word) : /^\d+$/.test(word) ? findByPid(Number(word)) : findByName(word);
@@ -94,5 +94,5 @@ function notFound(word: string): VdensError {
 }
 
 function cannot(word: string, problem: string, errno: string, remedy = 'See what runs: vde ls'): VdensError {
-  return new VdensError('ERR_PATH', `${quote(word)}: ${problem}. ${remedy}`, { value: word, errno });
+  return new VdensError('ERR_CONTROL', `${quote(word)}: ${problem}. ${remedy}`, { value: word, errno });
 }

@@ -45,7 +45,7 @@ export interface ListOptions {
  * All processes of this user that have control sockets, by their names, and what they run. What processes left that are
  * gone is removed.
  *
- * @throws VdensError `ERR_PATH` when the directory of control sockets is not to be trusted
+ * @throws VdensError `ERR_CONTROL` when the directory of control sockets is not to be trusted
  */
 export async function listProcesses(options: ListOptions = {}): Promise<readonly ListedProcess[]> {
   const { timeoutMs = STATUS_TIMEOUT_MS } = options;

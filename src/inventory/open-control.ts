@@ -26,7 +26,7 @@ export interface ControlName {
 /**
  * Serves the control socket of this process.
  *
- * @throws VdensError `ERR_PATH` when the directory is no place for it; `ERR_NETWORK_OPEN` when the name is taken
+ * @throws VdensError `ERR_CONTROL` when the directory is no place for it, or the name is taken
  */
 export function openControl(inventory: Inventory, { name, prefix, operations: own }: ControlName): ControlServer {
   const directory = openRuntimeDirectory();
@@ -58,7 +58,7 @@ function serveNamed(name: string, serve: (name: string) => ControlServer): Contr
     const pid = /\(process (\d+)\)/.exec(error.message)?.[1];
     const who = pid === undefined ? '' : ` by process ${pid}`;
     const message = `--name ${name}: the name is taken${who}. Choose another one, or enter it: vde exec ${name}`;
-    throw new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno: 'EADDRINUSE', cause: error });
+    throw new VdensError('ERR_CONTROL', message, { value: name, errno: 'EADDRINUSE', cause: error });
   }
 }
 

@@ -215,12 +215,12 @@ test('names go with their processes, also with those that are killed; one that i
   assert.ok(tookMs < 5000, `${tookMs} ms`);
   assert.deepEqual(readdirSync(directory).sort(), ['fine', 'stopped']);
   assert.throws(() => findProcess('killed'), {
-    code: 'ERR_PATH',
+    code: 'ERR_CONTROL',
     errno: 'ENOENT',
     message: /What runs: fine, stopped/,
   });
   assert.throws(() => findProcess('finne'), { message: /Did you mean: fine/ });
-  assert.throws(() => findProcess(`${killed.pid}`), { code: 'ERR_PATH' });
+  assert.throws(() => findProcess(`${killed.pid}`), { code: 'ERR_CONTROL' });
   assert.throws(() => findProcess(join(directory, 'nowhere')), { message: /there is no directory of a switch/ });
   assert.throws(() => findProcess(directory), { message: /no switch is there/ });
   // A name that is free again can be had again.
