@@ -26,6 +26,7 @@ export const packages = [
   { package: 'bind9-dnsutils', command: 'dig', neededBy: 'DNS through a gateway' },
   { package: 'traceroute', command: 'traceroute', neededBy: 'the way through a gateway, hop by hop' },
   { package: 'tcpdump', command: 'tcpdump', neededBy: 'frames as an independent reader sees them' },
+  { package: 'tshark', command: 'tshark', neededBy: 'captures as Wireshark reads them' },
   {
     package: 'busybox',
     command: 'busybox',

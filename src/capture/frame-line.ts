@@ -12,6 +12,10 @@ const TAG_BYTES = 4;
 const MAX_TAGS = 2;
 const IP_HEADER = 20;
 const IPV6_HEADER = 40;
+/** Hop-by-hop options, routing, destination options (RFC 8200, 4): what they are about comes behind them. */
+const IPV6_EXTENSIONS: readonly number[] = [0, 43, 60];
+const EXTENSION_UNIT = 8;
+const MAX_EXTENSIONS = 8;
 const FRAGMENT_OFFSET_MASK = 0x1fff;
 const ARP_BYTES = 28;
 const ARP_REQUEST = 1;
@@ -100,7 +104,14 @@ function describeIp(packet: Uint8Array): string | undefined {
 function describeIpv6(packet: Uint8Array): string | undefined {
   if (packet.length < IPV6_HEADER) return undefined;
   const ends = [formatIp(packet.subarray(8, 24)), formatIp(packet.subarray(24, 40))] as const;
-  return describeTransport(ends, packet[6]!, packet.subarray(IPV6_HEADER));
+  let next = packet[6]!;
+  let at = IPV6_HEADER;
+  for (let extension = 0; extension < MAX_EXTENSIONS && IPV6_EXTENSIONS.includes(next); extension++) {
+    if (at + EXTENSION_UNIT > packet.length) break;
+    next = packet[at]!;
+    at += EXTENSION_UNIT * (packet[at + 1]! + 1);
+  }
+  return describeTransport(ends, next, packet.subarray(at));
 }
 
 function describeTransport(ends: readonly [string, string], protocol: number, segment: Uint8Array): string {

@@ -28,6 +28,8 @@ type RecordRequest = Extract<CaptureAction, { action: 'record' }>;
 const NICE = 10;
 /** What is copied out of a recording at a time, in bytes. */
 const COPY_BYTES = 4 * 1_048_576;
+/** How many of the interfaces are named. */
+const MAX_NAMES_TOLD = 8;
 const NS_PER_SECOND = 1_000_000_000n;
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
@@ -78,7 +80,7 @@ async function follow(
   ending: AbortSignal,
 ): Promise<void> {
   const { count, seconds, snap, bytes } = request;
-  const { ring } = await ringFrom(control, 'capture-start', { ...placesOf(request.subject), snap, bytes });
+  const { ring, answer } = await ringFrom(control, 'capture-start', { ...placesOf(request.subject), snap, bytes });
   const reader = new RingReader(ring);
   const recipient = recipientFor(request, sink, { filter, count });
   let isStopping = false;
@@ -97,6 +99,7 @@ async function follow(
   void endOf(control).then(() => reader.end());
   try {
     if (request.file !== undefined) await sink.write([fileHeader()]);
+    writeErrorLine(`vde capture: listening at ${namesOf(interfacesIn(answer['interfaces']))}`);
     await reader.run(async (blocks) => {
       if (!(await recipient.take(blocks))) stop();
     });
@@ -180,6 +183,13 @@ function interfacesIn(value: unknown): readonly CapturedInterface[] {
     const { name, description } = (each ?? {}) as Record<string, unknown>;
     return { name: String(name), description: String(description) };
   });
+}
+
+function namesOf(interfaces: readonly CapturedInterface[]): string {
+  if (interfaces.length === 0) return 'what may come';
+  const names = interfaces.slice(0, MAX_NAMES_TOLD).map(({ name }) => name);
+  const more = interfaces.length - names.length;
+  return `${names.join(', ')}${more === 0 ? '' : ` and ${more} more`}`;
 }
 
 function fileHeader(): Uint8Array {
