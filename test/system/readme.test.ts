@@ -32,7 +32,7 @@ for (const block of ['README.md', 'docs/library.md', 'docs/companions.md'].flatM
   test(`${block.file}:${block.line} works as it stands: ${first}`, async (t) => {
     if (!requireCommands(t, ...(block.needs ?? []))) return;
     if (isOverUdp(block)) await runOnHosts(t, block);
-    else if (block.language === 'js') await runModule(block);
+    else if (block.language === 'js') await runModule(t, block);
     else await runScript(t, block);
   });
 }
@@ -49,7 +49,7 @@ test('what opens a network over UDP is not run on the machine itself', async (t)
     for (const [language, text] of Object.entries({ sh: `vdens ${word} true\n`, js: `await openPlug(${word});\n` })) {
       const block = { file: 'README.md', line: 1, language, text, needs: [] };
       assert.ok(isOverUdp(block), text);
-      await assert.rejects(language === 'js' ? runModule(block) : runScript(t, block), /on test hosts only/);
+      await assert.rejects(language === 'js' ? runModule(t, block) : runScript(t, block), /on test hosts only/);
     }
   }
 });
@@ -78,7 +78,7 @@ async function runScript(t: TestContext, block: Block): Promise<void> {
   const env = {
     PATH: `${join(checkout, 'bin')}:${process.env['PATH']}`,
     VDENS_TEST_BLOCK: mark,
-    VDENS_RUNTIME_DIR: join(makeTemporaryDirectory(t), 'running'),
+    VDENS_RUNTIME_DIR: runtimeDirectory(t),
     SHELL: '/bin/sh',
   };
   const run = await runCommand(['sh', '-e', '-c', script.join('\n')], { env, cwd: checkout });
@@ -95,9 +95,14 @@ function similarTo(line: string): RegExp {
   return new RegExp(`^${escaped.replace(/\d+(\\\.\d+)?/g, '[0-9.]+').replace(/\s+/g, String.raw`\s+`)}\\s*$`, 'm');
 }
 
-async function runModule(block: Block): Promise<void> {
+async function runModule(t: TestContext, block: Block): Promise<void> {
   assertStaysInside(block);
-  assertModuleRan(await runCommand(moduleOf(block.text)));
+  assertModuleRan(await runCommand(moduleOf(block.text), { env: { VDENS_RUNTIME_DIR: runtimeDirectory(t) } }));
+}
+
+/** Where what a block runs has its control sockets. */
+function runtimeDirectory(t: TestContext): string {
+  return join(makeTemporaryDirectory(t), 'running');
 }
 
 /** Within the package, so that its own name is known. */
