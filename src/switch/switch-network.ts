@@ -22,22 +22,19 @@ import type { Lender } from '../plugs/kernel-end.ts';
 import type { Line } from '../plugs/line.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
 import { VdePlug } from '../plugs/vde.ts';
-import { OrdinaryPorts } from './port-policy.ts';
 import type { RendezvousOptions } from './rendezvous.ts';
 import { Switch, type SwitchOptions } from './switch.ts';
 import type { SwitchPort } from './switch-port.ts';
-import { SwitchService } from './switch-service.ts';
+import { SwitchService, type SwitchServiceOptions } from './switch-service.ts';
 
 /** How long one who has claimed the directory may take until clients are served, in milliseconds. */
 const SETTLE_MS = 2000;
 const TRY_AGAIN_MS = 20;
 
 /** How to take part. */
-export interface SwitchNetworkOptions extends RendezvousOptions {
+export interface SwitchNetworkOptions extends RendezvousOptions, Pick<SwitchServiceOptions, 'areClientsApart'> {
   /** The segment, when it is ours to serve. */
   readonly switch: SwitchOptions;
-  /** Whether those who join exchange frames with whoever serves, and not with each other. @defaultValue false */
-  readonly areClientsApart?: boolean;
   /** Who we are, for whoever serves. */
   readonly description: string;
   /** How long a server may take to answer, in milliseconds. */
@@ -91,8 +88,7 @@ async function serveSegment(label: string, path: string, options: SwitchNetworkO
   try {
     const port = segment.port({ label, description: options.description, counters: options.counters });
     const lost = (reason: string): void => port.lose(reason);
-    const ports = new OrdinaryPorts(segment, options.areClientsApart);
-    const service = await SwitchService.start(ports, label, path, { ...options, lost });
+    const service = await SwitchService.start(segment, label, path, { ...options, lost });
     if (service !== undefined) return new HostPlug(segment, service, port);
     await segment.close();
     return undefined;

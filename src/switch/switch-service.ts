@@ -35,6 +35,8 @@ export interface SwitchServiceOptions extends RendezvousOptions {
    * clients are let go of then.
    */
   readonly restored?: (reason: string) => void;
+  /** Whether clients exchange no frames with each other, only with the other ports of the switch. @defaultValue false */
+  readonly areClientsApart?: boolean;
 }
 
 /** A port that a client has. */
@@ -110,7 +112,7 @@ export class SwitchService {
     const claim = await claimDirectory(label, path, options);
     if (claim.kind === 'served') return undefined;
     try {
-      const policy = 'admit' in ports ? ports : new OrdinaryPorts(ports);
+      const policy = 'admit' in ports ? ports : new OrdinaryPorts(ports, options.areClientsApart);
       return new SwitchService(policy, label, claim.directory, options);
     } catch (error) {
       claim.release();

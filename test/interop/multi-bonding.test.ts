@@ -9,6 +9,7 @@ import { test } from 'node:test';
 import { batchOf } from '../../src/frames/batch.ts';
 import { openPlug, type Plug } from '../../src/index.ts';
 import { superFrame, testFrame, testFrames } from '../conformance/test-frames.ts';
+import { LanHost } from '../fixtures/lan-host.ts';
 import { batchWith } from '../unit/frames/native-frames.ts';
 import { makeTemporaryDirectory, type Owner, original, ours, requireCommands, waitFor } from './harness.ts';
 import { type StreamClient, startStreamClient } from './stream-client.ts';
@@ -159,4 +160,18 @@ test('a process of the library: multi:// and bonding:// with several in one proc
     'frames after it',
   );
   assert.ok(heard.includes(77));
+});
+
+test('namespaces on multi://, whose frames move without a socket: each hears the host, and nobody else; a takeover', {
+  timeout: 60_000,
+}, async (t) => {
+  if (!requireCommands(t, 'ip', 'ping')) return;
+  const network = `multi://${join(makeTemporaryDirectory(t), 'lan')}`;
+  const host = await LanHost.start(t, network, '10.68.0.1/24');
+  const [a, b] = [await LanHost.start(t, network, '10.68.0.2/24'), await LanHost.start(t, network, '10.68.0.3/24')];
+  for (const client of [a, b]) await client.ping('10.68.0.1');
+  assert.doesNotMatch(await a.tell('ping -c 1 -W 1 10.68.0.3'), /^done 0$/m);
+  host.run.kill('SIGKILL');
+  // Of the two who are left, one is the host now.
+  await a.waitForPing('10.68.0.3', 10_000);
 });
