@@ -31,6 +31,8 @@ const MAX_RANDOM_SEED = 2 ** 32;
 
 /** How a plug is impaired. */
 export interface ImpairedPlugOptions {
+  /** What people call it. @defaultValue the network's */
+  readonly label?: string;
   /** How frames are measured. @defaultValue as they are */
   readonly measure?: Measure;
   /** @defaultValue a random one */
@@ -67,7 +69,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   #adopted: Line | undefined;
 
   constructor(inner: Plug, options: ImpairedPlugOptions = {}) {
-    super(inner.label, inner, inner.counters);
+    super(options.label ?? inner.label, inner, inner.counters);
     this.#options = options;
   }
 

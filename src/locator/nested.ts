@@ -90,6 +90,12 @@ export async function openNested(
       const seconds = restartSeconds(locator);
       return openRestarting(label, (aborted) => openInside({ heals: false, signal: aborted }), { seconds, signal });
     }
+    case 'wirefilter': {
+      const { wirefilterOptions } = await import('./wirefilter-locator.ts');
+      const { FilterPlug } = await import('../impairment/filter-plug.ts');
+      const options = wirefilterOptions(locator);
+      return FilterPlug.open(label, await openInside(), options);
+    }
     default:
       throw new VdensError('ERR_LOCATOR', `${label}: this version cannot open ${locator.scheme}:// yet`);
   }

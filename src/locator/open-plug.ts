@@ -120,7 +120,8 @@ async function openAt(word: string, options: OpenPlugOptions, depth: number): Pr
     }
     case 'vlan':
     case 'agno':
-    case 'restart': {
+    case 'restart':
+    case 'wirefilter': {
       const { innerWord, openNested, requireDepth } = await import('./nested.ts');
       requireDepth(label, depth);
       const inner = innerWord(locator);

@@ -47,6 +47,8 @@ const SLIRP_SLASH_KEYS = ['host', 'addr', 'host6', 'addr6', 'tftp_path', 'unixfw
 const WIREFILTER_KEYS = [
   ...['delay', 'dup', 'loss', 'lostburst', 'mtu', 'bufsize', 'bandwidth', 'speed', 'nofifo', 'noise', 'blink'],
   ...['blinkid', 'mgmt', 'mgmtmode', 'rc', 'pidfile'],
+  // Ours.
+  ...['seed', 'schedule'],
 ];
 
 /** A scheme that is none of ours, and may be one of the originals' library: it gets the rest as it is. */
@@ -61,7 +63,7 @@ export function isForeignName(name: string): boolean {
 export const OPENABLE_SCHEMES: readonly string[] = [
   ...['vde', 'switch', 'hub', 'ptp', 'vxvde', 'vxlan', 'udp', 'slirp', 'tap', 'cmd', 'null'],
   ...['multi', 'bonding', 'pcap', 'macvtap', 'seqpacket', 'vdesl'],
-  ...['vlan', 'agno', 'restart'],
+  ...['vlan', 'agno', 'restart', 'wirefilter'],
 ];
 
 /** Every scheme, by its name. */
@@ -80,7 +82,15 @@ export const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   ['bonding', path('many clients, one host that uses them in turn', NODE_KEYS)],
   ['vdesl', path('a serial line', ['speed'])],
   ['agno', { ...path('encryption around another network', ['ethtype']), nested: true, isPath: false }],
-  ['wirefilter', { ...path('a faulty wire in front of another network', WIREFILTER_KEYS), nested: true }],
+  [
+    'wirefilter',
+    {
+      ...path('a faulty wire in front of another network', WIREFILTER_KEYS),
+      nested: true,
+      isPath: false,
+      pathKeys: ['blink', 'mgmt', 'rc', 'pidfile', 'schedule'],
+    },
+  ],
   [
     'vlan',
     {

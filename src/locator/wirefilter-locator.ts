@@ -1,0 +1,64 @@
+/** The options of `wirefilter://[delay=20/loss=1]{NETWORK}`. */
+import type { FilterOptions } from '../impairment/filter-plug.ts';
+import { MAX_SEED, readSeed } from '../impairment/random.ts';
+import type { Quantity } from '../impairment/settings.ts';
+import { type PlacedValue, parseValue } from '../impairment/value.ts';
+import type { Locator } from './locator.ts';
+import { flagOption, textOption, withoutUndefined, wrongOption } from './option-values.ts';
+
+/** What the originals call the quantities here. */
+const QUANTITY_OF: Readonly<Record<string, Quantity>> = {
+  delay: 'delay',
+  dup: 'dup',
+  loss: 'loss',
+  lostburst: 'lostburst',
+  mtu: 'mtu',
+  bufsize: 'capacity',
+  bandwidth: 'bandwidth',
+  speed: 'speed',
+  noise: 'noise',
+};
+
+const MAX_MODE = 0o777;
+
+/** @throws VdensError `ERR_LOCATOR` when an option is wrong */
+export function wirefilterOptions(locator: Locator): FilterOptions {
+  return {
+    values: Object.entries(QUANTITY_OF).flatMap(([key, quantity]) => readValue(locator, key, quantity)),
+    isFifo: !flagOption(locator, 'nofifo'),
+    ...withoutUndefined({
+      seed: readSeedOption(locator),
+      management: textOption(locator, 'mgmt', '%2ftmp%2fwf.mgmt'),
+      managementMode: readMode(locator),
+      blink: textOption(locator, 'blink', '%2ftmp%2flamps'),
+      blinkId: textOption(locator, 'blinkid', 'wire1'),
+      rcFile: textOption(locator, 'rc', 'wire.rc'),
+      schedule: textOption(locator, 'schedule', 'wire.schedule'),
+      pidFile: textOption(locator, 'pidfile', 'wire.pid'),
+    }),
+  };
+}
+
+function readValue(locator: Locator, key: string, quantity: Quantity): readonly (readonly [Quantity, PlacedValue])[] {
+  const text = locator.options.get(key);
+  if (text === undefined) return [];
+  const placed = parseValue(text);
+  if (placed !== undefined && placed.node === 0) return [[quantity, placed]];
+  throw wrongOption(locator, text, `${key} "${text}" is no value such as 20, LR20 or 20+5N`, `${key}=20`);
+}
+
+function readSeedOption(locator: Locator): number | undefined {
+  const text = locator.options.get('seed');
+  if (text === undefined) return undefined;
+  const seed = readSeed(text);
+  if (seed !== undefined) return seed;
+  throw wrongOption(locator, text, `seed "${text}" is not a number from 0 to ${MAX_SEED}`, 'seed=1');
+}
+
+function readMode(locator: Locator): number | undefined {
+  const text = locator.options.get('mgmtmode');
+  if (text === undefined) return undefined;
+  const mode = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
+  if (mode <= MAX_MODE) return mode;
+  throw wrongOption(locator, text, `mgmtmode "${text}" is not a mode in octal`, 'mgmtmode=0700');
+}
