@@ -108,8 +108,11 @@ export class AgnoPlug extends WrapperPlug {
     const plain = this.#cutter.batch;
     for (let first = 0; first < batch.count; ) {
       first = this.#cutter.append(batch, first, this.maxFrameBytes);
-      if (plain.count > 0) this.#sealAndSend(plain);
+      const sealed = this.#seal(plain);
+      // Who gets them may send others at once.
       this.#cutter.clear();
+      if (sealed.count > 0) this.inner.send(sealed);
+      this.#room.release(sealed);
     }
     if (!this.#isLengthTold && this.counters.sent.dropped('too-long') > 0) this.#tellLength();
   }
@@ -143,12 +146,13 @@ export class AgnoPlug extends WrapperPlug {
     };
   }
 
-  #sealAndSend(plain: FrameBatch): void {
+  #seal(plain: FrameBatch): FrameBatch {
     const bytes = batchBytes(plain);
     const sealed = this.#room.prepare(plain.count, bytes + AGNO_OVERHEAD_BYTES * plain.count);
+    if (plain.count === 0) return sealed;
     this.#sealer.seal(plain, this.#seconds(), sealed);
     this.counters.sent.count(0, bytes - batchBytes(sealed));
-    this.inner.send(sealed);
+    return sealed;
   }
 
   #seconds(): number {

@@ -90,6 +90,7 @@ export class VlanPlug extends WrapperPlug {
       first = retagBatch(batch, first, rules, result, this.#counts);
       this.#settle(direction);
       onlyFrames = handOn(result) && onlyFrames;
+      room.release(result);
     }
     return onlyFrames;
   }
