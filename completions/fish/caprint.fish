@@ -145,6 +145,7 @@ function __vdens_networks
             printf '%s\t%s\n' vlan:// 'VLAN tags in front of another network'
             printf '%s\t%s\n' agno:// 'encryption around another network'
             printf '%s\t%s\n' restart:// 'another network, opened again when it fails'
+            printf '%s\t%s\n' wirefilter:// 'a faulty wire in front of another network'
             printf '%s\t%s\n' no 'no network at all'
             __fish_complete_directories $typed
     end

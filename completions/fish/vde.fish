@@ -145,6 +145,7 @@ function __vdens_networks
             printf '%s\t%s\n' vlan:// 'VLAN tags in front of another network'
             printf '%s\t%s\n' agno:// 'encryption around another network'
             printf '%s\t%s\n' restart:// 'another network, opened again when it fails'
+            printf '%s\t%s\n' wirefilter:// 'a faulty wire in front of another network'
             printf '%s\t%s\n' no 'no network at all'
             __fish_complete_directories $typed
     end
@@ -160,6 +161,10 @@ end
 function __vdens_in_vde-console
     contains -- console (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 0 0 '' '' '=0'
+end
+function __vdens_in_vde-cut
+    contains -- cut (commandline -opc)[2]; or return 1
+    __vdens_place $argv[1] 3 1 0 '' '' '=0'
 end
 function __vdens_in_vde-doctor
     contains -- doctor (commandline -opc)[2]; or return 1
@@ -177,6 +182,10 @@ function __vdens_in_vde-forward
     contains -- forward (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 1 0 '-g --gateway' '' '=0'
 end
+function __vdens_in_vde-join
+    contains -- join (commandline -opc)[2]; or return 1
+    __vdens_place $argv[1] 3 1 0 '' '' '=0'
+end
 function __vdens_in_vde-ls
     contains -- ls (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 1 0 '' '' '=0'
@@ -184,6 +193,10 @@ end
 function __vdens_in_vde-switch
     contains -- switch (commandline -opc)[2]; or return 1
     __vdens_place $argv[1] 3 0 0 '-m --mode --dirmode -g --group -n --ports --table-size --table-seed --expire' '' '=0'
+end
+function __vdens_in_vde-tc
+    contains -- tc (commandline -opc)[2]; or return 1
+    __vdens_place $argv[1] 3 1 0 '' '' '=0'
 end
 function __vdens_in_vde-top
     contains -- top (commandline -opc)[2]; or return 1
@@ -195,12 +208,15 @@ complete -c vde -n '__vdens_in_vde own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde own' -s V -l version -d 'print the version'
 complete -c vde -n '__vdens_in_vde command1' -a capture -d 'Shows or writes the frames that pass an interface, a switch or a cable'
 complete -c vde -n '__vdens_in_vde command1' -a console -d 'Speaks with the management console of a switch: on a terminal, for a script, or one command'
+complete -c vde -n '__vdens_in_vde command1' -a cut -d 'Pulls the cable out of an interface or a port'
 complete -c vde -n '__vdens_in_vde command1' -a doctor -d 'Says whether this machine can run vdens, and what to do'
 complete -c vde -n '__vdens_in_vde command1' -a exec -d 'Runs a command in a namespace of vdens that is there already'
 complete -c vde -n '__vdens_in_vde command1' -a explain -d 'Says whether a frame gets from one namespace to another, and where it is lost'
 complete -c vde -n '__vdens_in_vde command1' -a forward -d 'Ports of the host that lead to guests of a gateway: adds, lists and removes them while it runs'
+complete -c vde -n '__vdens_in_vde command1' -a join -d 'Puts the cable back that vde cut has pulled out'
 complete -c vde -n '__vdens_in_vde command1' -a ls -d 'Lists what runs: namespaces, switches, gateways, cables'
 complete -c vde -n '__vdens_in_vde command1' -a switch -d 'Serves a switch in a directory until it is ended, and shows its ports on a terminal'
+complete -c vde -n '__vdens_in_vde command1' -a tc -d 'Makes a network worse while it runs: loss, delay, rate; or shows what is set'
 complete -c vde -n '__vdens_in_vde command1' -a top -d 'Shows what passes at each interface, port and cable, anew each second'
 complete -c vde -n '__vdens_in_vde-capture own' -s w -l write -r -F -d 'write a capture file (pcapng); - is standard output'
 complete -c vde -n '__vdens_in_vde-capture own' -s c -l count -x -d 'end after so many frames'
@@ -215,6 +231,9 @@ complete -c vde -n '__vdens_in_vde-capture own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-capture operand1' -a '(vde ls --names 2> /dev/null)'
 complete -c vde -n '__vdens_in_vde-console own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-console operand1' -a '(__vdens_sockets)'
+complete -c vde -n '__vdens_in_vde-cut own' -l json -d 'print what is set as JSON'
+complete -c vde -n '__vdens_in_vde-cut own' -s h -l help -d 'print this'
+complete -c vde -n '__vdens_in_vde-cut operand1' -a '(vde ls --names 2> /dev/null)'
 complete -c vde -n '__vdens_in_vde-doctor own' -l json -d 'print the findings as JSON'
 complete -c vde -n '__vdens_in_vde-doctor own' -l print-apparmor -d 'print an AppArmor profile that lets vdens work'
 complete -c vde -n '__vdens_in_vde-doctor own' -s h -l help -d 'print this'
@@ -233,6 +252,9 @@ complete -c vde -n '__vdens_in_vde-forward own' -l json -d 'print the forwards a
 complete -c vde -n '__vdens_in_vde-forward own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-forward operand1' -a '(vde ls --names 2> /dev/null)'
 complete -c vde -n '__vdens_in_vde-forward operand' -a 'add list remove'
+complete -c vde -n '__vdens_in_vde-join own' -l json -d 'print what is set as JSON'
+complete -c vde -n '__vdens_in_vde-join own' -s h -l help -d 'print this'
+complete -c vde -n '__vdens_in_vde-join operand1' -a '(vde ls --names 2> /dev/null)'
 complete -c vde -n '__vdens_in_vde-ls own' -l json -d 'print all that is known as JSON'
 complete -c vde -n '__vdens_in_vde-ls own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-ls operand' -a 'namespaces switches gateways cables filters'
@@ -247,6 +269,10 @@ complete -c vde -n '__vdens_in_vde-switch own' -l expire -x -d 'how long a silen
 complete -c vde -n '__vdens_in_vde-switch own' -s q -l quiet -d 'show nothing, report only problems'
 complete -c vde -n '__vdens_in_vde-switch own' -s h -l help -d 'print this'
 complete -c vde -n '__vdens_in_vde-switch operand1' -a '(__fish_complete_directories)'
+complete -c vde -n '__vdens_in_vde-tc own' -l json -d 'print what is set as JSON'
+complete -c vde -n '__vdens_in_vde-tc own' -s h -l help -d 'print this'
+complete -c vde -n '__vdens_in_vde-tc operand1' -a '(vde ls --names 2> /dev/null)'
+complete -c vde -n '__vdens_in_vde-tc operand' -a 'delay= loss= burst= dup= rate= bandwidth= speed= capacity= noise= mtu= nofifo seed= none'
 complete -c vde -n '__vdens_in_vde-top own' -s n -l count -x -d 'end after so many tables'
 complete -c vde -n '__vdens_in_vde-top own' -s i -l interval -x -d 'time from table to table [1]'
 complete -c vde -n '__vdens_in_vde-top own' -s s -l sort -xa 'rate in out dropped name' -d 'rate, in, out, dropped, name [rate]'

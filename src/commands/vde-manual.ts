@@ -7,6 +7,30 @@ export const VDE_MANUAL: Manual = {
     '`vde` looks after what `vdens(1)` needs, serves switches, and speaks with their consoles. The first word that is not an option says what to do, and has options of its own; `--help` after it lists them.',
   ],
   options: {
+    capture: [
+      'Shows the frames that pass the interfaces of a namespace, the ports of a switch or the ends of a cable, a line for each, or writes them to a file that Wireshark and tshark read while it grows. `NAME` is what `vde ls` shows, a pid, or the directory of a switch; behind a colon may stand which interface or port: `web:vde1`, `/tmp/lan:"port 2"`. Of a process that has namespaces, these are captured, otherwise all that it has; ports that come later are captured from their first frame on.',
+      'Each frame has the time in nanoseconds, its interface, and its direction: `out` is what a namespace sends, or what leaves a switch at a port. Frames that were dropped are told at the next one, with their number, direction and reason, such as `3 frames dropped outbound: peer-slow`. A super-frame, which the kernel has not cut yet, is one frame of up to 64 KiB, and its checksum is still to be done.',
+      'Nothing waits for a capture. What comes faster than it is written is left out; the file says where and how many, and so does the last line on the standard error. Whoever captures runs at a lower priority. Up to 8 may do so at a time in one process. While nobody does, nothing is spent.',
+      'A `FILTER` chooses frames, in the words of `pcap-filter(7)`: `host`, `net`, `port`, `portrange` and `proto`, with `src` and `dst`; `ether`, `ip`, `ip6`, `arp`, `rarp`, `tcp`, `udp`, `sctp`, `icmp`, `icmp6`, `igmp`, `vlan`; `broadcast`, `multicast`, `less`, `greater`; `and`, `or`, `not`, parentheses; and besides, `inbound` and `outbound`. Names of hosts are not looked up, and bytes cannot be compared (`tcp[13]`).',
+      'It ends by `^C`, after `--count` frames or `--seconds`, when nobody reads its output any more, and when the process that is looked at ends; then it says how many frames there were.',
+    ],
+    'capture --write': [
+      'Writes a capture file (pcapng) instead of lines; a file that is there is written over. `-` is the standard output: a pipe, but no terminal.',
+    ],
+    'capture --count': ['Ends after so many frames, of those that the filter lets pass.'],
+    'capture --seconds': ['Ends after so many seconds. With `--last`: takes only what was recorded in so many.'],
+    'capture --snap': ['Keeps so many bytes of each frame, and how long it was. The default is 262144, which is all.'],
+    'capture --link': [
+      'Captures the interface or port with this name, as behind the colon; `any` for all that the process has.',
+    ],
+    'capture --buffer-size': ['Room for frames that are not written yet, in MiB, from 1 to 1024. The default is 16.'],
+    'capture --ring': [
+      'Has the process record its frames from now on, and returns: the last so many `SECONDS` are kept, as far as there is room, and can be taken with `--last` at any time, after a failure for example. 0 ends it. The recording goes with the process.',
+    ],
+    'capture --ring-size': [
+      'Room for the recording, in MiB, from 1 to 1024. The default is 64. The oldest frames make room for new ones.',
+    ],
+    'capture --last': ['Shows or writes what was recorded until now, and returns. The recording goes on.'],
     console: [
       'Speaks with the management console that `vde_switch(1)`, `wirefilter(1)` and others of the family have at a `SOCKET`, which is what their `-M` was given.',
       'On a terminal, lines are edited behind the prompt `vde[SOCKET]`, and earlier ones are found again, those of other sessions too: the last 500 are kept. The tabulator completes what the `help` of this console lists. What the console says by itself, after `debug/add`, appears above the line that is edited. It ends with `logout`, `^D`, `^C`, or the switch.',
@@ -25,7 +49,7 @@ export const VDE_MANUAL: Manual = {
       'Prints an AppArmor profile that lets the helper program of this installation, and nothing else, make namespaces. Ubuntu 24.04 and later need one.',
     ],
     exec: [
-      'Runs a `COMMAND` in the namespace of a `vdens(1)` that is there already, or the shell of `$SHELL` when there is none. `NAME` is what `vdens --name` was given, the pid of a `vdens`, or the pid of any process in such a namespace.',
+      'Runs a `COMMAND` in the namespace of a `vdens(1)` that is there already, or the shell of `$SHELL` when there is none. `NAME` is what `vdens --name` was given, the pid of a `vdens`, or the pid of any process in such a namespace; for a program of the library that has several, `NAME:INTERFACE`.',
       "The command has the namespaces of those that run there (user, network, host name, mounts), and so sees their interfaces, their `/etc/resolv.conf` and their host name; it has their capabilities, your environment, the working directory that you are in, and your terminal. Only the user whose `vdens` it is can do this, and needs no other rights. The exit status is the command's own, as with `vdens(1)`. What the command leaves in the background is ended when it ends.",
       'When that `vdens` ends, its interfaces go, and its name; a command that was started by `vde exec` stays.',
     ],
@@ -56,7 +80,7 @@ export const VDE_MANUAL: Manual = {
     'join --json': ['Prints what is set, as `vde tc --json` does.'],
     ls: [
       'Lists what runs for this user: namespaces of `vdens(1)` with their interfaces and addresses, switches, gateways, cables of `vde_plug(1)`. There is a line for each interface, switch, gateway and cable: who it is (`NAME` or, where it was given none, the command and its pid), addresses, how many peers are known, what comes in and goes out per second since the previous look, and frames that were dropped since the start. `in` is what comes to an interface, and into a switch. On a terminal, columns that have no room are left out.',
-      'A `KIND` is `namespaces`, `switches`, `gateways`, `cables` or `filters`: then only those are listed. A process that does not answer within half a second, because it was stopped for example, is listed with `does not answer`. When nothing runs, that is said on the standard error, and the exit status is 0.',
+      'A `KIND` is `namespaces`, `switches`, `gateways`, `cables` or `filters`: then only those are listed. A process that does not answer within half a second because it was stopped, or within two for another reason, is listed with `does not answer`. A `vdens` without a network, `--up` and `--name` is not listed, as nothing of it stays that could answer; its pid will do for `exec`. When nothing runs, that is said on the standard error, and the exit status is 0.',
     ],
     'ls --json': [
       'Prints an array with an object for each process: `name`, `pid`, `command`, `uptimeSeconds` and `items`, each of which has its `kind`, and what there is to know of it: addresses, peers, ports, stations, forwards, counters, drops by reason. One that does not answer has `answers` false and a `problem`. What is there stays; later versions may add to it.',
@@ -103,6 +127,12 @@ export const VDE_MANUAL: Manual = {
   },
   environment: [
     {
+      term: '`$VDENS_RUNTIME_DIR`',
+      text: [
+        'The directory of the control sockets, by which the commands find what runs. By default, it is `vdens` in `$XDG_RUNTIME_DIR`, or `/tmp/vdens-` and the number of the user. It belongs to the user and is closed to others; otherwise it is not trusted.',
+      ],
+    },
+    {
       term: '`$XDG_STATE_HOME`',
       text: ['Where the history of `console` is kept; by default, `.local/state` in the home directory.'],
     },
@@ -126,6 +156,12 @@ export const VDE_MANUAL: Manual = {
       ],
     },
     {
+      term: 'others',
+      text: [
+        'With `exec`: the status of the command; 128+n when the signal n ended it, 126 when it cannot be executed, 127 when there is none.',
+      ],
+    },
+    {
       term: '125',
       text: [
         'The options were wrong, or `vde` itself failed: with `switch`, also when somebody else serves there, or the directory was removed; with `console`, when there is no console, or no answer.',
@@ -138,6 +174,23 @@ export const VDE_MANUAL: Manual = {
       text: 'Allow it on a system where AppArmor restricts namespaces:',
       command:
         'vde doctor --print-apparmor | sudo tee /etc/apparmor.d/vdens-launch\nsudo apparmor_parser -r /etc/apparmor.d/vdens-launch',
+    },
+    {
+      text: 'Two hosts on a switch, what runs, and a shell in one of them:',
+      command:
+        'vdens --name a --address 10.0.0.1/24 switch:///tmp/lan sleep 60 &\nvdens --name b --address 10.0.0.2/24 switch:///tmp/lan sleep 60 &\nsleep 1; vde ls\nvde exec a ping -c 1 10.0.0.2',
+    },
+    {
+      text: 'The addresses of all namespaces, for a program:',
+      command: "vde ls --json namespaces | jq -r '.[] | select(.answers) | .items[].interfaces[].addresses[]'",
+    },
+    {
+      text: 'The traffic of a namespace to a file, and live in Wireshark:',
+      command: 'vde capture web -w web.pcapng tcp port 80\nvde capture web -w - | wireshark -k -i -',
+    },
+    {
+      text: 'The last 30 seconds before a failure:',
+      command: 'vde capture web --ring 30\n# … and when it has happened:\nvde capture web --last -w failure.pcapng',
     },
     { text: 'A switch for a group, and who is on it:', command: 'vde switch --mode 0660 --group lab /tmp/lan' },
     {
