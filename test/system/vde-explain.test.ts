@@ -78,6 +78,12 @@ class Site {
     return stdout;
   }
 
+  /** Runs a command of `vde`, which must succeed. */
+  async vde(...words: readonly string[]): Promise<void> {
+    const { status, stderr } = await this.run([ours('vde'), ...words]);
+    assert.equal(status, 0, `vde ${words.join(' ')}: ${stderr}`);
+  }
+
   async explain(...words: readonly string[]): Promise<Answer> {
     const { status, stdout, stderr } = await this.run([ours('vde'), 'explain', '--json', ...words]);
     assert.ok(status === 0 || status === 1, `status ${status}: ${stderr}`);
@@ -176,8 +182,34 @@ test('on one switch: it reaches, by name, pid, address and MAC address; and what
     assert.equal(answer.ways[0]?.arrives, true);
   });
   await t.test('an address that nobody has, a MAC address that nobody heard', async () => {
-    await site.refuses(['a', '10.0.0.77'], /nobody answers for 10\.0\.0\.77 .* no namespace of yours/);
-    await site.refuses(['a', '02:00:00:00:00:77'], /nothing that a is plugged into has heard of 02:00:00:00:00:77/);
+    await Promise.all([
+      site.refuses(['a', '10.0.0.77'], /nobody answers for 10\.0\.0\.77 .* no namespace of yours/),
+      site.refuses(['a', '02:00:00:00:00:77'], /nothing that a is plugged into has heard of 02:00:00:00:00:77/),
+    ]);
+  });
+  await t.test('cut on purpose, at A and at a port of the switch', async () => {
+    await site.vde('cut', 'a');
+    await site.refuses(['a', 'b'], /vde0 of a was cut from switch:\S+\. .*vde join a:vde0/);
+    await site.vde('join', 'a');
+    const again = async (): Promise<boolean> => (await site.explain('a', '10.0.0.2')).reaches;
+    await waitFor(again, 30_000, 'the cable');
+    const [, port] = /b is at port (\d+)/.exec(textOf(await site.reaches('a', '10.0.0.2'), 'network')) ?? [];
+    await site.vde('cut', `a:port${port}`);
+    const answer = await site.refuses(['a', '10.0.0.2'], new RegExp(`port ${port} of \\S+, at which b is, was cut`));
+    assert.match(answer.verdict, new RegExp(`vde join a:port${port}\\.$`));
+    await site.vde('join', `a:port${port}`);
+    await waitFor(again, 30_000, 'the port');
+  });
+  await t.test('made worse on purpose: every frame is lost, or they are late', async () => {
+    await site.vde('tc', 'b:vde0', 'loss=100%');
+    await site.refuses(
+      ['a', '10.0.0.2'],
+      /vde0 of b loses every frame, on purpose \(loss=100%\)\. .*vde tc b:vde0 none/,
+    );
+    await site.vde('tc', 'b:vde0', 'none', 'delay=20');
+    const late = await site.reaches('a', '10.0.0.2');
+    assert.match(textOf(late, 'arrival'), /made worse on purpose: delay=20/);
+    await site.vde('tc', 'b:vde0', 'none');
   });
   await t.test('an interface is down, at A and at B', async () => {
     await site.inside('c', 'ip', 'link', 'set', 'vde0', 'down');

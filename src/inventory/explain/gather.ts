@@ -208,7 +208,7 @@ class Gatherer {
     const owner = this.#ownerOf(address, out, target);
     const to = owner === undefined ? undefined : { host: owner.host.facts, interfaceName: owner.into.name };
     const before = this.#world;
-    const neighbour = route.isForMany ? undefined : await this.#neighbour(from, out, address, owner?.host);
+    const neighbour = route.isForMany ? undefined : await this.#neighbour(from, out, address, owner?.into);
     if (neighbour?.isAsked === true) this.#world = await World.look(await this.#question.look());
     const stretch: Stretch = { from, out, to: owner, mac: neighbour?.mac, destination };
     const { passages, apart } = await passagesOf(this.#world, stretch);
@@ -269,14 +269,14 @@ class Gatherer {
     from: Host,
     out: InterfaceFacts,
     address: string,
-    owner: Host | undefined,
+    into: InterfaceFacts | undefined,
   ): Promise<NeighbourFacts | undefined> {
     const isOpen = out.isUp && out.hasCarrier && !out.isCut;
     if (!isOpen) return undefined;
     const isImpaired = this.#world.processes.some(({ status }) =>
       status?.items.some((item) => linksOf(item).some(({ impairment }) => impairment.length > 0)),
     );
-    const isHopeless = lossOf(out.impairment) >= 100 || owner?.facts.interfaces.every(({ isUp }) => !isUp) === true;
+    const isHopeless = [out, into].some((end) => end !== undefined && (!end.isUp || lossOf(end.impairment) >= 100));
     const timeoutMs = isImpaired && !isHopeless ? IMPAIRED_NEIGHBOUR_MS : NEIGHBOUR_MS;
     const fields = { interface: out.name, address, ask: this.#question.isProbed, timeoutMs };
     const { neighbour } = await from.process.ask('explain-neighbour', fields, timeoutMs + ANSWER_MS);

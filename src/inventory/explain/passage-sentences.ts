@@ -171,7 +171,7 @@ function blockedStep(at: Pick<Step, 'topic' | 'state' | 'lookedAt'>, port: PortF
 function portSteps({ path, server }: SwitchFacts, who: string, port: PortFacts | undefined): Step[] {
   if (port === undefined) return [];
   const place = `port ${port.number} of ${path}, at which ${who} is,`;
-  const name = `${server?.name ?? path}:'port ${port.number}'`;
+  const name = `${server?.name ?? path}:port${port.number}`;
   const at = { topic: 'network', lookedAt: `port ${port.number} of ${path}` } as const;
   const cut: Step = { ...at, state: 'problem', text: `${place} was cut`, remedy: `Put it back: vde join ${name}` };
   const impaired = impairmentStep(place.slice(0, -1), name, port.impairment, at);

@@ -320,10 +320,10 @@ test('switches: nobody serves, a stranger, one who is stopped, a hub, ports that
   refuses(
     on(segment({ entry: port(2, { isCut: true }) })),
     /port 2 of \/tmp\/lan, at which a is, was cut/,
-    /vde join b:'port 2'/,
+    /vde join b:port2/,
   );
   const lossy = segment({ exit: port(1, { impairment: ['loss=100%'] }) });
-  refuses(on(lossy), /at which b is loses every frame/, /vde tc b:'port 1' none/);
+  refuses(on(lossy), /at which b is loses every frame/, /vde tc b:port1 none/);
   const apart = segment({ separates: 'multi', entry: port(2, { pid: 106 }), exit: port(1, { pid: 107 }) });
   refuses(on(apart), /clients of multi:\/\/\/tmp\/lan exchange frames with b alone/, /switch:\/\/\/tmp\/lan/);
   const withHost = segment({ separates: 'multi', exit: port(1, { pid: 102 }) });
