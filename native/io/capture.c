@@ -29,12 +29,12 @@
 
 #define DROP_REASONS (COUNTERS_PER_DIRECTION - DROP_PEER_SLOW)
 /* "18446744073709551615 frames dropped outbound: foreign-sender", and the option's header. */
-#define MAX_COMMENT_BYTES 80
+#define COMMENT_BYTES 80
 /* Whose drops are looked at: the point's own, and others'. */
 #define DROP_SOURCES (1 + MAX_CAPTURE_OTHERS)
-#define MAX_OPTION_BYTES (2 * DROP_REASONS * MAX_COMMENT_BYTES + 64)
+#define OPTION_BYTES (2 * DROP_REASONS * COMMENT_BYTES + 64)
 /* More than any counter gets to; what others share may hold anything. */
-#define MAX_DROPS 1e15
+#define IMPLAUSIBLE_DROPS 1e15
 
 /* As src/plugs/counters.ts calls them, in the order of enum counter. */
 static const char *const reason_names[DROP_REASONS] = {
@@ -69,7 +69,7 @@ static struct capture_point *points[MAX_CAPTURE_POINTS];
 
 /* The options of a block, as they are put together. */
 struct options {
-	uint8_t bytes[MAX_OPTION_BYTES];
+	uint8_t bytes[OPTION_BYTES];
 	size_t length;
 };
 
@@ -221,11 +221,11 @@ static bool is_outbound(const struct capture *capture, enum capture_direction di
 static void add_drops(struct options *options, const struct capture *capture, const double *drops, const double *told,
 		      enum capture_direction direction)
 {
-	char comment[MAX_COMMENT_BYTES];
+	char comment[COMMENT_BYTES];
 
 	for (uint32_t reason = 0; reason < DROP_REASONS; reason++) {
 		const double frames = drops[reason] - told[reason];
-		if (!(frames >= 1 && frames < MAX_DROPS))
+		if (!(frames >= 1 && frames < IMPLAUSIBLE_DROPS))
 			continue;
 		const int length = snprintf(comment, sizeof comment, "%.0f frame%s dropped %s: %s", frames,
 					    frames < 2 ? "" : "s",

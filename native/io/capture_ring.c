@@ -17,8 +17,8 @@
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 #define PAGE 4096
 /* How often the lock is tried, at once and after others had their turn. A block takes microseconds. */
-#define MAX_SPINS 100
-#define MAX_YIELDS 20
+#define SPINS 100
+#define YIELDS 20
 /* A lock that is held for so long while nothing is written belongs to nobody who is there. */
 #define STUCK_MS 1000
 
@@ -125,13 +125,13 @@ HOT static bool take_lock(struct capture_ring *ring)
 	const uint32_t own = (uint32_t)getpid();
 	uint32_t holder = 0;
 
-	for (int i = 0; i < MAX_SPINS + MAX_YIELDS; i++, holder = 0) {
+	for (int i = 0; i < SPINS + YIELDS; i++, holder = 0) {
 		if (atomic_compare_exchange_strong_explicit(&ring->header->lock, &holder, own, memory_order_acquire,
 							    memory_order_relaxed)) {
 			ring->stuck_since_ms = 0;
 			return true;
 		}
-		if (i >= MAX_SPINS)
+		if (i >= SPINS)
 			sched_yield();
 	}
 	free_stuck_lock(ring, atomic_load(&ring->header->lock));

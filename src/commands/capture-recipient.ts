@@ -14,7 +14,7 @@ import type { CaptureSink } from './capture-sink.ts';
 import { printable } from './standard-streams.ts';
 
 /** Pieces that are written at a time. */
-const MAX_PIECES = 512;
+const PIECES_AT_A_TIME = 512;
 
 /** How to choose. */
 export interface Choice {
@@ -115,8 +115,8 @@ export class FilteringRecipient extends ChoosingRecipient {
   protected override async flush(blocks: Uint8Array): Promise<void> {
     const pieces = this.#pieces.map(([start, end]) => blocks.subarray(start, end));
     this.#pieces = [];
-    for (let first = 0; first < pieces.length; first += MAX_PIECES)
-      await this.#sink.write(pieces.slice(first, first + MAX_PIECES));
+    for (let first = 0; first < pieces.length; first += PIECES_AT_A_TIME)
+      await this.#sink.write(pieces.slice(first, first + PIECES_AT_A_TIME));
   }
 }
 

@@ -29,7 +29,7 @@ const NICE = 10;
 /** What is copied out of a recording at a time, in bytes. */
 const COPY_BYTES = 4 * 1_048_576;
 /** How many of the interfaces are named. */
-const MAX_NAMES_TOLD = 8;
+const NAMES_TOLD = 8;
 const NS_PER_SECOND = 1_000_000_000n;
 const ENDING_SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const;
 
@@ -187,7 +187,7 @@ function interfacesIn(value: unknown): readonly CapturedInterface[] {
 
 function namesOf(interfaces: readonly CapturedInterface[]): string {
   if (interfaces.length === 0) return 'what may come';
-  const names = interfaces.slice(0, MAX_NAMES_TOLD).map(({ name }) => name);
+  const names = interfaces.slice(0, NAMES_TOLD).map(({ name }) => name);
   const more = interfaces.length - names.length;
   return `${names.join(', ')}${more === 0 ? '' : ` and ${more} more`}`;
 }
