@@ -37,6 +37,12 @@ export const VDENS_MANUAL: Manual = {
           ],
         },
         {
+          term: '`multi://PATH`, `bonding://PATH`',
+          text: [
+            'As `hub://`, but those who join exchange frames with whoever serves, and not with each other. What whoever serves sends goes to all of them with `multi://`, and with `bonding://` each frame to one of them, in turn. When it goes away, one of those left is in its place.',
+          ],
+        },
+        {
           term: '`ptp://PATH`',
           text: [
             'A line between two who name the same path, ours or originals of either protocol. Whoever comes first waits, with an interface that has no carrier; so does whoever is left. A third one is refused.',
@@ -74,6 +80,30 @@ export const VDENS_MANUAL: Manual = {
           term: '`tap://NAME`',
           text: ['A TAP interface of the machine itself, which has to belong to the user.'],
         },
+        {
+          term: '`macvtap://NAME`',
+          text: [
+            'A macvtap interface that somebody has made (`ip link add link eth0 name NAME type macvtap`), by its device `/dev/tap` and the number of the interface, which has to belong to the user.',
+          ],
+        },
+        {
+          term: '`pcap://NAME`',
+          text: [
+            'The wire behind an interface: what the interface receives from there, with its VLAN tags, and a way to send there. The interface goes on being used as before, and is to hear everything (promiscuous). What this machine sends there itself is not heard. It takes the right to (CAP_NET_RAW), which everybody has inside `vdens`. An interface that is set down is waited for.',
+          ],
+        },
+        {
+          term: '`vdesl://DEVICE[[speed=N]]`',
+          text: [
+            'A serial line between two, such as `/dev/ttyUSB0`, with N bit/s (38400; from 50 to 4000000, as far as the device knows it). A frame that is damaged is lost, or arrives damaged: nothing but IP protects it. Behind a byte that was lost, frames come again after a pause of 100 ms. Nobody else can have the device meanwhile; its settings are put back at the end.',
+          ],
+        },
+        {
+          term: '`seqpacket://N`',
+          text: [
+            'A connected socket of packets, one frame each, that whoever starts `vdens` has open as descriptor N (`socketpair(2)` with `SOCK_SEQPACKET`, or of datagrams). It does not come back when its other end is closed. The command does not get it.',
+          ],
+        },
         { term: '`null://`', text: ['A network with nobody else on it.'] },
         {
           term: '`cmd://COMMAND`, `=COMMAND`',
@@ -100,9 +130,9 @@ export const VDENS_MANUAL: Manual = {
           ],
         },
         {
-          term: 'Others',
+          term: '`SCHEME://`...',
           text: [
-            'The names of the other networks of VDE (`multi://`, `bonding://`, `vlan://` and so on) are understood, but this version cannot open them, and says so.',
+            'Any other kind of network for which the library of the originals, `libvdeplug.so.2`, has a plugin, when it is installed. The library runs in a process of its own: when a plugin crashes, ends or does nothing for 10 seconds, the network is down, and is opened again. What the plugin prints is passed on. Only letters in lower case, digits and underscores make a scheme.',
           ],
         },
       ],
@@ -317,6 +347,12 @@ export const VDENS_MANUAL: Manual = {
       term: '`$VDENS_HANDOVER`',
       text: [
         'With the value `0`, interfaces are not handed over to the process that serves a `switch://` or that is at the other end of a `ptp://`, and none is taken there: frames pass sockets. It counts at either end.',
+      ],
+    },
+    {
+      term: '`$VDENS_ORIGINAL`',
+      text: [
+        'Kinds of networks, separated by commas, that the library of the originals is to open although `vdens` knows them: `agno,vlan`. A help in looking for faults.',
       ],
     },
     {

@@ -170,7 +170,7 @@ test('namespaces on multi://, whose frames move without a socket: each hears the
   const host = await LanHost.start(t, network, '10.68.0.1/24');
   const [a, b] = [await LanHost.start(t, network, '10.68.0.2/24'), await LanHost.start(t, network, '10.68.0.3/24')];
   for (const client of [a, b]) await client.ping('10.68.0.1');
-  assert.doesNotMatch(await a.tell('ping -c 1 -W 1 10.68.0.3'), /^done 0$/m);
+  assert.doesNotMatch(await a.tell('ping -c 1 -w 1 10.68.0.3'), /^done 0$/m);
   host.run.kill('SIGKILL');
   // Of the two who are left, one is the host now.
   await a.waitForPing('10.68.0.3', 10_000);
