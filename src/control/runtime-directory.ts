@@ -3,7 +3,7 @@
  *
  * `$VDENS_RUNTIME_DIR`, else `vdens` in `$XDG_RUNTIME_DIR`, else `/tmp/vdens-UID`.
  */
-import { type Dirent, lstatSync, mkdirSync, readdirSync } from 'node:fs';
+import { type Dirent, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { VdensError } from '../errors.ts';
 
@@ -17,9 +17,7 @@ export function runtimeDirectory(env: Environment = process.env): string {
   const { VDENS_RUNTIME_DIR: own = '', XDG_RUNTIME_DIR: session = '' } = env;
   // A relative one means nothing (XDG Base Directory Specification); of another user, as after su, it is not ours.
   if (isAbsolute(own)) return own;
-  return isAbsolute(session) && isOurDirectory(session)
-    ? join(session, 'vdens')
-    : `/tmp/vdens-${process.geteuid?.() ?? ''}`;
+  return isAbsolute(session) && isOurDirectory(session) ? join(session, 'vdens') : `/tmp/vdens-${outerUser()}`;
 }
 
 /**
@@ -65,6 +63,23 @@ export function namesInRuntimeDirectory(env: Environment = process.env): readonl
     .filter((entry) => entry.isSocket() && !entry.name.startsWith('.'))
     .map(({ name }) => name)
     .sort();
+}
+
+/**
+ * Our user as those outside of our user namespace know it (user_namespaces(7)): `vdens --root` shows another number to
+ * its command, whose control sockets are the same.
+ */
+function outerUser(): number {
+  const own = process.geteuid?.() ?? 0;
+  try {
+    for (const line of readFileSync('/proc/self/uid_map', 'latin1').trim().split('\n')) {
+      const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
+      if (own >= inside && own < inside + count) return own - inside + outside;
+    }
+  } catch {
+    // Without /proc it is the one that we know.
+  }
+  return own;
 }
 
 /** Another user could put his sockets there, or take ours away. */

@@ -1,9 +1,10 @@
 /** Opens the control socket of a process in the runtime directory. */
 import { join } from 'node:path';
 import type { Operations } from '../control/operation.ts';
+import { isProcessName, NAME_RULE } from '../control/process-name.ts';
 import { openRuntimeDirectory } from '../control/runtime-directory.ts';
 import { ControlServer } from '../control/server.ts';
-import { VdensError } from '../errors.ts';
+import { quote, VdensError } from '../errors.ts';
 import type { Inventory } from './inventory.ts';
 import { operationsOf } from './operations.ts';
 import { servedItems } from './served-items.ts';
@@ -26,7 +27,7 @@ export interface ControlName {
 /**
  * Serves the control socket of this process.
  *
- * @throws VdensError `ERR_CONTROL` when the directory is no place for it, or the name is taken
+ * @throws VdensError `ERR_USAGE` when a name is none; `ERR_CONTROL` when the directory is no place for it, or the name is taken
  */
 export function openControl(inventory: Inventory, { name, prefix, operations: own }: ControlName): ControlServer {
   const directory = openRuntimeDirectory();
@@ -40,7 +41,7 @@ export function openControl(inventory: Inventory, { name, prefix, operations: ow
     inventory.name = chosen;
     return server;
   };
-  if (name !== undefined) return serveNamed(name, serve);
+  if (name !== undefined) return serveNamed(checkName(name), serve);
   for (let tries = 1; ; tries++) {
     try {
       return serve(`${prefix}-${process.pid}${tries === 1 ? '' : `-${tries}`}`);
@@ -48,6 +49,11 @@ export function openControl(inventory: Inventory, { name, prefix, operations: ow
       if (!isTaken(error) || tries === MAX_NAME_TRIES) throw error;
     }
   }
+}
+
+function checkName(name: string): string {
+  if (isProcessName(name)) return name;
+  throw new VdensError('ERR_USAGE', `${quote(name)} is not a name, which is ${NAME_RULE}`, { value: name });
 }
 
 function serveNamed(name: string, serve: (name: string) => ControlServer): ControlServer {

@@ -7,7 +7,6 @@
  * nobody answers for is moved into a directory of our own before it is removed, so that what is removed is what was
  * looked at.
  */
-import { randomInt } from 'node:crypto';
 import {
   type BigIntStats,
   fchmodSync,
@@ -212,7 +211,10 @@ export function notOurs(label: string, path: string): VdensError {
 /** A socket under a name that nobody had, for a moment. */
 function bindToFreeName(label: string, fd: number, path: string, mode: number): NamedSocket {
   for (let tries = 0; tries < MAX_NAME_TRIES; tries++) {
-    const name = `${path}.${randomInt(SUFFIXES).toString(16).padStart(SUFFIX_DIGITS, '0')}`;
+    // One that others could guess is no loss: what is there is left alone. To load node:crypto takes longer than all else.
+    const name = `${path}.${Math.floor(Math.random() * SUFFIXES)
+      .toString(16)
+      .padStart(SUFFIX_DIGITS, '0')}`;
     if (bind(label, fd, name, mode, path)) return new NamedSocket(fd, name, lookAt(name)?.identity ?? '');
   }
   throw cannotMake(label, path, 'bind', 'EADDRINUSE');
