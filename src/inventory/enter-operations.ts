@@ -24,20 +24,20 @@ export function enterOperations(inventory: Inventory): Operations {
   };
 }
 
-function chooseNamespace({ items, command }: Inventory, link: unknown): NamespaceItem {
+function chooseNamespace({ items, name }: Inventory, link: unknown): NamespaceItem {
   const all = items.filter((item) => item instanceof NamespaceItem);
   const [found, another] = link === undefined ? all : all.filter((item) => item.links().some(({ id }) => id === link));
   if (found === undefined) {
     const text =
       all.length === 0
-        ? `${command} has no namespace that could be entered`
-        : `no namespace has an interface ${quote(String(link))}`;
+        ? `${name} has no namespace that could be entered`
+        : `no namespace of ${name} has an interface ${quote(String(link))}`;
     throw new VdensError('ERR_NAMESPACE', `${text}. See what there is with: vde ls`);
   }
   if (another === undefined || link !== undefined) return found;
   const [example = 'vde0'] = all.flatMap((item) => item.links().map(({ id }) => id));
   throw new VdensError(
     'ERR_NAMESPACE',
-    `it has ${all.length} namespaces. Say which by an interface, as in NAME:${example}`,
+    `${name} has ${all.length} namespaces. Say which by an interface, as in ${name}:${example}`,
   );
 }

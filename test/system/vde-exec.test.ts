@@ -9,6 +9,7 @@ import { openTerminal } from '../fixtures/terminal.ts';
 import {
   type CommandOptions,
   type CommandResult,
+  checkout,
   makeTemporaryDirectory,
   ours,
   requireCommands,
@@ -213,6 +214,36 @@ test('another user cannot enter, neither by name nor by pid', async (t) => {
     assert.deepEqual([status, stdout], [125, ''], word);
     assert.match(stderr, /^vde: [^\n]+\n$/);
   }
+});
+
+/** A program of the library with two namespaces, which others find by one name. */
+const PROGRAM = `
+  import { NamespaceItem, openNamespace, openPlug, ProcessControl } from ${JSON.stringify(join(checkout, 'dist', 'src', 'index.js'))};
+  const control = new ProcessControl({ command: 'program', prefix: 'program', name: 'lab' });
+  for (const name of ['left0', 'right0']) {
+    const namespace = await openNamespace({ interfaces: [{ name }], hostname: name, sysAdmin: name === 'right0' });
+    const lines = [{ tap: namespace.interfaces[0].plug, network: await openPlug('null://') }];
+    control.add(async () => new NamespaceItem(namespace, lines, []));
+  }
+  await control.ready;
+  console.log('ready');
+  setTimeout(() => undefined, 60_000);
+`;
+
+test('the namespaces of a program that uses the library are told apart by their interfaces', async (t) => {
+  const env = { VDENS_RUNTIME_DIR: join(makeTemporaryDirectory(t), 'run') };
+  const program = await spawnBackground(t, [process.execPath, '--input-type=module', '-e', PROGRAM], { env });
+  await program.waitForOutput(/^ready$/m);
+  const enter = async (word: string): Promise<CommandResult> =>
+    await runCommand([ours('vde'), 'exec', word, 'sh', '-c', 'uname -n; grep CapEff /proc/self/status'], { env });
+  assert.equal((await enter('lab:left0')).stdout, 'left0\nCapEff:\t0000000000003c00\n');
+  assert.equal((await enter('lab:right0')).stdout, 'right0\nCapEff:\t0000000000203c00\n');
+  const { status, stderr } = await enter('lab');
+  assert.deepEqual([status, stderr], [125, 'vde: lab has 2 namespaces. Say which by an interface, as in lab:left0\n']);
+  assert.match(
+    (await enter('lab:x')).stderr,
+    /^vde: no namespace of lab has an interface "x"\. See what there is with: vde ls\n$/,
+  );
 });
 
 test('two cannot have one name at a time, and the second says whose it is', async (t) => {
