@@ -18,7 +18,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   undeciphered: 'the key does not open them: is it the same on both sides',
   'out-of-window': 'they were enciphered at another time than now: do the clocks of both agree',
   replayed: 'they had been here before',
-  impaired: 'they were lost on purpose: vde tc NAME none ends that',
+  impaired: 'they were lost on purpose, by vde tc or wirefilter',
 };
 
 /** Such as are no sign of trouble. */

@@ -174,6 +174,8 @@ export interface GatewayRuleFacts {
 export interface UnknownNetworkFacts {
   readonly kind: 'unknown';
   readonly label: string;
+  /** Nobody else can be on it: `null://`. */
+  readonly isEmpty?: boolean;
 }
 
 /** A cable of ours from one network to the next (`vde_plug`, `wirefilter`). */

@@ -40,10 +40,22 @@ function stepsOf(leg: LegFacts, passage: PassageFacts): Step[] {
     case 'cable':
       return cableSteps(passage);
     case 'unknown': {
+      if (passage.isEmpty === true) return [emptyStep(passage.label)];
       const text = `what is behind ${passage.label} cannot be asked: that the neighbour answers is all there is to know`;
       return [{ topic: 'network', state: 'unknown', text, lookedAt: passage.label }];
     }
   }
+}
+
+function emptyStep(label: string): Step {
+  const text = `${label} is a network with nobody else on it`;
+  return {
+    topic: 'network',
+    state: 'problem',
+    text,
+    lookedAt: label,
+    remedy: 'Use one with others: switch:///tmp/lan',
+  };
 }
 
 /** Who the next host is, in a word. */
@@ -302,9 +314,19 @@ function layerSteps(leg: LegFacts): Step[] {
   // A switch that looks at tags puts them on and takes them off.
   if (mine.join() === theirs.join() || (isSwitchToTag && areTags)) return [];
   const shown = (layers: readonly string[]): string => (layers.length === 0 ? 'nothing' : layers.join(' in '));
-  const text = `${leg.from.name} has ${shown(mine)} around the network, and ${nextOf(leg)} has ${shown(theirs)}: neither understands the other`;
   const lookedAt = 'networks of both';
+  const both = `${leg.from.name} has ${shown(mine)} around the network, and ${nextOf(leg)} has ${shown(theirs)}`;
+  if (withoutKeys(mine) === withoutKeys(theirs)) {
+    // Copies of a key are the same key.
+    const remedy = 'Give both the same key';
+    return [{ topic: 'network', state: 'warning', text: `${both}: these have to be the same key`, lookedAt, remedy }];
+  }
+  const text = `${both}: neither understands the other`;
   return [{ topic: 'network', state: 'problem', text, lookedAt, remedy: 'Open it with the same on both sides' }];
+}
+
+function withoutKeys(layers: readonly string[]): string {
+  return layers.map((layer) => layer.replace(/^agno:.*/, 'agno:')).join();
 }
 
 function apartStep(leg: LegFacts, { mine, theirs }: NonNullable<LegFacts['apart']>): Step {

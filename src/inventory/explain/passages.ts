@@ -120,7 +120,7 @@ async function networkFacts(
       return line;
     }
     default:
-      return { kind: 'unknown', label: network.label };
+      return { kind: 'unknown', label: network.label, isEmpty: network.kind === 'nothing' };
   }
 }
 

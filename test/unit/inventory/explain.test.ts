@@ -270,6 +270,12 @@ test('networks that nothing joins, and what is around them', () => {
   const tagged = hostB({ network: network('/tmp/lan', ['vlan://5']) });
   const layers = explainLan({ b: tagged, leg: { to: { host: tagged, interfaceName: 'vde0' }, neighbour: NO_ANSWER } });
   refuses(layers, /a has nothing around the network, and b has vlan:\/\/5/, /the same on both sides/);
+  const [one, other] = [
+    hostA({ network: network('/tmp/lan', ['agno:///a']) }),
+    hostB({ network: network('/tmp/lan', ['agno:///b']) }),
+  ];
+  const keys = explainLan({ a: one, b: other, leg: { from: one, to: { host: other, interfaceName: 'vde0' } } });
+  assert.match(steps(keys).find(({ state }) => state === 'warning')!.text, /these have to be the same key$/);
   const sorted = { ...segment(), hasVlans: true };
   const leg = { to: { host: tagged, interfaceName: 'vde0' }, neighbour: NO_ANSWER, passages: [sorted] };
   assert.match(states(explainLan({ b: tagged, leg })), /network ok, network unknown/);
@@ -369,6 +375,9 @@ test('lines, cables, and what cannot be looked into', () => {
   refuses(cut, /plug-7 was cut/, /vde join plug-7/);
   const unknown = explainLan({ leg: { passages: [{ kind: 'unknown', label: 'tap://tap3' }] } });
   assert.match(states(unknown), /network unknown/);
+  const empty = { kind: 'unknown', label: 'null://', isEmpty: true } as const;
+  const alone = explainLan({ leg: { passages: [empty], neighbour: NO_ANSWER } });
+  refuses(alone, /null:\/\/ is a network with nobody else on it/, /switch:\/\//);
 });
 
 test('a gateway: this machine, the internet, and what it refuses', () => {
