@@ -11,6 +11,7 @@ import { checkout, original } from '../test/interop/harness.ts';
 import { type Bench, type BenchOptions, builtVdens, createBench } from './harness.ts';
 import type { Row } from './row.ts';
 import { bigTable } from './rows/big-table.ts';
+import { capture } from './rows/capture.ts';
 import { companions } from './rows/companions.ts';
 import { gatewayFlows, gatewayIntegrity, gatewayMemory, gatewayRows } from './rows/gateway.ts';
 import { lsFifty } from './rows/ls-fifty.ts';
@@ -38,6 +39,7 @@ const rows: readonly Row[] = [
   switchOursSockets,
   switchOursVeth,
   switchOursRoundTrip,
+  capture,
   originalsOnSwitch,
   originalsOnPlug,
   ...companions,

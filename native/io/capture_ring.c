@@ -80,7 +80,7 @@ int capture_ring_open(struct capture_ring *ring, int memory, int notice)
 	const off_t size = status.st_size - CAPTURE_HEADER_BYTES;
 	if (size < MIN_CAPTURE_BYTES || size > MAX_CAPTURE_BYTES || size % PAGE != 0)
 		return EINVAL;
-	*ring = (struct capture_ring){ .size = (size_t)size, .notice = -1 };
+	*ring = (struct capture_ring){ .size = (size_t)size, .notice = -1, .own = (uint32_t)getpid() };
 	ring->header = map_twice(memory, ring->size);
 	if (ring->header == NULL)
 		return ENOMEM;
@@ -122,11 +122,10 @@ static void free_stuck_lock(struct capture_ring *ring, uint32_t holder)
 
 HOT static bool take_lock(struct capture_ring *ring)
 {
-	const uint32_t own = (uint32_t)getpid();
 	uint32_t holder = 0;
 
 	for (int i = 0; i < SPINS + YIELDS; i++, holder = 0) {
-		if (atomic_compare_exchange_strong_explicit(&ring->header->lock, &holder, own, memory_order_acquire,
+		if (atomic_compare_exchange_strong_explicit(&ring->header->lock, &holder, ring->own, memory_order_acquire,
 							    memory_order_relaxed)) {
 			ring->stuck_since_ms = 0;
 			return true;

@@ -76,6 +76,7 @@ _Static_assert(sizeof(struct capture_header) <= CAPTURE_HEADER_BYTES, "the heade
  * @data: in it, too; twice
  * @size: bytes of data
  * @is_recorder: the oldest blocks make room
+ * @own: the number of this process
  * @notice: an eventfd that wakes the reader; the ring's own
  * @stuck_at: where a block was to be written while the lock was somebody else's
  * @stuck_since_ms: since when
@@ -85,6 +86,7 @@ struct capture_ring {
 	uint8_t *data;
 	size_t size;
 	bool is_recorder;
+	uint32_t own;
 	int notice;
 	uint64_t stuck_at;
 	int64_t stuck_since_ms;
