@@ -1,4 +1,5 @@
 /** The prose of vde_plug(1). */
+import { CONTROL_ENVIRONMENT } from './control-manual.ts';
 import type { Manual } from './option-table.ts';
 
 const IN_THE_NAME =
@@ -47,6 +48,7 @@ export const VDE_PLUG_MANUAL: Manual = {
   },
   environment: [
     { term: '`$SSH_CLIENT`', text: ['Its first word is the address that is logged.'] },
+    ...CONTROL_ENVIRONMENT,
     {
       term: '`$VDENS_DEBUG`',
       text: ['When it is set, an error is printed with the place in the program where it arose.'],

@@ -1,4 +1,5 @@
 /** The prose of vde_plug2tap(1). */
+import { CONTROL_ENVIRONMENT } from './control-manual.ts';
 import type { Manual } from './option-table.ts';
 
 export const VDE_PLUG2TAP_MANUAL: Manual = {
@@ -28,6 +29,7 @@ export const VDE_PLUG2TAP_MANUAL: Manual = {
     version: ['Prints the version.'],
   },
   environment: [
+    ...CONTROL_ENVIRONMENT,
     {
       term: '`$VDENS_DEBUG`',
       text: ['When it is set, an error is printed with the place in the program where it arose.'],

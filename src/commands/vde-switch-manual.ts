@@ -1,4 +1,5 @@
 /** The prose of vde_switch(1). */
+import { CONTROL_ENVIRONMENT } from './control-manual.ts';
 import type { Manual } from './option-table.ts';
 
 export const VDE_SWITCH_MANUAL: Manual = {
@@ -128,6 +129,7 @@ export const VDE_SWITCH_MANUAL: Manual = {
   },
   environment: [
     { term: '`$HOME`', text: ['Where `.vde2/vde_switch.rc` is looked for.'] },
+    ...CONTROL_ENVIRONMENT,
     {
       term: '`$VDENS_DEBUG`',
       text: ['When it is set, an error is printed with the place in the program where it arose.'],

@@ -1,4 +1,5 @@
 /** The prose of vdens(1). */
+import { CONTROL_ENVIRONMENT } from './control-manual.ts';
 import type { Manual } from './option-table.ts';
 
 export const VDENS_MANUAL: Manual = {
@@ -331,6 +332,7 @@ export const VDENS_MANUAL: Manual = {
       term: '`$VDE_RESOLVADDR`, `$VDE_RESOLVCONF`',
       text: ['Defaults for `-R` and `-r`. A variable that is set but empty asks for an empty `/etc/resolv.conf`.'],
     },
+    ...CONTROL_ENVIRONMENT,
     {
       term: '`$VDENS_OFFLOAD`',
       text: [
