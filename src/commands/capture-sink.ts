@@ -3,6 +3,7 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, type Stats, s
 import { Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { VdensError } from '../errors.ts';
+import { Watch } from '../system/reactor.ts';
 
 /** How often a named pipe is looked at until somebody reads it, in milliseconds. */
 const READER_PAUSE_MS = 50;
@@ -14,6 +15,8 @@ export interface CaptureSink {
   readonly name: string;
   /** @throws VdensError of a `write` that failed; with `EPIPE` the reader has gone */
   write(pieces: readonly Uint8Array[]): Promise<void> | void;
+  /** Calls back when nobody reads it any more, where that can be known before something is written. */
+  watch?(gone: () => void): void;
   close(): void;
 }
 
@@ -106,10 +109,13 @@ class FileSink implements CaptureSink {
 class PipeSink implements CaptureSink {
   readonly name: string;
   readonly #socket: Socket;
+  readonly #fd: number;
+  #watch: Watch | undefined;
   #error: NodeJS.ErrnoException | undefined;
 
   constructor(fd: number, name: string) {
     this.name = name;
+    this.#fd = fd;
     this.#socket = new Socket({ fd, readable: false, writable: true });
     this.#socket.on('error', (error) => {
       this.#error = error;
@@ -133,7 +139,16 @@ class PipeSink implements CaptureSink {
     });
   }
 
+  /** The kernel tells of the end of the reader without being asked for anything (poll(2), POLLERR). */
+  watch(gone: () => void): void {
+    this.#watch ??= new Watch(this.#fd, 0, () => {
+      this.#watch?.end();
+      gone();
+    });
+  }
+
   close(): void {
+    this.#watch?.end();
     this.#socket.destroy();
   }
 }

@@ -95,6 +95,7 @@ async function follow(
   };
   ending.addEventListener('abort', stop, { once: true });
   if (ending.aborted) stop();
+  sink.watch?.(stop);
   const timer = seconds === undefined ? undefined : setTimeout(stop, seconds * 1000);
   void endOf(control).then(() => reader.end());
   try {

@@ -229,6 +229,16 @@ test('a pipe gets it all, and may close', async (t) => {
   assert.equal(file.status, 0, file.stderr);
 });
 
+test('a reader that goes away is noticed although no frame passes', async (t) => {
+  if (!requireCommands(t, ...TOOLS)) return;
+  const lan = await pair(t);
+  const script = '"$1" capture a -w - udp port 9 | head -c 4';
+  const { status, isTimedOut } = await runCommand(['bash', '-o', 'pipefail', '-c', script, 'bash', ours('vde')], {
+    env: lan.env,
+  });
+  assert.deepEqual([status, isTimedOut], [0, false]);
+});
+
 test('the end of the process ends the capture', async (t) => {
   if (!requireCommands(t, ...TOOLS)) return;
   const lan = new CaptureLan(t);
