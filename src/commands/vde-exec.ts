@@ -36,8 +36,9 @@ export async function execInside({ name, command }: Extract<ExecAction, { action
   throw helperError(launchPath, errnoName(result));
 }
 
-/** A process that does not say how to get in is looked at from outside, after this time. */
+/** After this time we look whether the process was stopped; then it is looked at from outside. */
 const ANSWER_MS = 500;
+const LATE_ANSWER_MS = 10_000;
 
 /** @param word a name or a pid; behind a colon, an interface of the namespace that is meant, where there are several */
 async function findEntrance(word: string): Promise<Entrance> {
@@ -49,21 +50,24 @@ async function findEntrance(word: string): Promise<Entrance> {
   const { findProcess } = await import('../inventory/find-process.ts');
   const { path, pid } = findProcess(name);
   try {
-    return await askEntrance(path, name, link);
+    return await askEntrance(path, name, link, ANSWER_MS);
   } catch (error) {
-    const isSilent = error instanceof VdensError && error.code === 'ERR_NETWORK_TIMEOUT';
-    if (!isSilent || pid === undefined || link !== undefined) throw error;
+    if (!(error instanceof VdensError) || error.code !== 'ERR_NETWORK_TIMEOUT') throw error;
+    const { isStopped } = await import('../inventory/list-processes.ts');
+    // Otherwise it has much to do, and will answer.
+    if (pid === undefined || !isStopped(pid)) return await askEntrance(path, name, link, LATE_ANSWER_MS);
+    if (link !== undefined) throw error;
     const { entranceBy } = await import('../namespace/entrance.ts');
     return entranceBy(pid);
   }
 }
 
-async function askEntrance(path: string, name: string, link: string | undefined): Promise<Entrance> {
+async function askEntrance(path: string, name: string, link: string | undefined, timeoutMs: number): Promise<Entrance> {
   const [{ connectControl }, { networkNamespaceOf }] = await Promise.all([
     import('../control/client.ts'),
     import('../namespace/leftovers.ts'),
   ]);
-  using control = await connectControl(path, { what: name, timeoutMs: ANSWER_MS });
+  using control = await connectControl(path, { what: name, timeoutMs });
   const answer = await control.request('enter', link === undefined ? {} : { link });
   const { pid, capabilities, identity } = answer as Partial<EnterAnswer>;
   if (typeof pid !== 'number' || typeof capabilities !== 'string' || !/^[0-9a-f]{1,16}$/.test(capabilities)) {

@@ -155,8 +155,8 @@ async function listenerAt(path: string): Promise<number | undefined> {
   return listenerOf(path);
 }
 
-/** By a signal, or by a debugger (proc(5)). */
-function isStopped(pid: number | undefined): boolean {
+/** Whether a process was stopped, by a signal or by a debugger (proc(5)). */
+export function isStopped(pid: number | undefined): boolean {
   try {
     return /^State:\s*[Tt]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
   } catch {

@@ -83,6 +83,8 @@ test(`${COUNT} namespaces are listed, entered, killed, and none is left`, async 
   await fifty.start(t);
 
   const names = Array.from({ length: COUNT }, (_, index) => `host-${index + 1}`);
+  const everybody = async (): Promise<boolean> => (await fifty.list()).every(({ answers }) => answers);
+  await waitFor(everybody, 30_000, 'the answer of all');
   const listed = await fifty.list();
   assert.deepEqual(new Set(listed.map(({ name }) => name)), new Set(names));
   for (const { name, pid, items } of listed) {
@@ -113,14 +115,18 @@ test(`${COUNT} namespaces are listed, entered, killed, and none is left`, async 
 
   const stopped = fifty.running.get(7)!;
   stopped.kill('SIGSTOP');
-  const silent = (await fifty.list()).filter(({ answers }) => !answers);
-  assert.deepEqual(
-    silent.map(({ name, pid }) => [name, pid]),
-    [['host-7', stopped.pid]],
+  const silent = async (): Promise<string> => {
+    const all = (await fifty.list()).filter(({ answers }) => !answers);
+    return all.map(({ name, pid }) => `${name} ${pid}`).join();
+  };
+  await waitFor(async () => (await silent()) === `host-7 ${stopped.pid}`, 30_000, 'that one alone does not answer');
+  await waitFor(
+    async () => /^host-7 .*does not answer \(stopped\)$/m.test((await fifty.vde('ls')).stdout),
+    20_000,
+    'that it was stopped',
   );
-  assert.match((await fifty.vde('ls')).stdout, /^host-7 .*does not answer \(stopped\)$/m);
   stopped.kill('SIGCONT');
-  await waitFor(async () => (await fifty.list()).every(({ answers }) => answers), 20_000, 'the answer of all');
+  await waitFor(everybody, 30_000, 'the answer of all');
 
   for (const [number, one] of fifty.running) one.kill(number % 2 === 0 ? 'SIGKILL' : 'SIGTERM');
   for (const one of fifty.running.values()) await one.waitForExit(30_000);
