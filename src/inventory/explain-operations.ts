@@ -11,7 +11,8 @@ import { formatMac } from '../net/mac.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { ManagedSwitchApi } from '../switch/managed/managed-switch-api.ts';
 import type { Neighbour } from '../system/neighbour-message.ts';
-import type { NeighbourFacts, NetworkFacts, RouteFacts } from './explain/facts.ts';
+import type { LinkNetwork, PortVlans } from './explain/ask.ts';
+import type { NeighbourFacts, RouteFacts } from './explain/facts.ts';
 import type { PluggedEnd } from './explain/passage-facts.ts';
 import type { Inventory, InventoryItem } from './inventory.ts';
 
@@ -29,20 +30,6 @@ interface ExplainedItem extends InventoryItem {
   /** The side of a filter that is no link. */
   readonly left?: Plug;
   readonly managedSwitch?: Pick<ManagedSwitchApi, 'ports' | 'vlans'>;
-}
-
-/** The network of a link, and which link it is. */
-export interface LinkNetwork extends NetworkFacts {
-  readonly link: string;
-}
-
-/** A port of a switch that looks at tags. */
-export interface PortVlanFacts {
-  readonly number: number;
-  readonly untaggedVlan?: number;
-  readonly taggedVlans: readonly number[];
-  readonly blockedVlans: readonly number[];
-  readonly owner?: string;
 }
 
 /** The VLAN of no VLAN, as managed switches have it. */
@@ -207,7 +194,7 @@ async function waitForLinkLocal(rtnetlink: Namespace['rtnetlink'], name: string,
 }
 
 /** The VLANs of a managed switch; none when it leaves tags alone. */
-function vlansOf(inventory: Inventory, path: string): PortVlanFacts[] {
+function vlansOf(inventory: Inventory, path: string): PortVlans[] {
   for (const item of inventory.items as readonly ExplainedItem[]) {
     const { managedSwitch } = item;
     if (managedSwitch === undefined || !item.links().some(({ network }) => network === path)) continue;
@@ -216,7 +203,7 @@ function vlansOf(inventory: Inventory, path: string): PortVlanFacts[] {
   return [];
 }
 
-function portVlans({ ports, vlans }: Pick<ManagedSwitchApi, 'ports' | 'vlans'>): PortVlanFacts[] {
+function portVlans({ ports, vlans }: Pick<ManagedSwitchApi, 'ports' | 'vlans'>): PortVlans[] {
   return ports.map(({ number, untaggedVlan, user, group }) => {
     const own = vlans.flatMap((vlan) =>
       vlan.ports.filter((port) => port.number === number).map((port) => ({ vlan: vlan.number, ...port })),

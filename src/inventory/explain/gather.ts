@@ -5,6 +5,7 @@ import { VdensError } from '../../errors.ts';
 import { formatIp, isLinkLocalIp, isLoopbackIp, parseIp } from '../../net/ip.ts';
 import { formatMac, parseMac } from '../../net/mac.ts';
 import type { LinkStatus } from '../status.ts';
+import { askForwarding, askNeighbour, askNeighbours, askRoute } from './ask.ts';
 import type {
   BackFacts,
   DropFacts,
@@ -13,7 +14,6 @@ import type {
   LegFacts,
   NeighbourFacts,
   PassageFacts,
-  RouteFacts,
   SwitchFacts,
   WayFacts,
 } from './facts.ts';
@@ -29,8 +29,6 @@ const MAX_LEGS = 8;
 const NEIGHBOUR_MS = 1500;
 /** The same where frames are lost or delayed on purpose: it is asked three times, and then given up. */
 const IMPAIRED_NEIGHBOUR_MS = 3500;
-/** What comes on top of that until the process has answered us. */
-const ANSWER_MS = 5000;
 
 /** What is asked. */
 export interface Question {
@@ -164,15 +162,14 @@ class Gatherer {
   async #addressesOfStation(from: Host): Promise<string[]> {
     const { target } = this.#question;
     if (target.kind !== 'mac') return [];
-    const { neighbours } = await from.process.ask('explain-neighbours');
-    const known = (neighbours as { address: string; mac?: string }[]).find(({ mac }) => mac === target.mac);
+    const known = (await askNeighbours(from.process)).find(({ mac }) => mac === target.mac);
     return known === undefined ? [] : [known.address];
   }
 
   async #best(from: Host, addresses: readonly string[]): Promise<string | undefined> {
     let routed: string | undefined;
     for (const address of addresses) {
-      const route = await this.#route(from, address);
+      const route = await askRoute(from.process, address);
       if (route.kind === 'none') continue;
       if (route.gateway === undefined) return address;
       routed ??= address;
@@ -199,7 +196,7 @@ class Gatherer {
     target: Host | undefined,
     destination: string,
   ): Promise<{ readonly leg: LegFacts; readonly next?: Host }> {
-    const route = await this.#route(from, destination);
+    const route = await askRoute(from.process, destination);
     const facts = { from: from.facts, destination, route, passages: [], drops: [] } as const;
     if (route.kind === 'none' || route.isLocal) return { leg: facts };
     const out = interfaceOf(from.facts, route.interfaceName);
@@ -214,7 +211,7 @@ class Gatherer {
     const { passages, apart } = await passagesOf(this.#world, stretch);
     const beyond = apart ?? this.#beyond(out, passages, target, destination);
     const isRouter = owner !== undefined && holderOf(owner.host.facts, destination) === undefined;
-    const isForwarding = isRouter ? await forwards(owner.host, destination) : undefined;
+    const isForwarding = isRouter ? await askForwarding(owner.host.process, destination) : undefined;
     const leg: LegFacts = {
       ...facts,
       passages,
@@ -260,11 +257,6 @@ class Gatherer {
     return isAsked && owners.length === 1 ? owners[0] : undefined;
   }
 
-  async #route(host: Host, destination: string): Promise<RouteFacts> {
-    const { route } = await host.process.ask('explain-route', { destination });
-    return route as RouteFacts;
-  }
-
   async #neighbour(
     from: Host,
     out: InterfaceFacts,
@@ -278,9 +270,7 @@ class Gatherer {
     );
     const isHopeless = [out, into].some((end) => end !== undefined && (!end.isUp || lossOf(end.impairment) >= 100));
     const timeoutMs = isImpaired && !isHopeless ? IMPAIRED_NEIGHBOUR_MS : NEIGHBOUR_MS;
-    const fields = { interface: out.name, address, ask: this.#question.isProbed, timeoutMs };
-    const { neighbour } = await from.process.ask('explain-neighbour', fields, timeoutMs + ANSWER_MS);
-    return neighbour as NeighbourFacts;
+    return askNeighbour(from.process, { interface: out.name, address, ask: this.#question.isProbed, timeoutMs });
   }
 
   /** What was dropped at each place on the way, before and after. */
@@ -309,7 +299,7 @@ class Gatherer {
     const host = this.#world.hostOf(last.to.host);
     if (host === undefined || holderOf(host.facts, destination) === undefined) return undefined;
     if (host.process.pid === from.process.pid) return undefined;
-    return { host: host.facts, source: first.source, route: await this.#route(host, first.source) };
+    return { host: host.facts, source: first.source, route: await askRoute(host.process, first.source) };
   }
 
   /** To a MAC address: the interface of A on whose network it was heard, or the first. */
@@ -336,12 +326,6 @@ function candidates({ facts }: Host, mac: string | undefined): string[] {
     .filter((address) => !isLoopbackIp(parseIp(address)));
   const wide = all.filter((address) => !isLinkLocalIp(parseIp(address)));
   return wide.length > 0 ? wide : all;
-}
-
-/** Whether a host hands on packets that are not its own. */
-async function forwards(host: Host, address: string): Promise<boolean | undefined> {
-  const { isForwarding } = await host.process.ask('explain-forwarding', { address });
-  return typeof isForwarding === 'boolean' ? isForwarding : undefined;
 }
 
 function linkOf(host: Host | undefined, name: string): LinkStatus | undefined {

@@ -1,12 +1,12 @@
 /** Facts about what is between two hosts. */
+import { VdensError } from '../../errors.ts';
 import type { SwitchStatus } from '../status.ts';
+import { askPassage, askVlans, type PortVlans } from './ask.ts';
 import type {
   CableFacts,
-  GatewayFacts,
   InterfaceFacts,
   LineFacts,
   NetworkFacts,
-  OverlayFacts,
   PassageFacts,
   PortFacts,
   StationFacts,
@@ -131,10 +131,7 @@ async function askedFacts(
   { entry }: Place,
 ): Promise<PassageFacts> {
   const { link, process } = entry;
-  const { passage } = await process
-    .ask('explain-passage', { link, mac, destination })
-    .catch(() => ({ passage: undefined }));
-  const facts = passage as OverlayFacts | GatewayFacts | undefined;
+  const facts = await unlessGone(askPassage(process, { link, mac, destination }));
   if (facts === undefined) return { kind: 'unknown', label: network.label };
   return facts.kind === 'overlay' ? { ...facts, place: network.place, isOtherKnown: to !== undefined } : facts;
 }
@@ -151,7 +148,7 @@ async function switchFacts(
     const stranger = strangerAt(path, world.processes);
     return stranger === undefined ? unknown : { ...unknown, stranger };
   }
-  const vlans = await vlansOf(server);
+  const vlans = (await unlessGone(askVlans(server.process, path))) ?? [];
   const { from, out, to, mac } = stretch;
   const { entry, exit } = place;
   const macs = [mac, to?.into.mac].filter((each) => each !== undefined);
@@ -195,19 +192,14 @@ function lastPort(server: Server, { exit, to, stations }: Leaving): Port | undef
   return own ?? server.status.ports.find(({ number }) => number === heard?.port);
 }
 
-/** Of a port of a switch that looks at tags. */
-interface PortVlans {
-  readonly number: number;
-  readonly untaggedVlan?: number;
-  readonly taggedVlans: readonly number[];
-  readonly blockedVlans: readonly number[];
-  readonly owner?: string;
-}
-
-/** None when the switch leaves tags alone. */
-async function vlansOf({ process, status }: Server): Promise<readonly PortVlans[]> {
-  const { ports } = await process.ask('explain-vlans', { path: status.path }).catch(() => ({ ports: [] }));
-  return Array.isArray(ports) ? (ports as PortVlans[]) : [];
+/** Whoever ends just now knows nothing more; the rest of the way can still be told. */
+async function unlessGone<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof VdensError) return undefined;
+    throw error;
+  }
 }
 
 function portFacts(

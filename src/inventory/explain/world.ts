@@ -14,19 +14,14 @@ import type {
   ProcessStatus,
   SwitchStatus,
 } from '../status.ts';
-import type { HostFacts, InterfaceFacts, NetworkFacts, SilentFacts, StrangerFacts } from './facts.ts';
+import { type Asked, askNetworks, type LinkNetwork } from './ask.ts';
+import type { HostFacts, InterfaceFacts, SilentFacts, StrangerFacts } from './facts.ts';
 
 /** A process that runs; one that does not answer has no status. */
-export interface RunningProcess {
-  readonly name: string;
+export interface RunningProcess extends Asked {
   readonly pid: number;
   readonly status: ProcessStatus | undefined;
-  /** Asks it for something (explain-operations.ts). */
-  ask(operation: string, fields?: object, timeoutMs?: number): Promise<Readonly<Record<string, unknown>>>;
 }
-
-/** A network, and which link of the process is plugged into it. */
-type LinkNetwork = NetworkFacts & { readonly link: string };
 
 /** A namespace, and the process that moves its frames. */
 export interface Host {
@@ -108,8 +103,7 @@ async function lookAt(process: RunningProcess): Promise<{ readonly hosts: Host[]
 /** One that ends just now, or is of another version, is plugged into nothing that we know. */
 async function networksOf(process: RunningProcess): Promise<readonly LinkNetwork[]> {
   try {
-    const { networks } = await process.ask('explain-networks');
-    return Array.isArray(networks) ? (networks as LinkNetwork[]) : [];
+    return await askNetworks(process);
   } catch {
     return [];
   }
