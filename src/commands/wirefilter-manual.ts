@@ -96,7 +96,9 @@ export const WIREFILTER_MANUAL: Manual = {
   environment: [
     {
       term: '`$ALTERNATE_STDIN`, `$ALTERNATE_STDOUT`',
-      text: ['The descriptors from the right neighbour and to the left one in a `dpipe(1)`, which sets them.'],
+      text: [
+        'The descriptors from and to the right neighbour in a `dpipe(1)`, which sets them; the left one is at standard input and output.',
+      ],
     },
     {
       term: '`$VDENS_DEBUG`',

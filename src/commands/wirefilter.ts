@@ -221,11 +221,11 @@ class RunningFilter {
     return { plug, heals: reconnect && plug.heals !== false };
   }
 
-  /** Between two others in a dpipe: the left one is behind standard input, the right one behind standard output. */
+  /** Between two others in a dpipe: the left one is behind standard input and output, the right one behind two more. */
   #openStage(): readonly [Plug, Plug] {
     const alternate = alternateDescriptors();
     if (alternate !== undefined) {
-      return [new StreamPlug('the left', 0, alternate.output), new StreamPlug('the right', alternate.input, 1)];
+      return [new StreamPlug('the left', 0, 1), new StreamPlug('the right', alternate.input, alternate.output)];
     }
     this.#watchReader();
     // Nothing ever comes back: the input of the right one is a pipe into which nobody writes.
@@ -322,7 +322,7 @@ class RunningFilter {
   }
 }
 
-/** The descriptors to the left neighbour's input and from the right one's output, where dpipe(1) has given them. */
+/** The descriptors from and to the right neighbour, where dpipe(1) has given them. */
 function alternateDescriptors(): { readonly input: number; readonly output: number } | undefined {
   const [input, output] = [process.env['ALTERNATE_STDIN'], process.env['ALTERNATE_STDOUT']].map(Number);
   return input !== undefined && output !== undefined && input > 0 && output > 0 ? { input, output } : undefined;

@@ -153,7 +153,7 @@ function setCommand(managed: ManagedWire, path: string, { quantity, help }: Row)
 function showInfo({ managed, isBidirectional }: WireConsoleOptions, { argument, print }: CommandCall): void {
   const { wire } = managed;
   const { settings, channels } = wire;
-  const number = argument === '' ? settings.current : nodeOf(settings, argument);
+  const number = /^\d/.test(argument) ? nodeOf(settings, argument) : settings.current;
   const { name, values } = settings.node(number);
   const last = settings.nodes.length - 1;
   print(`WireFilter: ${isBidirectional ? 'bidirectional' : 'monodirectional'}`);

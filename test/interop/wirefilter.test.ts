@@ -1,0 +1,399 @@
+/**
+ * wirefilter: its console line by line beside the original's; between original switches, and the original between ours;
+ * in dpipe and one-directional; the same frames for the same seed; blinking, schedules, ends.
+ */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { native } from '../../src/system/native.ts';
+import { AF_UNIX, SOCK_DGRAM, unixAddress } from '../../src/system/unix-address.ts';
+import { testFrames } from '../conformance/test-frames.ts';
+import { ManagementSession } from '../fixtures/management.ts';
+import {
+  type BackgroundCommand,
+  makeTemporaryDirectory,
+  original,
+  ours,
+  requireCommands,
+  runCommand,
+  spawnBackground,
+  waitFor,
+} from './harness.ts';
+import { startSwitch } from './original-switch.ts';
+import { startOurSwitch } from './our-switch.ts';
+import { type StreamClient, startStreamClient } from './stream-client.ts';
+
+const WAIT_MS = 20_000;
+const PROMPT = /VDEwf\$ $/;
+
+/** A filter with a management socket; frames pass when it answers. */
+class Filter {
+  readonly running: BackgroundCommand;
+  readonly session: ManagementSession;
+
+  private constructor(running: BackgroundCommand, session: ManagementSession) {
+    this.running = running;
+    this.session = session;
+  }
+
+  static async start(t: TestContext, program: string, ends: readonly string[], ...options: string[]): Promise<Filter> {
+    const path = join(makeTemporaryDirectory(t), 'mgmt');
+    const running = await spawnBackground(t, [program, ...ends, '-M', path, ...options]);
+    await waitFor(() => existsSync(path), WAIT_MS, `the socket of ${program}: ${running.output()}`);
+    const session = await waitFor(() => ManagementSession.open(t, path).catch(() => undefined), WAIT_MS, 'a session');
+    await session.until(PROMPT);
+    return new Filter(running, session);
+  }
+
+  /** What it answers, without the prompt. */
+  async ask(command: string): Promise<string> {
+    this.session.send(`${command}\n`);
+    return (await this.session.until(PROMPT)).replace(PROMPT, '').trimEnd();
+  }
+}
+
+/** Whether a network is a switch of the originals or ours; clients are vde_plug processes of the other kind. */
+async function startSwitches(t: TestContext, kind: 'original' | 'ours'): Promise<readonly [string, string]> {
+  const start = kind === 'original' ? startSwitch : startOurSwitch;
+  const [one, other] = [await start(t), await start(t)];
+  return [one.path, other.path];
+}
+
+async function startClients(
+  t: TestContext,
+  kind: 'original' | 'ours',
+  paths: readonly [string, string],
+): Promise<readonly [StreamClient, StreamClient]> {
+  const program = kind === 'original' ? original('vde_plug')! : ours('vde_plug');
+  const [left, right] = [
+    await startStreamClient(t, [program, paths[0]]),
+    await startStreamClient(t, [program, paths[1]]),
+  ];
+  return [left, right];
+}
+
+/** Sends until the first arrives: then all are plugged in. */
+async function warmUp(from: StreamClient, to: StreamClient): Promise<void> {
+  const [frame] = testFrames(1, 1, 100, 9);
+  await waitFor(
+    () => {
+      from.send([frame!]);
+      return to.take().length > 0;
+    },
+    WAIT_MS,
+    'the first frame',
+  );
+  // Those that were sent meanwhile.
+  for (let quiet = 0; quiet < 10; quiet++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    if (to.take().length > 0) quiet = 0;
+  }
+}
+
+const COMMANDS = [
+  'showinfo',
+  'delay 100+10N',
+  'delay LR5',
+  'loss 10[2]',
+  'loss LR 5.25',
+  'showinfo',
+  'showinfo 3',
+  'markov-numnodes 4',
+  'showinfo',
+  'loss RL8.5[2]',
+  'loss 9[9]',
+  'bandwidth 128+64KN',
+  'lostburst 10+5N[1]',
+  'delay 10 [2]',
+  'showinfo 2',
+  'showinfo 1',
+  'setedge 0,1,0.001',
+  'setedge 0,9,3',
+  'setedge 0 1 5',
+  'showedges',
+  'showedges 1',
+  'showedges 9',
+  'markov-name 0,good one',
+  'markov-name 9,x',
+  'showcurrent',
+  'markov-setnode 1',
+  'markov-setnode 9',
+  'showcurrent',
+  'markov-setnode 0',
+  'markov-time 50',
+  'markov-time 0',
+  'fifo 0',
+  'showinfo',
+  'fifo 1',
+  'foo',
+  '',
+  '# a comment',
+  'mtu 100',
+  'mtu LR1234567',
+  'chanbufsize 1000',
+  'capacity LR5K',
+  'speed 0x10',
+  'noise RL0.00001234567',
+  'dup 5',
+  'band 9',
+  'showinfoXX',
+  'markov-numnodes 2',
+  'showedges',
+  'markov-numnodes 1',
+  'showinfo',
+  'markov-numnodes 0',
+  'markov-numnodes -3',
+  'markov-debug 1',
+  'markov-debug',
+];
+
+test('the console answers as the original does, line by line', async (t) => {
+  if (!requireCommands(t, 'wirefilter', 'vde_switch')) return;
+  const paths = await startSwitches(t, 'original');
+  const ends = ['-v', paths.join(':')];
+  const filters = [
+    await Filter.start(t, original('wirefilter')!, ends),
+    await Filter.start(t, ours('wirefilter'), ends, '--nostdin'),
+  ] as const;
+  for (const command of COMMANDS) {
+    const [expected, answer] = [await filters[0].ask(command), await filters[1].ask(command)];
+    assert.equal(answer, expected, `after ${command}`);
+  }
+});
+
+test('what is no value is refused, where the original takes it for something', async (t) => {
+  const filter = await Filter.start(t, ours('wirefilter'), ['null://', 'null://'], '--nostdin');
+  for (const command of [
+    'delay',
+    'loss abc',
+    'loss 5,5',
+    'speed 2K+1M',
+    'fifo x',
+    'markov-time abc',
+    'setedge 0,0,x',
+  ]) {
+    assert.equal(await filter.ask(command), '1022 Invalid argument', command);
+  }
+});
+
+test('steps of the Markov chain are told to who wants to know', async (t) => {
+  const filter = await Filter.start(t, ours('wirefilter'), ['null://', 'null://'], '--nostdin');
+  for (const command of ['markov-numnodes 2', 'markov-name 1,bad', 'setedge 0,1,100', 'setedge 1,0,100']) {
+    assert.equal(await filter.ask(command), '1000 Success');
+  }
+  await filter.ask('markov-debug 1');
+  const told = await filter.session.until(/3800 Node 1 "bad" -> 0 ""\n3801 Node 0 "" -> 1 "bad"\n/);
+  assert.match(told, /^38/m);
+  filter.session.send('logout\n');
+  await filter.session.until(/9999 END OF SESSION/);
+});
+
+for (const [who, kind] of [
+  ['ours', 'original'],
+  ['original', 'ours'],
+] as const) {
+  test(`${who === 'ours' ? 'ours between original switches' : 'the original between switches of ours'}: frames pass, 100 ms late`, async (t) => {
+    if (!requireCommands(t, 'wirefilter', 'vde_switch', 'vde_plug')) return;
+    const paths = await startSwitches(t, kind);
+    const program = who === 'ours' ? ours('wirefilter') : original('wirefilter')!;
+    const filter = await Filter.start(t, program, ['-v', paths.join(':')], '-d', '100');
+    const [left, right] = await startClients(t, 'ours', paths);
+    await warmUp(left, right);
+    await warmUp(right, left);
+    for (const [from, to] of [
+      [left, right],
+      [right, left],
+    ] as const) {
+      const sent = testFrames(10, 20, 1514, from === left ? 1 : 2);
+      const startedAt = performance.now();
+      from.send(sent);
+      const arrived: Uint8Array[] = [];
+      let firstAt = 0;
+      await waitFor(
+        () => {
+          arrived.push(...to.take());
+          if (arrived.length > 0 && firstAt === 0) firstAt = performance.now();
+          return arrived.length >= sent.length;
+        },
+        WAIT_MS,
+        'all frames',
+      );
+      assert.deepEqual(arrived.map(hex), sent.map(hex));
+      assert.ok(firstAt - startedAt >= 99, `after ${firstAt - startedAt} ms`);
+    }
+    assert.equal(await filter.ask('delay 0'), '1000 Success');
+  });
+}
+
+const SEEDED = ['--seed', '42', '-l', '10', '-L', '3', '-D', '5', '-n', '2000', '-d', '5'];
+
+/** What comes out at the right when these frames go in at the left. */
+async function dumpOf(t: TestContext, paths: readonly [string, string], seed: string): Promise<readonly string[]> {
+  const options = SEEDED.map((word) => (word === '42' ? seed : word));
+  const [left, right] = await startClients(t, 'ours', paths);
+  const filter = await Filter.start(t, ours('wirefilter'), [...paths], '--nostdin', ...options);
+  const frames = testFrames(1, 600, 1400);
+  const arrived: string[] = [];
+  for (let first = 0; first < frames.length; first += 20) {
+    left.send(frames.slice(first, first + 20));
+    await new Promise((resolve) => setTimeout(resolve, 2));
+    arrived.push(...right.take().map(hex));
+  }
+  // The last ones are on their way as long as something comes.
+  for (let quiet = 0; quiet < 25; quiet++) {
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    const more = right.take().map(hex);
+    arrived.push(...more);
+    if (more.length > 0) quiet = 0;
+  }
+  filter.running.kill('SIGTERM');
+  assert.deepEqual(await filter.running.waitForExit(), { status: 0, signal: null });
+  for (const client of [left, right]) client.kill('SIGTERM');
+  return arrived;
+}
+
+test('the same seed loses, doubles and disturbs the same frames in the same way; another one does not', async (t) => {
+  const [one, other] = [await startOurSwitch(t, { scheme: 'hub' }), await startOurSwitch(t, { scheme: 'hub' })];
+  const paths = [one.path, other.path] as const;
+  const first = await dumpOf(t, paths, '42');
+  assert.ok(first.length > 400 && first.length < 700, `${first.length} frames`);
+  assert.deepEqual(await dumpOf(t, paths, '42'), first);
+  assert.notDeepEqual(await dumpOf(t, paths, '43'), first);
+});
+
+test('in dpipe it filters both ways', async (t) => {
+  const [one, other] = [await startOurSwitch(t), await startOurSwitch(t)];
+  const plug = (path: string): string[] => [ours('vde_plug'), path];
+  const [left, right] = await startClients(t, 'ours', [one.path, other.path]);
+  const mgmt = join(makeTemporaryDirectory(t), 'mgmt');
+  const stage = [ours('wirefilter'), '-l', 'RL100', '-M', mgmt];
+  await spawnBackground(t, [ours('dpipe'), ...plug(one.path), '=', ...stage, '=', ...plug(other.path)]);
+  await warmUp(left, right);
+  right.send(testFrames(1, 5, 100, 3));
+  left.send(testFrames(1, 5, 100, 4));
+  await waitFor(() => right.take().length > 0, WAIT_MS, 'frames to the right');
+  assert.deepEqual(left.take(), []);
+  const session = await ManagementSession.open(t, mgmt);
+  await session.until(PROMPT);
+  session.send('loss 0\n');
+  await session.until(PROMPT);
+  await warmUp(right, left);
+});
+
+test('without a way back it filters from standard input to standard output, and blinks', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const blink = join(folder, 'lamps');
+  const lamps = native.openSocket(AF_UNIX, SOCK_DGRAM, 0);
+  t.after(() => native.closeDescriptor(lamps));
+  assert.equal(native.bindSocket(lamps, unixAddress(blink)), 0);
+  const filter = await startStreamClient(t, [ours('wirefilter'), '--blink', blink, '--blinkid', 'me', '-m', '102']);
+  filter.send(testFrames(1, 1, 60).concat([new Uint8Array(100).fill(1), new Uint8Array(101).fill(2)]));
+  await waitFor(() => /monodirectional/.test(filter.errors()), WAIT_MS, 'the first line');
+  const arrived: Uint8Array[] = [];
+  await waitFor(
+    () => {
+      arrived.push(...filter.take());
+      return arrived.length >= 2;
+    },
+    WAIT_MS,
+    'two frames',
+  );
+  assert.equal(arrived.at(-1)?.length, 100);
+  const buffer = new Uint8Array(100);
+  const messages: string[] = [];
+  for (let length = native.receive(lamps, buffer); length > 0; length = native.receive(lamps, buffer)) {
+    messages.push(Buffer.from(buffer.subarray(0, length)).toString());
+  }
+  assert.deepEqual(
+    messages,
+    arrived.map(({ length }) => `me -- ${length + 2}\n`),
+  );
+  filter.endInput();
+  await filter.waitForExit(WAIT_MS);
+});
+
+test('a schedule is followed; its errors have file and line', async (t) => {
+  const plan = join(makeTemporaryDirectory(t), 'plan');
+  writeFileSync(plan, '# in a moment\n0 delay 7\n200ms loss 5\n');
+  const ends = ['null://', 'null://'];
+  const filter = await Filter.start(t, ours('wirefilter'), ends, '--nostdin', '--schedule', plan);
+  assert.match(await filter.ask('showinfo'), /^Delay {2}L->R 7\+0U {3}R->L 7\+0U$/m);
+  await waitFor(async () => /^Loss {3}L->R 5\+0U/m.test(await filter.ask('showinfo')), WAIT_MS, 'the second step');
+  writeFileSync(plan, '0 delay 7\n1 lose 5\n');
+  const { status, stderr } = await runCommand([ours('wirefilter'), ...ends, '--schedule', plan]);
+  assert.equal(status, 1);
+  assert.match(stderr, /^wirefilter: .*plan, line 2: "lose 5": 1038 Function not implemented$/m);
+});
+
+test('a file of commands, standard input, the pid file and the end', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const [rc, pid] = [join(folder, 'rc'), join(folder, 'pid')];
+  writeFileSync(rc, '# to begin with\nmarkov-numnodes 2\nloss 5[1]\nfoo\n');
+  const argv = [ours('wirefilter'), 'null://', 'null://', '-f', rc, '--pidfile', pid];
+  const running = await spawnBackground(t, argv);
+  await running.waitForOutput(/rc, line 4: foo: 1038 Function not implemented/, WAIT_MS);
+  running.write('showinfo 1\nshowcurrent\n');
+  await running.waitForOutput(
+    /^Loss {3}L->R 5\+0U {3}R->L 5\+0U$[\s\S]*^Current Markov Node 0 "" \(0,\.\.,1\)$/m,
+    WAIT_MS,
+  );
+  assert.equal(readFileSync(pid, 'utf8'), `${running.pid}\n`);
+  running.endInput();
+  assert.deepEqual(await running.waitForExit(WAIT_MS), { status: 0, signal: null });
+  assert.equal(existsSync(pid), false);
+});
+
+test('shutdown ends it; the management socket is the owner’s alone, and gone afterwards', async (t) => {
+  const path = join(makeTemporaryDirectory(t), 'm');
+  const running = await spawnBackground(t, [ours('wirefilter'), 'null://', 'null://', '-M', path, '--nostdin']);
+  await waitFor(() => existsSync(path), WAIT_MS, 'the management socket');
+  assert.equal(statSync(path).mode & 0o777, 0o700);
+  const session = await ManagementSession.open(t, path);
+  await session.until(PROMPT);
+  session.send('shutdown\n');
+  assert.deepEqual(await running.waitForExit(WAIT_MS), { status: 0, signal: null });
+  assert.equal(existsSync(path), false);
+});
+
+test('in the background it has its console at the socket', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const [path, pidFile] = [join(folder, 'm'), join(folder, 'pid')];
+  const argv = [ours('wirefilter'), 'null://', 'null://', '--daemon', '-M', path, '--pidfile', pidFile, '-d', '3'];
+  const { status, stderr } = await runCommand(argv);
+  assert.equal(status, 0, stderr);
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  t.after(() => {
+    if (existsSync(pidFile)) process.kill(pid, 'SIGKILL');
+  });
+  const session = await ManagementSession.open(t, path);
+  await session.until(PROMPT);
+  session.send('showinfo\n');
+  assert.match(await session.until(PROMPT), /^Delay {2}L->R 3\+0U/m);
+  process.kill(pid, 'SIGTERM');
+  await waitFor(() => !existsSync(pidFile), WAIT_MS, 'its end');
+});
+
+for (const [argv, message] of [
+  [['/a'], /\/a is one end of the cable/],
+  [['/a', '/b', '/c'], /"\/c" is one word too many/],
+  [['-v', '/a'], /-v takes two paths with a colon/],
+  [['-v', 'vde:///a:/b'], /Other networks are named as two words/],
+  [['-', '-'], /only one end can be the stream/],
+  [['--daemon'], /--daemon leaves no standard input for a stream/],
+  [['-d', 'x', '/a', '/b'], /--delay: "x" is no value/],
+  [['--seed', '-1', '/a', '/b'], /--seed: "-1" is not a number/],
+  [['/nowhere/a', '/nowhere/b'], /\/nowhere\/a/],
+] as const) {
+  test(`wirefilter ${argv.join(' ')} is refused in one line`, () => {
+    const { status, stderr } = spawnSync(ours('wirefilter'), argv, { encoding: 'utf8', input: '', timeout: WAIT_MS });
+    assert.equal(status, 1);
+    assert.match(stderr, message);
+    assert.match(stderr, /^wirefilter: [^\n]*\n$/);
+  });
+}
+
+function hex(frame: Uint8Array): string {
+  return Buffer.from(frame).toString('hex');
+}
