@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { checkout, type Owner, original, spawnBackground, waitFor } from '../../test/interop/harness.ts';
 import { startSwitch } from '../../test/interop/original-switch.ts';
+import { startOurSwitch } from '../../test/interop/our-switch.ts';
 import type { AllToAllResult } from '../all-to-all.ts';
 import { type Bench, interleave, openScope, readFrom } from '../harness.ts';
 import { below, type Row, ratioAtLeast, type Samples } from '../row.ts';
@@ -23,6 +24,10 @@ const CLIENTS = 64;
 const PORTS = 128;
 const ALL_TO_ALL_TIMEOUT_MS = 60_000;
 const SETTLE_MS = 10_000;
+/** What a filter is told to delay frames by. */
+const FILTER_DELAY_MS = 20;
+const DELAY_PROBE_TIMEOUT_MS = 30_000;
+const delayProbe = join(checkout, 'dist', 'bench', 'delay-probe.js');
 const allToAll = join(checkout, 'dist', 'bench', 'all-to-all.js');
 
 /** A command of ours, from where our `vdens` is. */
@@ -90,6 +95,11 @@ function plugCable(plug: string | undefined): ((a: string, b: string) => readonl
   return plug === undefined ? undefined : (a, b) => [plug, a, b];
 }
 
+/** The cable `WIREFILTER -d 20 -v A:B`. Without a word on its standard input it goes on as long as that is open. */
+function filterCable(filter: string | undefined): ((a: string, b: string) => readonly string[]) | undefined {
+  return filter === undefined ? undefined : (a, b) => [filter, '-d', `${FILTER_DELAY_MS}`, '-v', `${a}:${b}`];
+}
+
 /** The cable `DPIPE PLUG A = PLUG B`. */
 function pipeCable(
   dpipe: string | undefined,
@@ -125,6 +135,50 @@ const pipeRow: Row = {
     return await interleave(bench, bench.options.runs, {
       ours: await throughputOf(bench, 'ours', overCable(bench, ours)),
       original: await throughputOf(bench, 'original', overCable(bench, theirs)),
+    });
+  },
+};
+
+const filterRow: Row = {
+  name: 'wirefilter',
+  title: `TCP, two originals on two original switches joined by wirefilter with ${FILTER_DELAY_MS} ms`,
+  unit: 'Gbit/s',
+  goal: ratioAtLeast(1),
+  peers: ['vdens', 'vde_switch', 'wirefilter', ...pairCommands],
+  measure: async (bench) =>
+    await interleave(bench, bench.options.runs, {
+      ours: await throughputOf(bench, 'ours', overCable(bench, filterCable(ourCommand(bench, 'wirefilter')))),
+      original: await throughputOf(bench, 'original', overCable(bench, filterCable(original('wirefilter')))),
+    }),
+};
+
+/** Sends frames through a filter between two switches of ours, and answers which share came in time, in percent. */
+async function shareInTime(bench: Bench, filter: string): Promise<number> {
+  await using run = openScope(bench);
+  const vdens = bench.oursVdens;
+  if (vdens === undefined) throw new Error('our vdens is not built');
+  const [a, b] = [await startOurSwitch(run, { vdens }), await startOurSwitch(run, { vdens })];
+  await spawnBackground(run, filterCable(filter)?.(a.path, b.path) ?? []);
+  const argv = [process.execPath, delayProbe, a.path, b.path, `${FILTER_DELAY_MS}`];
+  const find = (output: string): number | undefined => {
+    const share = /^([\d.]+) % within 1 ms$/m.exec(output)?.[1];
+    return share === undefined ? undefined : Number(share);
+  };
+  return await readFrom(run, argv, find, DELAY_PROBE_TIMEOUT_MS);
+}
+
+const filterDelay: Row = {
+  name: 'wirefilter-delay',
+  title: `frames that a wirefilter with ${FILTER_DELAY_MS} ms delays by that, within 1 ms`,
+  unit: '%',
+  goal: { text: '≥ 95 %', isMet: (ours) => (ours === undefined ? undefined : ours >= 95) },
+  peers: ['wirefilter'],
+  measure: async (bench) => {
+    const sampler = (filter: string | undefined): (() => Promise<number>) | undefined =>
+      filter === undefined ? undefined : () => shareInTime(bench, filter);
+    return await interleave(bench, bench.options.runs, {
+      ours: sampler(ourCommand(bench, 'wirefilter')),
+      original: sampler(original('wirefilter')),
     });
   },
 };
@@ -185,4 +239,6 @@ export const companions: readonly Row[] = [
   leastShare,
   plugRow,
   pipeRow,
+  filterRow,
+  filterDelay,
 ];
