@@ -200,7 +200,7 @@ int main(int count, char **arguments)
 			try_tunnel(round);
 		if (round % 15 == 0)
 			try_gateway(round);
-		if (round % 3000 == 0)
+		if (round % 6000 == 0)
 			try_capture();
 	}
 	expect(rounds < 100 || (joined_pieces > 0 && cut_segments > 0 && dropped > 0), "the batches are worth trying");

@@ -204,7 +204,8 @@ test('the same frames pass as with tcpdump', async (t) => {
       text,
     ]);
     // It refuses some that can never be true (ours let nothing pass then), and has a narrower grammar.
-    if (status !== 0) assert.match(stderr, /rejects all packets|not supported|VLAN|syntax error/i, `${text}: ${stderr}`);
+    if (status !== 0)
+      assert.match(stderr, /rejects all packets|not supported|VLAN|syntax error/i, `${text}: ${stderr}`);
     if (status !== 0 && !stderr.includes('rejects all')) continue;
     const expected = [...stdout.matchAll(/^(\d+)\.000000 /gm)].map(([, second]) => Number(second));
     const filter = parseFilter(text);

@@ -56,7 +56,7 @@ for (const message of MESSAGES) {
 
 test('the layout is the documented one', () => {
   const bytes = emitHandover(offer);
-  assert.deepEqual([...bytes.subarray(0, HEADER_BYTES)], [...Buffer.from('VTAP'), 1, 1, 1, 0]);
+  assert.deepEqual([...bytes.subarray(0, HEADER_BYTES)], [...Buffer.from('VTAP'), 2, 1, 1, 0]);
   assert.deepEqual(bytes.subarray(HEADER_BYTES), address);
   assert.equal(MAX_HANDOVER_BYTES, HEADER_BYTES + ADDRESS_BYTES);
 });
@@ -68,10 +68,10 @@ test('an offer that is too long is none', () => {
 test('another magic, version, or kind is not read', () => {
   for (const message of MESSAGES) {
     for (let at = 0; at < VERSION_OFFSET; at++) assert.equal(parseHandover(changed(message, at, 0x20)), undefined);
-    for (const version of [0, 2, 255]) {
+    for (const version of [0, 1, 3, 255]) {
       assert.equal(parseHandover(changed(message, VERSION_OFFSET, version)), undefined, `version ${version}`);
     }
-    for (const kind of [0, 6, 255]) {
+    for (const kind of [0, 8, 255]) {
       assert.equal(parseHandover(changed(message, KIND_OFFSET, kind)), undefined, `kind ${kind}`);
     }
   }
