@@ -60,6 +60,7 @@ const testFiles = [
   { file: 'dist/test/system/switch.test.js' },
   { file: 'dist/test/conformance/switch.test.js', names: 'socket|third|length' },
   { file: 'dist/test/conformance/tap.test.js' },
+  { file: 'dist/test/conformance/wire.test.js' },
   { file: 'dist/test/conformance/command.test.js' },
   { file: 'dist/test/system/tunnel-fuzz.test.js' },
   { file: 'dist/test/conformance/tunnel.test.js' },
@@ -69,6 +70,7 @@ const testFiles = [
   { file: 'dist/test/system/rtnetlink.test.js' },
   { file: 'dist/test/interop/cado-suite.test.js', names: 'of uid 0' },
   { file: 'dist/test/interop/dpipe.test.js', names: '-n becomes' },
+  { file: 'dist/test/system/vde-capture.test.js', names: 'recorder' },
 ];
 const testsAtATime = 2;
 const stepSeconds = 90;

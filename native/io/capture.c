@@ -37,10 +37,12 @@
 #define IMPLAUSIBLE_DROPS 1e15
 
 /* As src/plugs/counters.ts calls them, in the order of enum counter. */
-static const char *const reason_names[DROP_REASONS] = {
-	"peer-slow",   "queue-full", "too-long",       "too-short",  "malformed", "down",	  "refused",
-	"foreign-vni", "foreign-sender", "bad-header", "echo", "foreign-vlan", "blocked",
+static const char *const reason_names[] = {
+	"peer-slow", "queue-full", "too-long", "too-short", "malformed", "down", "refused", "foreign-vni",
+	"foreign-sender", "bad-header", "echo", "foreign-vlan", "blocked", "undeciphered", "out-of-window", "replayed",
+	"impaired",
 };
+_Static_assert(sizeof reason_names / sizeof *reason_names == DROP_REASONS, "each reason has a name");
 
 /**
  * struct capture - one that looks at a point.

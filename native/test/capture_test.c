@@ -161,7 +161,8 @@ static void try_stream(void)
 	for (uint32_t number = 0; number < STEPS; number++) {
 		if (one_in(20)) {
 			const uint32_t frames = 1 + below(5);
-			bench.counters[(one_in(2) ? 0 : COUNTERS_PER_DIRECTION) + DROP_PEER_SLOW + below(13)] += frames;
+			bench.counters[(one_in(2) ? 0 : COUNTERS_PER_DIRECTION) + DROP_PEER_SLOW +
+				       below(COUNTERS_PER_DIRECTION - DROP_PEER_SLOW)] += frames;
 			dropped += frames;
 		}
 		record(&bench, number, CAPTURE_RECEIVED);
