@@ -4,7 +4,7 @@ import type { Manual } from './option-table.ts';
 export const VDE_MANUAL: Manual = {
   date: 'November 22, 2026',
   description: [
-    '`vde` looks after what `vdens(1)` needs, serves switches, and speaks with their consoles. The first word that is not an option says what to do, and has options of its own; `--help` after it lists them.',
+    '`vde` looks after virtual networks: it says what this machine lacks, lists what runs, goes into it, shows what passes and why something does not arrive, makes networks worse and cuts them, adds forwards, serves switches, and speaks with their consoles. The first word that is not an option says what to do, and has options of its own; `--help` after it lists them.',
   ],
   options: {
     capture: [
@@ -188,6 +188,12 @@ export const VDE_MANUAL: Manual = {
       text: 'The traffic of a namespace to a file, and live in Wireshark:',
       command: 'vde capture web -w web.pcapng tcp port 80\nvde capture web -w - | wireshark -k -i -',
     },
+    { text: 'Why a namespace does not reach another one:', command: 'vde explain web db' },
+    {
+      text: 'A bad line for a while, and a pulled cable:',
+      command: 'vde tc web delay=20+5 loss=1%\nvde tc web none\nvde cut web; sleep 5; vde join web',
+    },
+    { text: 'A port of this machine that leads to port 80 of a namespace:', command: 'vde forward web 8080:80' },
     {
       text: 'The last 30 seconds before a failure:',
       command: 'vde capture web --ring 30\n# … and when it has happened:\nvde capture web --last -w failure.pcapng',

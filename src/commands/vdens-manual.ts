@@ -131,6 +131,12 @@ export const VDENS_MANUAL: Manual = {
           ],
         },
         {
+          term: '`wirefilter://[[OPTIONS]]{NETWORK}`',
+          text: [
+            'The network within the braces, made worse: `delay=20` (milliseconds), `loss=1` and `dup=1` (percent), `lostburst=4`, `bandwidth=1M` and `speed=1M` (bytes per second), `bufsize=64K`, `noise=5` (wrong bits in a MiB), `mtu=1400`, `nofifo`. Values are those of `wirefilter(1)`, such as `20+5N` or `LR20`. `mgmt=PATH` and `mgmtmode=MODE` make a console, `rc=FILE` has commands of it to begin with, `schedule=FILE` commands and their times; `seed=N` repeats the random numbers of another run; `blink=PATH`, `blinkid=TEXT` and `pidfile=FILE` are as there. What runs already is made worse by `vde tc`.',
+          ],
+        },
+        {
           term: '`SCHEME://`...',
           text: [
             'Any other kind of network for which the library of the originals, `libvdeplug.so.2`, has a plugin, when it is installed. The library runs in a process of its own: when a plugin crashes, ends or does nothing for 10 seconds, the network is down, and is opened again. What the plugin prints is passed on. Only letters in lower case, digits and underscores make a scheme.',
