@@ -24,8 +24,8 @@ export const WIREFILTER_MANUAL: Manual = {
       ],
       items: [
         {
-          term: '`showinfo` [`n`]',
-          text: ['Shows what is set, in the current state or in state `n`, and what waits.'],
+          term: '`showinfo`, `showinfo 2`',
+          text: ['Shows what is set, in the current state or in state 2, and what waits.'],
         },
         { term: '`fifo 0`, `fifo 1`', text: ['Lets frames overtake each other, or not.'] },
         { term: '`load` `FILE`', text: ['Runs the commands of a file.'] },
@@ -36,7 +36,7 @@ export const WIREFILTER_MANUAL: Manual = {
           ],
         },
         {
-          term: '`markov-setnode` `n`, `markov-name` `n,name`, `showcurrent`, `showedges` [`n`], `markov-debug` `1`',
+          term: '`markov-setnode` `n`, `markov-name` `n,name`, `showcurrent`, `showedges`, `markov-debug 1`',
           text: [
             'Goes to a state, names it, shows where it is and where it may go, and tells of each step as it happens: `3801 Node 0 "good" -> 1 "bad"`.',
           ],
