@@ -38,12 +38,7 @@ export type { ForwardInfo, ForwardRequest } from './gateway/forwards.ts';
 export type { GatewayCounter } from './gateway/gateway.ts';
 export type { GatewayConfig, PortForward } from './gateway/gateway-config.ts';
 export { GatewayPlug } from './gateway/gateway-plug.ts';
-export {
-  ImpairedPlug,
-  ImpairedPlug,
-  type ImpairedPlugOptions,
-  type ImpairedPlugOptions,
-} from './impairment/impaired-plug.ts';
+export { ImpairedPlug, type ImpairedPlugOptions } from './impairment/impaired-plug.ts';
 export { CableItem } from './inventory/cable-item.ts';
 export {
   connectToProcess,
