@@ -53,6 +53,8 @@ test('what is typed, and what has to be printed', () => {
     similarTo('10.0.0.2: 0% of 1, 1 ms, 02:00:00:00:00:01, x'),
   );
   assert.match('one\ntwo and three\n', similarTo('two … three'));
+  assert.match('user=1001 pid=2 delay=50', similarTo('user=1000 pid=4711 delay=50'));
+  assert.doesNotMatch('delay=5', similarTo('delay=50'));
   for (const other of ['10.0.0.3', '100% of 7', 'ten']) {
     assert.doesNotMatch(other, similarTo(other === 'ten' ? '10' : '10.0.0.2: 0% of 7'));
   }
