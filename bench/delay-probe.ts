@@ -11,6 +11,7 @@ const INTERVAL_MS = 5;
 const TOLERANCE_MS = 1;
 const FRAME_BYTES = 200;
 const NUMBER_AT = 14;
+const SETTLE_MS = 1000;
 const LONGEST_WAIT_MS = 20_000;
 
 const [pathA = '', pathB = '', wanted = ''] = process.argv.slice(2);
@@ -46,6 +47,8 @@ while (!isThere && performance.now() - startedAt < LONGEST_WAIT_MS) {
   send(0);
   await sleep(50);
 }
+// What is loaded at the start, on both sides, is no delay of frames.
+await sleep(SETTLE_MS);
 for (let number = 1; number <= FRAMES; number++) {
   send(number);
   await sleep(INTERVAL_MS);
