@@ -6,6 +6,7 @@ import { test } from 'node:test';
 import { VDENS_MANUAL } from '../../src/commands/vdens-manual.ts';
 import { VDENS_TABLE } from '../../src/commands/vdens-options.ts';
 import { SCHEMES } from '../../src/locator/schemes.ts';
+import { DROP_REASONS } from '../../src/plugs/counters.ts';
 
 const checkout = join(import.meta.dirname, '..', '..', '..');
 const pages = ['README.md', 'CHANGELOG.md', ...readdirSync(join(checkout, 'docs')).map((name) => `docs/${name}`)];
@@ -89,6 +90,13 @@ test('docs/errors.md lists every code of errors.ts, and no other', () => {
   assert.deepEqual(listed.toSorted(), codes.toSorted());
 });
 
+test('docs/running.md says what every reason of a drop means, and knows no other', () => {
+  const [table = ''] = read('docs/running.md').split('## Why frames are dropped\n')[1]!.split('\n## ');
+  const rows = Array.from(table.matchAll(/^\| (`[^|]+) \|/gm), ([, first = '']) => first);
+  const listed = rows.flatMap((row) => Array.from(row.matchAll(/`([a-z-]+)`/g), ([, reason = '']) => reason));
+  assert.deepEqual(listed.toSorted(), DROP_REASONS.toSorted());
+});
+
 /** `512 KiB` as bytes, `5 s` as milliseconds, other numbers as they are. */
 function numberOf(limit: string): number {
   const [, number = '', unit = ''] = /^(\d+)(?: (\w+))?$/.exec(limit) ?? [];
@@ -114,15 +122,28 @@ test('docs/limits.md has the numbers of the code', () => {
   }
 });
 
-/** Constants that look like bounds, and are the measures of a page, a call or a comparison of words. */
-const NO_LIMITS: ReadonlySet<string> = new Set(['MAX_LEFT', 'MAX_LINE', 'MAX_DISTANCE', 'MAX_ARGUMENTS']);
+/** Constants that look like bounds, and are the measures of a page, a line, a call, a pace or a comparison of words. */
+const NO_LIMITS: ReadonlySet<string> = new Set([
+  ...['MAX_LEFT', 'MAX_LINE', 'MAX_DISTANCE', 'MAX_ARGUMENTS'],
+  ...['DEFAULT_MARKOV_MS', 'MAX_TAGS', 'FIRST_POLL_MS', 'LONGEST_POLL_MS'],
+]);
 
 test('docs/limits.md has every bound of the code that is written as a number', () => {
   const rows = read('docs/limits.md').matchAll(/^\| [^|]+ \| ([^|]+) \| `([A-Z0-9_]+)` in/gm);
   const listed = new Set(Array.from(rows, ([, limit = '', name = '']) => `${name} ${numberOf(limit)}`));
-  const folders = ['switch', 'overlay', 'gateway', 'console', 'plugs', 'locator', 'commands'].map(
-    (name) => `src/${name}`,
-  );
+  const folders = [
+    'switch',
+    'overlay',
+    'gateway',
+    'console',
+    'plugs',
+    'locator',
+    'commands',
+    'control',
+    'impairment',
+    'capture',
+    'inventory',
+  ].map((name) => `src/${name}`);
   folders.push('native/io', 'native/gateway');
   const files = folders.flatMap((folder) =>
     readdirSync(join(checkout, folder), { recursive: true, encoding: 'utf8' })
