@@ -25,8 +25,11 @@ import { PLAIN, Wire } from './wire.ts';
 import { describeSettings, readWords, type Wish } from './words.ts';
 
 const CUT_REASON = 'the cable was cut (vde cut)';
-/** What is due so soon is done at once, in milliseconds. */
-const SOON_MS = 0.1;
+/**
+ * What is due so soon is done at once, in milliseconds: the timer, too, is set so much earlier, as whoever waits for it
+ * wakes up a little later than it ends.
+ */
+const SOON_MS = 0.2;
 const MAX_RANDOM_SEED = 2 ** 32;
 
 /** How a plug is impaired. */
@@ -317,14 +320,14 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     // What happens within is looked at before it is over.
     if (this.#isWorking) return true;
     this.#isWorking = true;
-    if (this.wire.stepAt <= now) this.wire.step(now);
+    if (this.wire.stepAt <= now + SOON_MS) this.wire.step(now + SOON_MS);
     let onlyFrames = this.#release(now + SOON_MS);
     this.#updatePause();
     if (!this.inner.busy && !this.#isBlocked('LR')) onlyFrames = this.#tellDrained() && onlyFrames;
     this.#isWorking = false;
     if (this.#isClosed) return false;
     if (this.#isOver) this.#rest();
-    else this.#timer?.set(this.#nextMoment());
+    else this.#timer?.set(this.#nextMoment() - SOON_MS);
     return onlyFrames;
   }
 

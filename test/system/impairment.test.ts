@@ -86,10 +86,10 @@ test('vde tc: an interface of vdens is delayed while it runs, and is as it was a
   await lan.expectRoundTrip('b', A, 0, 40);
   assert.equal(await lan.say('tc', 'b'), `vde0  switch://${lan.path}  as it is\n`);
   assert.equal(await lan.say('tc', 'b', 'delay=40', 'loss=0'), `vde0  switch://${lan.path}  delay=40\n`);
-  await lan.expectRoundTrip('b', A, 80, 200);
+  await lan.expectRoundTrip('b', A, 79, 200);
   const [link] = JSON.parse(await lan.say('tc', '--json', 'b:vde0', 'delay=out:0')) as [Record<string, unknown>];
   assert.deepEqual(link, { id: 'vde0', network: `switch://${lan.path}`, impairment: ['delay=in:40'], isCut: false });
-  await lan.expectRoundTrip('b', A, 40, 79);
+  await lan.expectRoundTrip('b', A, 39, 78);
   await lan.say('tc', 'b', 'none');
   await lan.expectRoundTrip('b', A, 0, 40);
   await lan.say('tc', 'b', 'loss=100%');
@@ -123,11 +123,11 @@ test('ports of a switch are impaired and cut, with a TAP that was handed over be
   await lan.expectRoundTrip('b', A, 0, 40);
   assert.equal(await lan.say('tc', lan.path), `port 2  ${lan.path}  as it is\n`);
   await lan.say('tc', `${lan.path}:port2`, 'delay=40');
-  await lan.expectRoundTrip('b', A, 80, 200);
+  await lan.expectRoundTrip('b', A, 79, 200);
   await lan.say('cut', lan.path);
   assert.equal(await lan.roundTrip('b', A), undefined);
   await lan.say('join', lan.path);
-  await lan.expectRoundTrip('b', A, 80, 200);
+  await lan.expectRoundTrip('b', A, 79, 200);
   await lan.say('tc', `${lan.path}:2`, 'none');
   await lan.expectRoundTrip('b', A, 0, 40);
 });
@@ -138,7 +138,7 @@ test('wirefilter:// is a network that is worse from the beginning, with a consol
   await lan.start('a', A);
   const socket = join(lan.folder, 'm');
   await lan.start('b', B, `wirefilter://[delay=LR40/mgmt='${socket}'/seed=7]{switch://${lan.path}}`);
-  await lan.expectRoundTrip('b', A, 40, 79);
+  await lan.expectRoundTrip('b', A, 39, 78);
   const session = await ManagementSession.open(t, socket);
   session.send('showinfo\n');
   const told = await session.until(/1000 Success/);
