@@ -125,7 +125,7 @@ async function cleanUp(mark: string): Promise<void> {
   }
   // They did not exist before the block.
   for (const path of SWITCHES) {
-    for (const suffix of ['', '.console', '.pid']) rmSync(path + suffix, { recursive: true, force: true });
+    for (const suffix of ['', '.console', '.key', '.pid']) rmSync(path + suffix, { recursive: true, force: true });
   }
 }
 
