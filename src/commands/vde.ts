@@ -30,9 +30,15 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
 }
 
-/** `vde ls` is to be there at once, also for the completion of names: it does without the other tables. */
+/**
+ * `vde ls` is to be there at once, also for the completion of names: it does without the other tables, and processes are
+ * asked before anything is loaded that is for their answers.
+ */
 async function interpret(argv: readonly string[]): Promise<VdeAction> {
-  if (argv[0] === 'ls') return (await import('./vde-ls-options.ts')).interpretList(argv.slice(1));
+  if (argv[0] === 'ls') {
+    (await import('./seen-processes.ts')).askAhead();
+    return (await import('./vde-ls-options.ts')).interpretList(argv.slice(1));
+  }
   return (await import('./vde-options.ts')).interpretVdeArguments(argv);
 }
 
