@@ -35,6 +35,21 @@ test('every link to a file leads to one', () => {
   assert.deepEqual(broken, []);
 });
 
+test('docs/README.md leads to every page, and every picture is on one', () => {
+  const index = read('docs/README.md');
+  const others = markdown.filter((page) => page.startsWith('docs/') && page !== 'docs/README.md');
+  assert.deepEqual(
+    others.filter((page) => !index.includes(`(${page.slice('docs/'.length)})`)),
+    [],
+  );
+  const all = markdown.map(read).join('');
+  const pictures = readdirSync(join(checkout, 'docs', 'pictures'));
+  assert.deepEqual(
+    pictures.filter((name) => !all.includes(`pictures/${name})`)),
+    [],
+  );
+});
+
 test('the README has every option, and no other', () => {
   const [table = ''] = read('README.md').split('## Options\n')[1]!.split('| network |');
   const listed = Array.from(table.matchAll(/`(--?[A-Za-z][a-z-]*)/g), ([, flag = '']) => flag);
