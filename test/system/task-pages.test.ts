@@ -10,6 +10,7 @@ import { checkout } from '../interop/harness.ts';
 const PAGES = [
   'docs/lan.md',
   'docs/internet.md',
+  'docs/gateway.md',
   'docs/virtual-machine.md',
   'docs/ci.md',
   'docs/nested.md',
