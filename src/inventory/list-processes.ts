@@ -17,6 +17,8 @@ import type { ProcessStatus } from './status.ts';
 const STATUS_TIMEOUT_MS = 1000;
 /** One that is not stopped gets so many times that: on a machine that has much to do, its turn may come late. */
 const PATIENCE = 4;
+/** How long a connection stays open that is not needed any more. */
+const CLOSE_AFTER_MS = 200;
 /** The longest answer that makes sense, in characters. */
 const MAX_STATUS_LENGTH = 16_777_216;
 
@@ -108,7 +110,9 @@ class Question {
   #finish(outcome: Outcome): void {
     clearTimeout(this.#timer);
     this.#end(outcome);
-    this.#socket.destroy();
+    // Closing wakes the process once more: that can wait until all have answered, or for our end.
+    this.#socket.unref();
+    setTimeout(() => this.#socket.destroy(), CLOSE_AFTER_MS).unref();
   }
 }
 
