@@ -11,6 +11,7 @@ const PAGES = [
   'docs/lan.md',
   'docs/internet.md',
   'docs/gateway.md',
+  'docs/namespaces.md',
   'docs/virtual-machine.md',
   'docs/ci.md',
   'docs/nested.md',
