@@ -23,6 +23,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/types.h>
+#include <time.h>
 #include <unistd.h>
 
 #define LIBRARY "libvdeplug.so.2"
@@ -35,9 +36,13 @@
 #define MIN_FRAME_BYTES 14
 /* How long without a sign of life at most; src/plugs/foreign.ts waits several times as long. */
 #define SIGN_MS 2000
+/* How long none is given after one, so that their number does not depend on that of the frames. */
+#define SIGN_PAUSE_MS 1000
 /* How many errors in a row that are none of waiting make the network one that is gone, and the pause between them. */
 #define MAX_FAILURES 10
 #define FAILURE_PAUSE_US 10000
+/* How many times in a row a network says that frames wait, and has none, before it is asked less often. */
+#define MAX_FRUITLESS 10
 /* How many frames pass one way before the other has its turn. */
 #define FRAMES_AT_ONCE 32
 
@@ -65,6 +70,7 @@ static struct vdeconn *connection;
 static uint8_t waiting[LARGEST_FRAME];
 static size_t waiting_length;
 static int failures;
+static int fruitless;
 
 static void report(char what, int error)
 {
@@ -125,11 +131,22 @@ static bool deliver(const uint8_t *frame, size_t length)
 	return true;
 }
 
+/* What a plugin reads need not be a frame; one that has nothing to read, and says otherwise, is asked less often. */
+static void note_fruitless(void)
+{
+	if (fruitless < MAX_FRUITLESS)
+		fruitless++;
+	else
+		usleep(FAILURE_PAUSE_US);
+}
+
 /* Some networks fail once and go on; one that does nothing else is gone. */
 static void note_failure(int error)
 {
-	if (error == EAGAIN || error == EINTR || error == 0)
+	if (error == EAGAIN || error == EINTR || error == 0) {
+		note_fruitless();
 		return;
+	}
 	if (++failures < MAX_FAILURES) {
 		usleep(FAILURE_PAUSE_US);
 		return;
@@ -150,9 +167,12 @@ static void take_from_network(void)
 			note_failure(errno);
 			return;
 		}
-		failures = 0;
-		if (length < MIN_FRAME_BYTES)
+		if (length < MIN_FRAME_BYTES) {
+			note_fruitless();
 			return;
+		}
+		failures = 0;
+		fruitless = 0;
 		if (!deliver(waiting, (size_t)length))
 			waiting_length = (size_t)length;
 	}
@@ -187,6 +207,20 @@ static void look_at_control(int control)
 		note_failure(errno);
 }
 
+static void give_sign_of_life(void)
+{
+	static int64_t last = -SIGN_PAUSE_MS;
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	const int64_t now = (int64_t)time.tv_sec * 1000 + time.tv_nsec / 1000000;
+	if (now - last < SIGN_PAUSE_MS)
+		return;
+	last = now;
+	/* Parents that do not listen have ended, or will. */
+	(void)!write(SIGN_OF_LIFE, ".", 1);
+}
+
 static void relay(void)
 {
 	const int control = library.control(connection);
@@ -197,8 +231,7 @@ static void relay(void)
 			{ .fd = waiting_length > 0 ? -1 : library.data(connection), .events = POLLIN },
 			{ .fd = control, .events = POLLIN },
 		};
-		/* Parents that do not listen have ended, or will. */
-		(void)!write(SIGN_OF_LIFE, ".", 1);
+		give_sign_of_life();
 		if (poll(polled, 3, SIGN_MS) < 0 && errno != EINTR)
 			end(strerror(errno));
 		if (polled[0].revents & POLLOUT && deliver(waiting, waiting_length))

@@ -10,7 +10,6 @@
  */
 import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
-import { createInterface } from 'node:readline';
 import { getSystemErrorMap } from 'node:util';
 import { printable, VdensError } from '../errors.ts';
 import { endSupervised, runSupervised } from '../system/launcher.ts';
@@ -19,21 +18,22 @@ import { READABLE, Watch } from '../system/reactor.ts';
 import { SOCK_SEQPACKET } from '../system/unix-address.ts';
 import type { PlugCounters } from './counters.ts';
 import type { FrameReceiver, PlugEvents } from './plug.ts';
+import { PluginLines } from './plugin-lines.ts';
 import { SocketPlug } from './socket-plug.ts';
 import { STREAM_FRAME_BYTES } from './stream.ts';
 
 /** How long the library may take to open a network, in milliseconds, unless the caller says otherwise. */
 const FOREIGN_TIMEOUT_MS = 10_000;
-/** A process that gives no sign of life in two such times hangs; it gives one at least every 2 s. */
+/** A process that gives no sign of life in two such times hangs; it gives one at least every 3 s. */
 const LIFE_CHECK_MS = 5000;
 /** How long a process whose socket closed has to exit, so that its status can be told. */
 const FOREIGN_STATUS_MS = 500;
-/** The longest line of a plugin that is passed on, in characters. */
-const MAX_PLUGIN_LINE = 512;
 
 /** What the process says of opening (native/foreign/foreign.c). */
 const OPENED = 'O';
 const STATUS_BYTES = 5;
+/** Signs of life that are taken in one call; there are as many as the program has had seconds. */
+const SIGNS_AT_ONCE = 64;
 const NO_LIBRARY = 10;
 const IS_GONE = 12;
 /** A line that is the reason of its end begins so. */
@@ -137,18 +137,24 @@ class ForeignProcess {
   }
 
   #passLinesOn(label: string): void {
-    const lines = createInterface({ input: this.child.stderr! });
-    lines.on('line', (line) => {
-      const text = printable(line.slice(0, MAX_PLUGIN_LINE)).trim();
-      if (line.startsWith(REASON_MARK)) this.#reason = printable(line.slice(REASON_MARK.length, MAX_PLUGIN_LINE));
-      else if (text !== '') process.stderr.write(`${label}: ${text}\n`);
+    const say = (line: string): void => {
+      const text = printable(line).trim();
+      if (text !== '') process.stderr.write(`${label}: ${text}\n`);
+    };
+    const lines = new PluginLines(say, {
+      mark: REASON_MARK,
+      take: (reason) => {
+        this.#reason = printable(reason);
+      },
     });
+    const stream = this.child.stderr!.setEncoding('utf8');
+    stream.on('data', (text: string) => lines.push(text));
+    stream.on('end', () => lines.end());
   }
 
   /** A check that comes late, because we were stopped, finds what was said meanwhile. */
   #checkLife(): void {
-    const signs = new Uint8Array(64);
-    if (native.readInto(this.#life, signs, 0) > 0) {
+    if (this.#takeSigns()) {
       this.#isHanging = false;
       return;
     }
@@ -159,6 +165,14 @@ class ForeignProcess {
     clearInterval(this.#timer);
     this.#ending = `its plugin did nothing for ${(2 * LIFE_CHECK_MS) / 1000} s, and was ended`;
     endSupervised(this.child);
+  }
+
+  /** Takes all that was said: what stays would be taken for something new. */
+  #takeSigns(): boolean {
+    const signs = new Uint8Array(SIGNS_AT_ONCE);
+    const count = native.readInto(this.#life, signs, 0);
+    for (let more = count; more === SIGNS_AT_ONCE; ) more = native.readInto(this.#life, signs, 0);
+    return count > 0;
   }
 }
 
