@@ -20,6 +20,9 @@ const REASONS = {
   babbles: 'who has the other end of the socket says too much',
 };
 
+/** Those that were given: they are in use, or their numbers are those of something else of ours by now. */
+const taken = new Set<number>();
+
 /** One end of such a line. What was given is not given again, so it does not come back. */
 export class GivenSocketPlug extends SocketPlug {
   override readonly heals: boolean = false;
@@ -29,16 +32,19 @@ export class GivenSocketPlug extends SocketPlug {
  * Takes possession of a descriptor.
  *
  * @param address its number: decimal, or as in C (`0x5`)
- * @throws VdensError `ERR_LOCATOR` when that is no number; `ERR_NETWORK_OPEN` when it is no connected socket of packets
+ * @throws VdensError `ERR_LOCATOR` when that is no number; `ERR_NETWORK_OPEN` when it is no connected socket of packets,
+ * or was taken before
  */
 export function openGivenSocket(label: string, address: string): GivenSocketPlug {
   const fd = readNumber(label, address);
+  if (taken.has(fd)) throw failure(label, fd, 'EBUSY');
   const words = new Int32Array(2);
   const result = native.socketKind(fd, words);
   if (result < 0) throw failure(label, fd, errnoName(result));
   const [type, isConnected] = words;
   if (type !== SOCK_SEQPACKET && type !== SOCK_DGRAM) throw failure(label, fd, 'EPROTOTYPE');
   if (isConnected !== 1) throw failure(label, fd, 'ENOTCONN');
+  taken.add(fd);
   keepDescriptor(fd);
   return new GivenSocketPlug(label, {
     data: fd,
@@ -57,6 +63,7 @@ function readNumber(label: string, address: string): number {
 }
 
 const PROBLEMS: Readonly<Record<string, string>> = {
+  EBUSY: 'was taken already, and can be taken once only. Give us a socketpair(2) for each network',
   EBADF: 'is not open. Whoever starts us has to open it, and leave it open for us (without close-on-exec)',
   ENOTSOCK: 'is no socket. Give us one end of a socketpair(2) of SOCK_SEQPACKET',
   EPROTOTYPE: 'is a stream, in which frames would run together. Give us one end of a socketpair(2) of SOCK_SEQPACKET',

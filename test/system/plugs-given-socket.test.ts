@@ -12,12 +12,20 @@ import { makeTemporaryDirectory, original, ours, requireCommands, waitFor } from
 import { startSwitch } from '../interop/original-switch.ts';
 import { startStreamClient } from '../interop/stream-client.ts';
 
+/** Numbers that this process took: it takes none twice. */
+const used = new Set<number>();
+
 function openPair(t: TestContext, type: number): { given: number; far: number } {
   const ends = new Int32Array(2);
   assert.equal(native.openSocketPair(type, ends), 0);
-  const [given, far] = ends;
-  t.after(() => void native.closeDescriptor(far!));
-  return { given: given!, far: far! };
+  const [given = -1, far = -1] = ends;
+  t.after(() => void native.closeDescriptor(far));
+  if (!used.has(given)) {
+    used.add(given);
+    return { given, far };
+  }
+  t.after(() => void native.closeDescriptor(given));
+  return openPair(t, type);
 }
 
 function take(fd: number): Uint8Array[] {
@@ -101,6 +109,27 @@ test('what is no connected socket of packets is refused in words', async (t) => 
   await assert.rejects(openPlug('seqpacket://900'), /descriptor 900 is not open \(EBADF\)\. Whoever starts us/);
   for (const word of ['', '-1', 'x', '5x', '99999999999'])
     await assert.rejects(openPlug(`seqpacket://${word}`), /is not the number of a descriptor\. Write/, word);
+  assert.ok(far > 0);
+});
+
+test('a descriptor is taken once, in a network that is opened again, too', async (t) => {
+  const { given, far } = openPair(t, SOCK_SEQPACKET);
+  const plug = await openPlug(`restart://1{seqpacket://${given}}`);
+  t.after(() => plug.close());
+  const said: string[] = [];
+  plug.start(() => undefined, { trouble: ({ message }) => said.push(message) });
+  await assert.rejects(openPlug(`seqpacket://${given}`), /was taken already, and can be taken once only \(EBUSY\)\./);
+  native.closeDescriptor(far);
+  // Somebody else's by now, perhaps.
+  await waitFor(() => said.length > 0, 10_000, 'the refusal');
+  assert.match(said[0]!, new RegExp(`^seqpacket://${given}: descriptor ${given} was taken already`));
+});
+
+test('a cable has two ends', async (t) => {
+  const { given, far } = openPair(t, SOCK_SEQPACKET);
+  const program = give(t, given, [ours('vde_plug'), 'seqpacket://5', 'seqpacket://5']);
+  await waitFor(() => program.isOver(), 15_000, 'its end');
+  assert.match(program.errors(), /descriptor 5 was taken already/);
   assert.ok(far > 0);
 });
 
