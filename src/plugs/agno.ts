@@ -14,8 +14,10 @@ import {
   type AgnoEtherType,
   AgnoOpener,
   AgnoSealer,
+  LARGEST_ETHERTYPE,
   longestPlainFrame,
   type OpenedCounts,
+  SMALLEST_ETHERTYPE,
 } from './agno-cipher.ts';
 import { BatchRoom } from './batch-room.ts';
 import { batchBytes, type DropReason } from './counters.ts';
@@ -77,11 +79,13 @@ export class AgnoPlug extends WrapperPlug {
   /**
    * @param inner the network; from now on the plug's, closed with it
    * @param label what people call it
-   * @throws RangeError when the key has not 16 bytes
+   * @throws RangeError when the key has not 16 bytes, or the EtherType is none
    */
   constructor(inner: Plug, options: AgnoOptions, label = `agno://{${inner.label}}`) {
     super(label, inner);
-    this.#sealer = new AgnoSealer(options.key, options.etherType ?? AGNO_ETHERTYPE);
+    const { etherType = AGNO_ETHERTYPE } = options;
+    requireEtherType(etherType);
+    this.#sealer = new AgnoSealer(options.key, etherType);
     this.#opener = new AgnoOpener(options.key);
     this.#keyName = options.keyName ?? 'our key';
     this.#now = options.now ?? Date.now;
@@ -108,10 +112,11 @@ export class AgnoPlug extends WrapperPlug {
     const plain = this.#cutter.batch;
     for (let first = 0; first < batch.count; ) {
       first = this.#cutter.append(batch, first, this.maxFrameBytes);
-      const sealed = this.#seal(plain);
+      const bytes = batchBytes(plain);
+      const sealed = this.#seal(plain, bytes);
       // Who gets them may send others at once.
       this.#cutter.clear();
-      if (sealed.count > 0) this.inner.send(sealed);
+      this.sendGrown(sealed, batchBytes(sealed) - bytes);
       this.#room.release(sealed);
     }
     if (!this.#isLengthTold && this.counters.sent.dropped('too-long') > 0) this.#tellLength();
@@ -146,12 +151,9 @@ export class AgnoPlug extends WrapperPlug {
     };
   }
 
-  #seal(plain: FrameBatch): FrameBatch {
-    const bytes = batchBytes(plain);
+  #seal(plain: FrameBatch, bytes: number): FrameBatch {
     const sealed = this.#room.prepare(plain.count, bytes + AGNO_OVERHEAD_BYTES * plain.count);
-    if (plain.count === 0) return sealed;
-    this.#sealer.seal(plain, this.#seconds(), sealed);
-    this.counters.sent.count(0, bytes - batchBytes(sealed));
+    if (plain.count > 0) this.#sealer.seal(plain, this.#seconds(), sealed);
     return sealed;
   }
 
@@ -207,6 +209,14 @@ export class AgnoPlug extends WrapperPlug {
     counts.droppedBytes = 0;
     counts.removedBytes = 0;
   }
+}
+
+function requireEtherType(etherType: AgnoEtherType): void {
+  if (etherType === 'copy' || etherType === 'random') return;
+  const isNumber = Number.isInteger(etherType) && etherType >= SMALLEST_ETHERTYPE && etherType <= LARGEST_ETHERTYPE;
+  if (isNumber) return;
+  const [smallest, largest] = [SMALLEST_ETHERTYPE, LARGEST_ETHERTYPE].map((value) => `0x${value.toString(16)}`);
+  throw new RangeError(`etherType is ${etherType}, and neither "copy", "random" nor from ${smallest} to ${largest}`);
 }
 
 /** What is said of a frame of another time. */

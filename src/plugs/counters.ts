@@ -62,6 +62,7 @@ export const COUNTER_VALUES: number = 2 * PER_DIRECTION + 1;
 export class DirectionCounters {
   readonly #values: Float64Array;
   #followed: Followed | undefined;
+  #addedBytes: (() => number) | undefined;
 
   constructor(values: Float64Array) {
     this.#values = values;
@@ -90,6 +91,18 @@ export class DirectionCounters {
   /** Frames dropped for one reason. */
   dropped(reason: DropReason): number {
     return this.#value(DROPS + DROP_REASONS.indexOf(reason));
+  }
+
+  /** Frames dropped for any reason. */
+  get droppedFrames(): number {
+    let frames = 0;
+    for (let index = DROPS; index < PER_DIRECTION; index++) frames += this.#value(index);
+    return frames;
+  }
+
+  /** Leaves out of the bytes, whenever they are looked at, those that whom we {@link follow} counts beside ours. */
+  leaveOut(addedBytes: () => number): void {
+    this.#addedBytes = addedBytes;
   }
 
   /** Counts frames that passed. */
@@ -131,6 +144,13 @@ export class DirectionCounters {
   }
 
   #value(index: number): number {
+    const value = this.#ownAndFollowed(index);
+    return index === BYTES && this.#addedBytes !== undefined
+      ? Math.max(0, Math.round(value - this.#addedBytes()))
+      : value;
+  }
+
+  #ownAndFollowed(index: number): number {
     const own = this.#values[index]!;
     const followed = this.#followed;
     const before = followed?.base[index - followed.first];

@@ -21,7 +21,7 @@ export const LARGEST_VLAN = 4095;
 
 /** One VLAN, by the numbers that it has on either side. */
 export interface VlanPair {
-  /** On our side. */
+  /** On our side; 1 to 4094, as the other. */
   readonly user: number;
   /** On the network. */
   readonly network: number;
@@ -34,9 +34,9 @@ export interface VlanOptions {
    * @defaultValue 0: frames without a tag are those that have none on the network
    */
   readonly untagged?: number;
-  /** The VLAN that the network's frames without a tag have on our side. @defaultValue 0: they have none */
+  /** The VLAN that the network's frames without a tag have on our side, up to 4094. @defaultValue 0: they have none */
   readonly untag?: number;
-  /** VLANs that have a tag on both sides. */
+  /** VLANs that have a tag on both sides; of those that share a number, the first counts. */
   readonly tags?: readonly VlanPair[];
   /** Whether all others pass with the tag that they have; 0, 1 and 4095 do not. */
   readonly trunk?: boolean;
@@ -50,15 +50,25 @@ export interface VlanRules {
   readonly toUser: Uint16Array;
 }
 
-/** Makes the tables. */
+/**
+ * Makes the tables. Of several pairs with the same number the first counts, as the original has it.
+ *
+ * @throws RangeError when a number is that of no VLAN
+ */
 export function vlanRules({ untagged = 0, untag = 0, tags = [], trunk = false }: VlanOptions): VlanRules {
+  requireVlan('untagged', untagged, 0, LARGEST_VLAN);
+  requireVlan('untag', untag, 0, LARGEST_VLAN - 1);
+  for (const { user, network } of tags) {
+    requireVlan('user of tags', user, 1, LARGEST_VLAN - 1);
+    requireVlan('network of tags', network, 1, LARGEST_VLAN - 1);
+  }
   const toNetwork = new Uint16Array(NO_TAG + 1).fill(DROPPED);
   const toUser = new Uint16Array(NO_TAG + 1).fill(DROPPED);
   for (let vlan = 2; trunk && vlan < LARGEST_VLAN; vlan++) {
     toNetwork[vlan] = vlan;
     toUser[vlan] = vlan;
   }
-  for (const { user, network } of tags) {
+  for (const { user, network } of tags.toReversed()) {
     toNetwork[user] = network;
     toUser[network] = user;
   }
@@ -69,4 +79,9 @@ export function vlanRules({ untagged = 0, untag = 0, tags = [], trunk = false }:
   if (untag === 0) toUser[NO_TAG] = untagged === 0 ? PLAIN : DROPPED;
   else toUser[NO_TAG] = untag;
   return { toNetwork, toUser };
+}
+
+function requireVlan(name: string, vlan: number, smallest: number, largest: number): void {
+  if (Number.isInteger(vlan) && vlan >= smallest && vlan <= largest) return;
+  throw new RangeError(`${name} is ${vlan}, and no VLAN from ${smallest} to ${largest}`);
 }

@@ -32,8 +32,8 @@ interface Way {
   /** Whether frames may get longer by a tag. */
   readonly addsTag: boolean;
   readonly room: BatchRoom;
-  /** Hands on what becomes of frames. Returns what a {@link FrameReceiver} does. */
-  readonly handOn: (batch: FrameBatch) => boolean;
+  /** Hands on what becomes of frames, to which bytes were added. Returns what a {@link FrameReceiver} does. */
+  readonly handOn: (batch: FrameBatch, addedBytes: number) => boolean;
 }
 
 /** VLANs of a network. */
@@ -45,6 +45,7 @@ export class VlanPlug extends WrapperPlug {
   /**
    * @param inner the network; from now on the plug's, closed with it
    * @param label what people call it
+   * @throws RangeError when a number is that of no VLAN
    */
   constructor(inner: Plug, options: VlanOptions = {}, label = `vlan://{${inner.label}}`) {
     super(label, inner);
@@ -54,8 +55,8 @@ export class VlanPlug extends WrapperPlug {
       return { direction, rules: { etherType, table }, addsTag: table[NO_TAG]! < PLAIN, room: new BatchRoom(), handOn };
     };
     this.#toUser = way('received', toUser, (batch) => this.deliver(batch));
-    this.#toNetwork = way('sent', toNetwork, (batch) => {
-      if (batch.count > 0) inner.send(batch);
+    this.#toNetwork = way('sent', toNetwork, (batch, addedBytes) => {
+      this.sendGrown(batch, addedBytes);
       return true;
     });
   }
@@ -88,8 +89,8 @@ export class VlanPlug extends WrapperPlug {
     for (let first = 0; first < batch.count; ) {
       const result = room.prepare(batch.count - first, this.#bytesFor(batch));
       first = retagBatch(batch, first, rules, result, this.#counts);
-      this.#settle(direction);
-      onlyFrames = handOn(result) && onlyFrames;
+      const addedBytes = this.#settle(direction);
+      onlyFrames = handOn(result, addedBytes) && onlyFrames;
       room.release(result);
     }
     return onlyFrames;
@@ -119,8 +120,12 @@ export class VlanPlug extends WrapperPlug {
     return batchBytes(batch) + TAG_BYTES * batch.count;
   }
 
-  /** Counts what the last call did besides: the inner plug has counted, or will count, frames with its own tags. */
-  #settle(direction: 'received' | 'sent'): void {
+  /**
+   * Counts what the last call did besides; of what came in, the inner plug has counted the bytes of the tags, too.
+   *
+   * @returns how many bytes were added
+   */
+  #settle(direction: 'received' | 'sent'): number {
     const counts = this.#counts;
     for (const [kind, reason] of REASONS) {
       if (counts[kind] === 0) continue;
@@ -128,10 +133,11 @@ export class VlanPlug extends WrapperPlug {
       if (direction === 'received') this.counters.received.count(-counts[kind], 0);
       counts[kind] = 0;
     }
-    if (direction === 'received') this.counters.received.count(0, counts.addedBytes - counts.droppedBytes);
-    else this.counters.sent.count(0, -counts.addedBytes);
+    const { addedBytes, droppedBytes } = counts;
+    if (direction === 'received') this.counters.received.count(0, addedBytes - droppedBytes);
     counts.addedBytes = 0;
     counts.droppedBytes = 0;
+    return addedBytes;
   }
 
   /** By how much frames may get longer on their way out. */

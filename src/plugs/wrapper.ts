@@ -14,17 +14,67 @@
  */
 import type { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
-import { type DropReason, PlugCounters } from './counters.ts';
+import { type DirectionCounters, type DropReason, PlugCounters } from './counters.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 
 /** The MTU of an Ethernet (IEEE 802.3, 3.2.7): interfaces have it without being told. */
 export const USUAL_MTU = 1500;
+
+/**
+ * How many bytes more than a wrapper's own the inner plug counts as sent. What it drops, now or later, it does not count,
+ * and which frames those were is not known: they are taken for such as the others, or, when they are dropped at once, for
+ * such as those that were just handed on.
+ */
+class AddedBytes {
+  readonly #inner: DirectionCounters;
+  #bytes = 0;
+  /** Those that were handed on, and not dropped. */
+  #frames = 0;
+  #dropped: number;
+
+  constructor(inner: DirectionCounters) {
+    this.#inner = inner;
+    this.#dropped = inner.droppedFrames;
+  }
+
+  get bytes(): number {
+    this.#takeBack(this.#newDrops());
+    return this.#bytes;
+  }
+
+  /** Counts them before they are handed on: somebody may look meanwhile, or send more. */
+  add(frames: number, bytes: number, handOn: () => void): void {
+    this.#takeBack(this.#newDrops());
+    this.#frames += frames;
+    this.#bytes += bytes;
+    handOn();
+    const dropped = Math.min(this.#newDrops(), frames);
+    if (dropped === 0) return;
+    this.#frames -= dropped;
+    this.#bytes -= (bytes * dropped) / frames;
+  }
+
+  #takeBack(frames: number): void {
+    const dropped = Math.min(frames, this.#frames);
+    if (dropped === 0) return;
+    this.#bytes -= (this.#bytes * dropped) / this.#frames;
+    this.#frames -= dropped;
+  }
+
+  #newDrops(): number {
+    const dropped = this.#inner.droppedFrames;
+    const count = dropped - this.#dropped;
+    this.#dropped = dropped;
+    return count;
+  }
+}
 
 /** A plug whose frames go through another one. */
 export abstract class WrapperPlug implements Plug {
   readonly label: string;
   readonly counters: PlugCounters;
   protected readonly inner: Plug;
+  #added: AddedBytes | undefined;
   #receiver: FrameReceiver = () => undefined;
   #events: PlugEvents = {};
 
@@ -130,6 +180,17 @@ export abstract class WrapperPlug implements Plug {
   /** Hands frames to whoever receives. Returns what a {@link FrameReceiver} does. */
   protected deliver(batch: FrameBatch): boolean {
     return batch.count === 0 || this.#receiver(batch) === true;
+  }
+
+  /** Sends the inner plug frames that have so many bytes more than they had on our side. */
+  protected sendGrown(batch: FrameBatch, addedBytes: number): void {
+    if (batch.count === 0) return;
+    if (this.#added === undefined) {
+      const added = new AddedBytes(this.inner.counters.sent);
+      this.counters.sent.leaveOut(() => added.bytes);
+      this.#added = added;
+    }
+    this.#added.add(batch.count, addedBytes, () => this.inner.send(batch));
   }
 
   /** Something that people should know. */
