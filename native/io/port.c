@@ -79,11 +79,12 @@ static bool means_gone(int error)
 /* Reads a packet socket; frames that could not be had are counted. */
 HOT static int receive_from_wire(struct port *port, struct receive_room *room)
 {
-	uint32_t lost;
+	struct wire_loss loss;
 	const int count = wire_read(port->fd, room->arena, TAP_ARENA_BYTES, room->slots, port->burst.size, MAX_FRAME_BYTES,
-				    &lost);
+				    &loss);
 
-	port->received[DROP_MALFORMED] += lost;
+	port->received[DROP_MALFORMED] += loss.unusable;
+	port->received[DROP_QUEUE_FULL] += loss.overflown;
 	return count;
 }
 

@@ -24,8 +24,10 @@
 #define ADDRESSES_BYTES 12
 /* How many frames that cannot be had are passed over at a time. */
 #define MOST_LOST 64
-/* What waits to leave may be as much as a few super-frames; the kernel gives less where an administrator said so. */
-#define SEND_BYTES (4 * 1024 * 1024)
+/* What waits may be as much as a few super-frames, each way; the kernel gives less where an administrator said so. */
+#define SOCKET_BYTES (4 * 1024 * 1024)
+/* Where so many wait, some may have found no room. */
+#define OVERFLOW_SIGN 4
 
 /* What the kernel tells beside a frame. */
 union beside {
@@ -97,19 +99,30 @@ HOT static ssize_t read_frame(int fd, uint8_t *arena, size_t at, size_t largest,
 	return length;
 }
 
+/* How many frames came since it was asked last for which there was no room. */
+static uint32_t overflow_of(int fd)
+{
+	struct tpacket_stats stats;
+	socklen_t length = sizeof stats;
+
+	return getsockopt(fd, SOL_PACKET, PACKET_STATISTICS, &stats, &length) == 0 ? stats.tp_drops : 0;
+}
+
 HOT int wire_read(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *slots, size_t capacity, size_t largest,
-		  uint32_t *lost)
+		  struct wire_loss *loss)
 {
 	size_t used = 0;
 	size_t count = 0;
 
-	*lost = 0;
+	*loss = (struct wire_loss){ 0 };
 	while (count < capacity && used + largest + TAG_BYTES <= arena_size) {
 		const ssize_t length = read_frame(fd, arena, used, largest + TAG_BYTES, &slots[count]);
 		/* Merged in a way for which the header has no words, or too long; the kernel has thrown it away. */
-		if (length == -EINVAL && *lost < MOST_LOST) {
-			(*lost)++;
-			continue;
+		if (length == -EINVAL) {
+			loss->unusable++;
+			if (loss->unusable < MOST_LOST)
+				continue;
+			break;
 		}
 		if (length < 0 && count == 0 && length != -EAGAIN)
 			return (int)length;
@@ -118,6 +131,8 @@ HOT int wire_read(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *
 		used = (slots[count].offset + (size_t)slots[count].length + 63) & ~(size_t)63;
 		count++;
 	}
+	if (count + loss->unusable >= OVERFLOW_SIGN)
+		loss->overflown = overflow_of(fd);
 	return (int)count;
 }
 
@@ -143,7 +158,7 @@ static int leave_out_source(int fd, const uint8_t mac[6])
 static int prepare(int fd)
 {
 	static const int on = 1;
-	static const int bytes = SEND_BYTES;
+	static const int bytes = SOCKET_BYTES;
 
 	if (setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof on) != 0 ||
 	    setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &on, sizeof on) != 0 ||
@@ -151,6 +166,7 @@ static int prepare(int fd)
 		return -1;
 	/* It works with less, too. */
 	setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
 	return 0;
 }
 
@@ -210,22 +226,23 @@ static napi_value interface_index(napi_env env, napi_callback_info info)
 	return number(env, index == 0 ? -ENODEV : (int64_t)index);
 }
 
-/* wireReadBatch(fd, arena, slots, largest, lost): see wire_read(); lost[0] gets its last argument. */
+/* wireReadBatch(fd, arena, slots, largest, lost): see wire_read(); lost gets both numbers of its last argument. */
 static napi_value wire_read_batch(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
 	struct batch batch;
 	int32_t fd, largest, *words;
 	size_t length;
-	uint32_t lost;
+	struct wire_loss loss;
 
 	if (!get_arguments(env, info, 5, &arguments) || !get_int(&arguments, 0, &fd) ||
 	    !get_batch(&arguments, 1, &batch) || !get_int(&arguments, 3, &largest) || largest <= 0 ||
-	    !get_words(&arguments, 4, 1, &words, &length))
+	    !get_words(&arguments, 4, 2, &words, &length))
 		return NULL;
 	const int count = wire_read(fd, batch.arena.data, batch.arena.length, batch.slots, batch.capacity,
-				    (size_t)largest, &lost);
-	words[0] = (int32_t)lost;
+				    (size_t)largest, &loss);
+	words[0] = (int32_t)loss.unusable;
+	words[1] = (int32_t)loss.overflown;
 	return number(env, count);
 }
 

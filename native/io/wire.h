@@ -9,13 +9,23 @@
  */
 
 /**
+ * struct wire_loss - frames that were there and are not had.
+ * @unusable: merged in a way for which the header has no words, or too long
+ * @overflown: for which the socket had no room, since that was asked last
+ */
+struct wire_loss {
+	uint32_t unusable;
+	uint32_t overflown;
+};
+
+/**
  * wire_read() - reads the frames that wait, as many as fit with room for the largest. A tag that the kernel took out is
  * put back.
- * @lost: gets how many frames were there that could not be had
+ * @loss: gets what was lost
  * Return: how many; 0 when none waits; -errno when there is an error and no frame.
  */
 int wire_read(int fd, uint8_t *arena, size_t arena_size, struct frame_slot *slots, size_t capacity, size_t largest,
-	      uint32_t *lost);
+	      struct wire_loss *loss);
 
 void wire_init(napi_env env, napi_value exports);
 

@@ -4,7 +4,7 @@
  *
  * Its frames pass a device of its own, `/dev/tapINDEX`, which udev makes when the interface is made, for root.
  */
-import { closeSync, constants as fsConstants, openSync } from 'node:fs';
+import { closeSync, constants as fsConstants, openSync, readdirSync } from 'node:fs';
 import { VdensError } from '../errors.ts';
 import { errnoName, native } from '../system/native.ts';
 import { requireInterfaceName } from './host-tap.ts';
@@ -47,6 +47,18 @@ function deviceRemedy(errno: string, name: string, device: string): string {
   if (errno === 'EACCES' || errno === 'EPERM') return `Let root give it to you: chown "$(id -u)" ${device}`;
   if (errno === 'EBUSY') return 'Another program has it open';
   if (errno !== 'ENOENT' && errno !== 'ENXIO' && errno !== 'ENODEV') return 'To see what it is: ls -l';
+  if (isOtherKind(name)) {
+    return `${name} is no macvtap. Make one: ip link add link eth0 name macvtap0 type macvtap mode bridge; ip link set macvtap0 up`;
+  }
   const numbers = `$(tr : ' ' </sys/class/net/${name}/tap*/dev)`;
   return `Is ${name} a macvtap? Then, where no udev makes its device, root can: mknod ${device} c ${numbers}`;
+}
+
+/** Whether the interface is known to be none: such have a `tapINDEX` in sysfs(5), which may be that of another network. */
+function isOtherKind(name: string): boolean {
+  try {
+    return !readdirSync(`/sys/class/net/${name}`).some((entry) => entry.startsWith('tap'));
+  } catch {
+    return false;
+  }
 }

@@ -19,9 +19,14 @@ import { FULL_OFFLOAD, TapPlug } from './tap.ts';
 const AF_PACKET = 17;
 const SOCK_RAW = 3;
 
+/** What wireReadBatch tells of frames that were lost: those that could not be had, and those for which there was no room. */
+const UNUSABLE = 0;
+const OVERFLOWN = 1;
+const LOST_WORDS = 2;
+
 /** An interface, by a packet socket. */
 export class WirePlug extends TapPlug {
-  readonly #lost = new Int32Array(1);
+  readonly #lost = new Int32Array(LOST_WORDS);
 
   protected override get kind(): 'wire' {
     return 'wire';
@@ -38,7 +43,8 @@ export class WirePlug extends TapPlug {
 
   protected override readBatch(fd: number, batch: FrameBatch): number {
     const count = native.wireReadBatch(fd, batch.arena, batch.slots, MAX_FRAME_BYTES, this.#lost);
-    if (this.#lost[0]! > 0) this.counters.drop('received', 'malformed', this.#lost[0]!);
+    this.counters.drop('received', 'malformed', this.#lost[UNUSABLE]!);
+    this.counters.drop('received', 'queue-full', this.#lost[OVERFLOWN]!);
     return count;
   }
 }
@@ -58,16 +64,20 @@ export function openWire(label: string, name: string, counters?: PlugCounters): 
   throw failure(label, name, errnoName(result), 'bind');
 }
 
+const RIGHTS =
+  'It takes the right to send and hear anything there (CAP_NET_RAW): run it inside vdens, or as root of this network';
+
 const REMEDIES: Readonly<Record<string, (name: string) => string>> = {
   ENODEV: () => 'There is no interface of that name here. To see them: ip link',
   ENETDOWN: (name) => `It is down. Set it up: ip link set ${name} up`,
   EPROTOTYPE: () => 'It is no Ethernet. Name one whose frames have MAC addresses: ip -brief link shows them',
+  EPERM: () => RIGHTS,
+  EACCES: () => RIGHTS,
+  EMFILE: () => 'There are too many open files: ulimit -n',
 };
 
 function failure(label: string, name: string, errno: string, syscall: string): VdensError {
-  const rights =
-    'It takes the right to send and hear anything there (CAP_NET_RAW): run it inside vdens, or as root of this network';
-  const remedy = REMEDIES[errno]?.(name) ?? rights;
+  const remedy = REMEDIES[errno]?.(name) ?? `To see what it is: ip -details link show ${name}`;
   const message = `${label}: cannot attach to the interface (${syscall}: ${errno}). ${remedy}`;
   return new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno, syscall });
 }
