@@ -37,10 +37,15 @@ export async function openForeign(label: string, locator: Locator, options: Open
   }
 }
 
-/** The library looks for plugins by these names, and would follow a path in them. */
+/**
+ * The library looks for plugins by the names of networks, and would follow a path in them. Which braces belong together is
+ * the affair of plugins, so a name is whatever stands between any brace and the next `://`.
+ */
 function requirePlainNames(text: string): void {
-  for (const [, scheme = ''] of text.matchAll(/\{([^{}]*?):\/\//g)) {
-    if (isForeignName(scheme)) continue;
+  for (const { 0: brace, index } of text.matchAll(/\{|%7b/gi)) {
+    const [scheme = '', ...rest] = text.slice(index + brace.length).split('://');
+    const isBesideBraces = /[{}]/.test(scheme) && !/\/|%2f/i.test(scheme);
+    if (rest.length === 0 || isForeignName(scheme) || isBesideBraces) continue;
     const problem = `"${scheme}" cannot be a kind of network: these are words of small letters, digits and underscores`;
     throw wrongLocator(text, `${problem}. Write, for example, {vde:///run/sw}`, scheme);
   }
