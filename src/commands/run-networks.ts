@@ -179,6 +179,7 @@ interface LineEvents {
 
 function join({ tap, network }: Line, reconnect: boolean, { endCommand, isBack }: LineEvents): void {
   const name = `${tap.label}: ${network.label}`;
+  const heals = reconnect && network.heals !== false;
   let carrierTimer: NodeJS.Timeout | undefined;
   let isReturning = true;
   cable(tap, network, {
@@ -187,9 +188,9 @@ function join({ tap, network }: Line, reconnect: boolean, { endCommand, isBack }
         say(`${tap.label}: ${reason}`);
         return;
       }
-      carrierTimer ??= setTimeout(() => tap.setCarrier(false), reconnect ? CARRIER_GRACE_MS : 0).unref();
+      carrierTimer ??= setTimeout(() => tap.setCarrier(false), heals ? CARRIER_GRACE_MS : 0).unref();
       isReturning = network.hasBeenUp !== false;
-      const awaited = reconnect ? '; waiting for it to come back' : '';
+      const awaited = heals ? '; waiting for it to come back' : reconnect ? '; it does not come back by itself' : '';
       say(`${name}: ${reason}${isReturning ? awaited : '; waiting for it'}`);
       // Without its stream the original ends, too.
       if (!reconnect && network.hasBeenUp !== false && network.label.startsWith('=')) endCommand();

@@ -192,3 +192,12 @@ test('a command in a vdens does not get the socket', async (t) => {
   assert.doesNotMatch(program.errors(), /^5$/m);
   assert.ok(far > 0);
 });
+
+test('a vdens does not wait for what does not come back', async (t) => {
+  const { given, far } = openPair(t, SOCK_SEQPACKET);
+  const program = give(t, given, [ours('vdens'), 'seqpacket://5', 'sh', '-c', 'echo ready; sleep 60']);
+  await waitFor(() => program.errors().includes('ready'), 15_000, `the command: ${program.errors()}`);
+  native.closeDescriptor(far);
+  await waitFor(() => /closed it/.test(program.errors()), 10_000, `the news: ${program.errors()}`);
+  assert.match(program.errors(), /^vdens: vde0: seqpacket:\/\/5: who .* closed it; it does not come back by itself$/m);
+});
