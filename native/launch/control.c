@@ -9,6 +9,7 @@
  * And from it:
  *   "u<path>" remove this name when I am gone
  *   "k<path>" no need to: it is gone already
+ *   "K"       no need to for any of them: only the namespaces end, the parent does not
  *
  * The end of the connection ends this process.
  */
@@ -31,6 +32,7 @@
 
 #define ORDER_REMOVE 'u'
 #define ORDER_FORGET 'k'
+#define ORDER_FORGET_ALL 'K'
 #define MAX_ENTRUSTED 16
 
 static int open_tap(const char *name)
@@ -125,8 +127,18 @@ static char *find_entrusted(const char *path)
 	return NULL;
 }
 
+static void forget_all(void)
+{
+	for (size_t i = 0; i < MAX_ENTRUSTED; i++)
+		entrusted[i][0] = '\0';
+}
+
 static void obey(const char *order)
 {
+	if (order[0] == ORDER_FORGET_ALL) {
+		forget_all();
+		return;
+	}
 	char *place = find_entrusted(order[0] == ORDER_REMOVE ? "" : order + 1);
 
 	if (place == NULL || order[1] == '\0')

@@ -47,6 +47,8 @@ export interface Link {
 /** One thing that runs here. */
 export interface InventoryItem {
   readonly kind: ItemStatus['kind'];
+  /** It has ended, though nobody removed it: it is left out. */
+  readonly isOver?: boolean;
   /** The places at which its frames pass, at present. */
   links(): readonly Link[];
   /** @param rates of the process, so that all who look find the same */
@@ -94,7 +96,7 @@ export class Inventory {
 
   /** In the order in which they began. */
   get items(): readonly InventoryItem[] {
-    return [...this.#items, ...this.#finders.flatMap((find) => find())];
+    return [...this.#items, ...this.#finders.flatMap((find) => find())].filter(({ isOver }) => isOver !== true);
   }
 
   /** All places at which frames pass. */

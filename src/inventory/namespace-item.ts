@@ -33,6 +33,10 @@ export class NamespaceItem implements InventoryItem {
     this.#command = command;
   }
 
+  get isOver(): boolean {
+    return this.namespace.isClosed;
+  }
+
   links(): readonly Link[] {
     return this.#interfaces.map(({ tap, network }) => ({
       id: tap.label,
@@ -48,21 +52,25 @@ export class NamespaceItem implements InventoryItem {
 
   /** The addresses of the interfaces whose networks are meant, IPv4 first. */
   async addressesAt(isMeant: (network: Plug) => boolean): Promise<readonly Uint8Array[]> {
-    const names = this.#interfaces.filter(({ network }) => isMeant(network)).map(({ tap }) => tap.label);
+    const indexes = this.#interfaces
+      .filter(({ network }) => isMeant(network))
+      .map(({ tap }) => this.namespace.indexOf(tap.label));
     const configured = await this.namespace.rtnetlink.configuredLinks();
     return configured
-      .filter(({ link }) => names.includes(link.name))
+      .filter(({ link }) => indexes.includes(link.index))
       .flatMap(({ addresses }) => addresses.map(({ address }) => address));
   }
 
   async describe(rates: RateMeter): Promise<NamespaceStatus> {
     const { rtnetlink, pid } = this.namespace;
     const [configured, gateways] = await Promise.all([rtnetlink.configuredLinks(), this.#gateways()]);
-    const interfaces = this.links().map((link, index): InterfaceStatus => {
-      const network = this.#interfaces[index]!.network;
-      const found = configured.find(({ link: { name } }) => name === link.id);
+    const interfaces = this.links().map((link, position): InterfaceStatus => {
+      const network = this.#interfaces[position]!.network;
+      const index = this.namespace.indexOf(link.id);
+      const found = configured.find((candidate) => candidate.link.index === index);
+      const name = found?.link.name ?? link.id;
       return {
-        name: link.id,
+        name,
         mac: found === undefined ? '' : formatMac(found.link.mac),
         mtu: found?.link.mtu ?? 0,
         isUp: found?.link.isUp ?? false,
@@ -70,7 +78,7 @@ export class NamespaceItem implements InventoryItem {
         addresses: found?.addresses.map(formatPrefix) ?? [],
         link: linkStatus(link, rates),
         peers: peersOf(network),
-        notes: network.report?.() ?? [],
+        notes: [...fate(link.id, found?.link.name), ...(network.report?.() ?? [])],
         isServedHere: network.isServedHere === true,
       };
     });
@@ -83,4 +91,10 @@ export class NamespaceItem implements InventoryItem {
       typeof route === 'string' || route.gateway === undefined ? [] : [formatIp(route.gateway)],
     );
   }
+}
+
+/** What became of an interface that was made as `name`, if that is not to be seen. */
+function fate(name: string, now: string | undefined): readonly string[] {
+  if (now === undefined) return [`the interface ${name} is gone`];
+  return now === name ? [] : [`the interface ${name} was renamed ${now}`];
 }

@@ -35,27 +35,52 @@ export function isControlWanted(): boolean {
  * for who has set `VDENS_DEBUG`. Switches and gateways of this process are found without being told.
  */
 export class ProcessControl {
-  /** Resolves when others can connect; is rejected when the name that was given cannot be had. */
-  readonly ready: Promise<void>;
   readonly #options: ServeControlOptions;
   /** What was added before anybody could ask. */
-  #added: LoadItem[] = [];
+  #added: ((inventory: Inventory) => Promise<void>)[] = [];
   #inventory: Inventory | undefined;
   #server: { close(): void } | undefined;
   #timer: NodeJS.Timeout | undefined;
+  #opening: Promise<void> | undefined;
+  #settle: () => void = () => undefined;
+  readonly #closed = new Promise<void>((resolve) => {
+    this.#settle = resolve;
+  });
   #isClosed = false;
 
   constructor(options: ServeControlOptions) {
     this.#options = options;
-    this.ready = this.#begin();
-    // Whoever gave a name looks at it.
-    this.ready.catch(() => undefined);
+    if (options.name !== undefined) this.#start();
+    else if (isControlWanted()) this.#timer = setTimeout(() => void this.#start(), START_DELAY_MS).unref();
   }
 
-  /** Adds something that runs from now on. */
-  add(load: LoadItem): void {
-    if (this.#inventory === undefined) this.#added.push(load);
-    else void this.#load(this.#inventory, load);
+  /**
+   * Resolves when others can connect, which is then seen to at once, or when it is closed; is rejected when the name that
+   * was given cannot be had.
+   */
+  get ready(): Promise<void> {
+    return this.#start();
+  }
+
+  /** Adds something that runs from now on. Returns what removes it, which may be called again. */
+  add(load: LoadItem): () => void {
+    let isRemoved = false;
+    let remove = (): void => undefined;
+    const begin = async (inventory: Inventory): Promise<void> => {
+      if (isRemoved) return;
+      try {
+        const item = await load();
+        if (!isRemoved) remove = inventory.add(item);
+      } catch (error) {
+        mention('what was added cannot be looked at', error);
+      }
+    };
+    this.#added.push(begin);
+    if (this.#inventory !== undefined) void this.#load(this.#inventory);
+    return () => {
+      isRemoved = true;
+      remove();
+    };
   }
 
   /** Removes it. Idempotent. */
@@ -63,28 +88,44 @@ export class ProcessControl {
     this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#server?.close();
+    this.#settle();
   }
 
-  #begin(): Promise<void> {
+  #start(): Promise<void> {
+    if (this.#opening === undefined) {
+      clearTimeout(this.#timer);
+      this.#opening = Promise.race([this.#begin(), this.#closed]);
+      // Whoever gave a name looks at it.
+      this.#opening.catch(() => undefined);
+    }
+    return this.#opening;
+  }
+
+  async #begin(): Promise<void> {
     const { name } = this.#options;
-    if (name !== undefined) return isControlWanted() ? this.#open() : Promise.reject(notWanted(name));
-    if (!isControlWanted()) return Promise.resolve();
-    return new Promise((resolve) => {
-      const open = (): void => void this.#open().catch(mention).finally(resolve);
-      this.#timer = setTimeout(open, START_DELAY_MS).unref();
-    });
+    if (this.#isClosed) return;
+    if (!isControlWanted()) {
+      if (name !== undefined) throw notWanted(name);
+      return;
+    }
+    try {
+      await this.#open();
+    } catch (error) {
+      if (name !== undefined) throw error;
+      mention('no control socket', error);
+    }
   }
 
   async #open(): Promise<void> {
     const [{ Inventory }, { openControl }] = await Promise.all([import('./inventory.ts'), import('./open-control.ts')]);
     const inventory = new Inventory(this.#options.command);
     this.#inventory = inventory;
-    await Promise.all(this.#added.splice(0).map((load) => this.#load(inventory, load)));
+    await this.#load(inventory);
     if (!this.#isClosed) this.#server = openControl(inventory, this.#options);
   }
 
-  async #load(inventory: Inventory, load: LoadItem): Promise<void> {
-    inventory.add(await load());
+  async #load(inventory: Inventory): Promise<void> {
+    await Promise.all(this.#added.splice(0).map((begin) => begin(inventory)));
   }
 }
 
@@ -93,6 +134,7 @@ function notWanted(name: string): VdensError {
   return new VdensError('ERR_USAGE', message, { value: name });
 }
 
-function mention(error: unknown): void {
-  if (process.env['VDENS_DEBUG']) console.error(`vdens: no control socket: ${(error as Error).message}`);
+function mention(what: string, error: unknown): void {
+  if (!process.env['VDENS_DEBUG']) return;
+  console.error(`vdens: ${what}: ${error instanceof Error ? error.message : String(error)}`);
 }

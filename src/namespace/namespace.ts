@@ -14,7 +14,7 @@ import { TapPlug } from '../plugs/tap.ts';
 import { MAX_INTERFACES } from '../system/launch-arguments.ts';
 import { NamespaceHolder, type Opened, runInside } from '../system/launcher.ts';
 import { native } from '../system/native.ts';
-import { descriptorTransport } from '../system/netlink-transport.ts';
+import { type ClosableTransport, descriptorTransport } from '../system/netlink-transport.ts';
 import { configureInterfaces } from '../system/network-configuration.ts';
 import { Rtnetlink } from '../system/rtnetlink.ts';
 import type { AutoConfiguration, AutoOptions } from './auto/auto-configuration.ts';
@@ -82,6 +82,9 @@ export class Namespace implements AsyncDisposable {
   readonly rtnetlink: Rtnetlink;
   readonly #holder: NamespaceHolder;
   readonly #netlink: number;
+  readonly #transport: ClosableTransport;
+  /** What the kernel calls the interfaces, whatever name they are given inside. */
+  #indexes: ReadonlyMap<string, number> = new Map();
   readonly #identity: string | undefined;
   readonly #capabilities: bigint;
   readonly #auto: Learning | undefined;
@@ -96,7 +99,8 @@ export class Namespace implements AsyncDisposable {
     auto: Learning | undefined,
   ) {
     this.interfaces = plugs.map((plug) => ({ name: plug.label, plug }));
-    this.rtnetlink = new Rtnetlink(descriptorTransport(netlink));
+    this.#transport = descriptorTransport(netlink);
+    this.rtnetlink = new Rtnetlink(this.#transport);
     this.#holder = holder;
     this.#netlink = netlink;
     this.#identity = networkNamespaceOf(holder.pid);
@@ -126,6 +130,7 @@ export class Namespace implements AsyncDisposable {
     const auto = learning.length === 0 ? undefined : { options, configuration, opened };
     const namespace = new Namespace(opened, plugs, commandCapabilities(options.sysAdmin ?? false), auto);
     try {
+      if (plugs.length > 0) namespace.#indexes = await indexesOf(namespace.rtnetlink);
       await configureInterfaces(namespace.rtnetlink, configuration);
     } catch (error) {
       await namespace.close();
@@ -142,6 +147,20 @@ export class Namespace implements AsyncDisposable {
   /** The ambient capabilities of its commands, as a bit mask. */
   get capabilities(): bigint {
     return this.#capabilities;
+  }
+
+  /** Whether it has been closed, or is about to be. */
+  get isClosed(): boolean {
+    return this.#closing !== undefined;
+  }
+
+  /**
+   * By what the kernel knows one of {@link interfaces}, also when it was renamed inside.
+   *
+   * @param name that it was made with
+   */
+  indexOf(name: string): number | undefined {
+    return this.#indexes.get(name);
   }
 
   /** What the kernel calls its network namespace, such as `net:[4026532281]`. */
@@ -210,6 +229,7 @@ export class Namespace implements AsyncDisposable {
     clearTimeout(timer);
     await this.#endLearning();
     await Promise.all(this.interfaces.map(({ plug }) => plug.close()));
+    this.#transport.close();
     native.closeDescriptor(this.#netlink);
     await this.#holder.close();
   }
@@ -242,6 +262,10 @@ export class Namespace implements AsyncDisposable {
  */
 export function openNamespace(options: NamespaceOptions = {}): Promise<Namespace> {
   return Namespace.open(options);
+}
+
+async function indexesOf(rtnetlink: Rtnetlink): Promise<ReadonlyMap<string, number>> {
+  return new Map((await rtnetlink.links()).map(({ name, index }) => [name, index]));
 }
 
 /** IFNAMSIZ without the final NUL. */

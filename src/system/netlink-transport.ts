@@ -14,16 +14,34 @@ const BUFFER_BYTES = 32 * 1024;
 const TIMEOUT_MS = 1000;
 const PAUSE_MS = 5;
 
-/** A transport over a non-blocking NETLINK_ROUTE socket. The descriptor stays the caller's to close. */
-export function descriptorTransport(fd: number): NetlinkTransport {
+/** A transport that somebody ends. */
+export interface ClosableTransport extends NetlinkTransport {
+  /** From now on nothing is sent or received (`ERR_CLOSED`): the number of the descriptor may soon be somebody else's. */
+  close(): void;
+}
+
+/**
+ * A transport over a non-blocking NETLINK_ROUTE socket. The descriptor stays the caller's to close, who closes the
+ * transport before.
+ */
+export function descriptorTransport(fd: number): ClosableTransport {
   const buffer = new Uint8Array(BUFFER_BYTES);
+  let isClosed = false;
+  const check = (): void => {
+    if (isClosed) throw new VdensError('ERR_CLOSED', 'the rtnetlink socket is closed');
+  };
   return {
+    close(): void {
+      isClosed = true;
+    },
     send(datagram: Uint8Array): void {
+      check();
       const result = native.send(fd, datagram);
       if (result < 0) throw failed('send', result);
     },
     async receive(): Promise<Uint8Array> {
       for (let waitedMs = 0; waitedMs < TIMEOUT_MS; waitedMs += PAUSE_MS) {
+        check();
         const result = native.receive(fd, buffer);
         if (result > 0) return buffer.slice(0, result);
         if (result !== AGAIN) throw failed('receive', result);
