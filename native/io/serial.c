@@ -6,8 +6,15 @@
 #include "serial.h"
 
 #include <asm/termbits.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+/* Of the ends of pseudo-terminals that are like serial lines (Documentation/admin-guide/devices.txt of Linux). */
+#define FIRST_PTY_MAJOR 136
+#define LAST_PTY_MAJOR 143
 
 /* The device shall not tell of the other side's modem, and shall change, stop and echo nothing. */
 static void make_raw(struct termios2 *settings, uint32_t speed)
@@ -20,6 +27,20 @@ static void make_raw(struct termios2 *settings, uint32_t speed)
 	settings->c_ospeed = speed;
 	settings->c_cc[VMIN] = 1;
 	settings->c_cc[VTIME] = 0;
+}
+
+/*
+ * Has nobody else open it. With a pseudo-terminal that would last for as long as anybody has the other end open, whatever
+ * becomes of us; the lock on the file (flock(2)), which ends with us, has to do there.
+ */
+static int have_alone(int fd)
+{
+	struct stat status;
+
+	if (fstat(fd, &status) != 0)
+		return -1;
+	const bool is_pty = major(status.st_rdev) >= FIRST_PTY_MAJOR && major(status.st_rdev) <= LAST_PTY_MAJOR;
+	return is_pty ? 0 : ioctl(fd, TIOCEXCL);
 }
 
 /*
@@ -44,7 +65,7 @@ static napi_value serial_configure(napi_env env, napi_callback_info info)
 		return number(env, -errno);
 	memcpy(before.data, &settings, sizeof settings);
 	make_raw(&settings, (uint32_t)speed);
-	if (ioctl(fd, TCSETS2, &settings) != 0 || ioctl(fd, TIOCEXCL) != 0)
+	if (ioctl(fd, TCSETS2, &settings) != 0 || have_alone(fd) != 0)
 		return number(env, -errno);
 	return result_or_errno(env, ioctl(fd, TCFLSH, TCIFLUSH));
 }
