@@ -93,6 +93,7 @@ export { openRestarting, type RestartOptions } from './plugs/restart.ts';
 export { TapPlug } from './plugs/tap.ts';
 export { VlanPlug } from './plugs/vlan.ts';
 export type { VlanOptions, VlanPair } from './plugs/vlan-rules.ts';
+export { WrapperPlug } from './plugs/wrapper.ts';
 export {
   type Endpoint,
   type HashSettings,

@@ -15,9 +15,6 @@ import { SCHEMES } from './schemes.ts';
 /** More networks inside each other than anybody means. */
 const MAX_NESTED = 16;
 
-/** The longest pause of `restart://`, in seconds, as the original has it. */
-const LONGEST_RESTART_SECONDS = 604_800;
-
 /** Opens what is in the braces; `heals` says whether it is to come back by itself. */
 export type OpenInside = (options?: { readonly heals: false; readonly signal: AbortSignal }) => Promise<Plug>;
 
@@ -86,8 +83,8 @@ export async function openNested(
       return new AgnoPlug(await openInside(), options, label);
     }
     case 'restart': {
-      const { openRestarting } = await import('../plugs/restart.ts');
-      const seconds = restartSeconds(locator);
+      const { LONGEST_RESTART_SECONDS, openRestarting } = await import('../plugs/restart.ts');
+      const seconds = restartSeconds(locator, LONGEST_RESTART_SECONDS);
       return openRestarting(label, (aborted) => openInside({ heals: false, signal: aborted }), { seconds, signal });
     }
     case 'wirefilter': {
@@ -102,10 +99,10 @@ export async function openNested(
 }
 
 /** As the original does, takes what is too small or too large for the nearest that is not. */
-function restartSeconds(locator: Locator): number | undefined {
+function restartSeconds(locator: Locator, longest: number): number | undefined {
   const text = locator.address;
   if (text === '') return undefined;
-  if (/^\d+$/.test(text)) return Math.min(Math.max(Number(text), 1), LONGEST_RESTART_SECONDS);
+  if (/^\d+$/.test(text)) return Math.min(Math.max(Number(text), 1), longest);
   const message = `"${text}" is not a number of seconds. Write, for example, restart://20{${innerWord(locator)}}`;
   throw wrongLocator(locator.text, message, text);
 }

@@ -237,11 +237,20 @@ export class HealingPlug implements Plug, Lender {
   }
 
   /** The loss itself was told, and the missing carrier shows that it lasts. */
-  #tell(error: unknown): void {
-    if (this.#closed || !(error instanceof VdensError) || isAbsence(error)) return;
+  #tell(cause: unknown): void {
+    const error = cause instanceof VdensError ? cause : this.#unexpected(cause);
+    if (this.#closed || isAbsence(error)) return;
     if (this.#troubles.has(error.message) || this.#troubles.size === MAX_TROUBLES) return;
     this.#troubles.add(error.message);
     this.#events.trouble?.(error);
+  }
+
+  /** Whoever opens it may fail in a way of their own. */
+  #unexpected(cause: unknown): VdensError {
+    const [what = ''] = String(cause).split('\n');
+    return new VdensError('ERR_NETWORK_OPEN', `${this.label}: opening it again failed (${what})`, {
+      cause,
+    });
   }
 
   /** The network is back. */

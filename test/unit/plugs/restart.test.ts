@@ -60,3 +60,47 @@ test('passes on what the network inside has to say', async (t) => {
   assert.match(troubles[0]!, /^agno: frames arrive that our key does not open/);
   assert.equal(plug.mtu, 1424);
 });
+
+test('a network that ends again and again is not back', async (t) => {
+  let opened = 0;
+  const plug = await openRestarting('net', async () => {
+    opened++;
+    const [near, far] = MemoryPlug.pair();
+    // Once somebody listens, there is nobody.
+    const start = near.start.bind(near);
+    near.start = (receiver, events) => {
+      start(receiver, events);
+      setImmediate(() => void far.close());
+    };
+    return near;
+  });
+  t.after(() => plug.close());
+  const events: string[] = [];
+  plug.start(() => true, { down: () => events.push('down'), up: () => events.push('up') });
+  await waitFor(() => opened === 4, 10_000, 'some tries');
+  assert.deepEqual(events, ['down']);
+});
+
+test('pauses that cannot be are refused, and errors of whatever kind told once', async (t) => {
+  const never = async (): Promise<never> => assert.fail('it was opened');
+  for (const seconds of [Number.NaN, -5, 0, 604_801, Number.POSITIVE_INFINITY])
+    await assert.rejects(openRestarting('net', never, { seconds }), {
+      name: 'RangeError',
+      message: /^seconds is .*, and not from 1 to 604800$/,
+    });
+  const cause = new TypeError('no such thing\nat all');
+  const [near, far] = MemoryPlug.pair();
+  let opened = 0;
+  const plug = await openRestarting('net', async () => {
+    if (opened++ === 0) return near;
+    throw cause;
+  });
+  t.after(() => plug.close());
+  const troubles: VdensError[] = [];
+  plug.start(() => true, { trouble: (error) => troubles.push(error) });
+  await far.close();
+  await waitFor(() => opened === 4, 10_000, 'some tries');
+  assert.equal(troubles.length, 1);
+  assert.equal(troubles[0]!.message, 'net: opening it again failed (TypeError: no such thing)');
+  assert.equal(troubles[0]!.cause, cause);
+});
