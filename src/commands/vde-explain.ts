@@ -5,7 +5,7 @@
 import { connectControl } from '../control/client.ts';
 import { VdensError } from '../errors.ts';
 import { formatExplanation } from '../inventory/explain/explanation.ts';
-import { addressOf, gatherFacts, type Question } from '../inventory/explain/gather.ts';
+import { type AskedProcess, addressOf, gatherFacts, type Question } from '../inventory/explain/gather.ts';
 import { explain } from '../inventory/explain/reasoning.ts';
 import type { RunningProcess } from '../inventory/explain/world.ts';
 import { type FoundProcess, findProcess, type ListedProcess, listProcesses } from '../inventory/find-process.ts';
@@ -28,9 +28,9 @@ const ANSWER_TIMEOUT_MS = 3000;
 export async function explainWay(request: Extract<ExplainAction, { action: 'explain' }>): Promise<number> {
   const { a, b, json, isProbed } = request;
   // A name is looked for before anything is asked: what is wrong with it is said at once.
-  const from = findProcess(a);
+  const from = findPlace(a);
   const address = addressOf(b);
-  const to = address === undefined ? findProcess(b) : undefined;
+  const to = address === undefined ? findPlace(b) : undefined;
   const listed = await look();
   const question: Question = {
     a,
@@ -38,7 +38,7 @@ export async function explainWay(request: Extract<ExplainAction, { action: 'expl
     isProbed,
     processes: listed,
     from: pick(listed, from),
-    target: address ?? { kind: 'process', process: pick(listed, to!) },
+    target: address ?? { kind: 'process', ...pick(listed, to!) },
     look,
   };
   const facts = await gatherFacts(question);
@@ -70,9 +70,26 @@ function running({ name, path, pid, answer }: ListedProcess): RunningProcess {
   };
 }
 
-function pick(listed: readonly RunningProcess[], { pid, name }: FoundProcess): RunningProcess {
-  const found = listed.find((each) => each.pid === pid);
-  if (found !== undefined) return found;
+/** What a word means: a process, and which of its interfaces. */
+interface Place {
+  readonly found: FoundProcess;
+  readonly link?: string;
+}
+
+/** A name, or a name and an interface: names may have colons, as paths have. */
+function findPlace(word: string): Place {
+  try {
+    return { found: findProcess(word) };
+  } catch (error) {
+    const [, name, link] = /^(.+):([^:]+)$/.exec(word) ?? [];
+    if (name === undefined || link === undefined) throw error;
+    return { found: findProcess(name), link };
+  }
+}
+
+function pick(listed: readonly RunningProcess[], { found: { pid, name }, link }: Place): AskedProcess {
+  const process = listed.find((each) => each.pid === pid);
+  if (process !== undefined) return { process, link };
   const message = `${name}: it ended just now. See what runs: vde ls`;
   throw new VdensError('ERR_PATH', message, { value: name, errno: 'ENOENT' });
 }

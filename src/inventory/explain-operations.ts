@@ -40,18 +40,23 @@ export function explainOperations(inventory: Inventory): Operations {
   return {
     'explain-networks': async () => ({ networks: await networksOf(inventory) }),
     'explain-route': async (request) => ({
-      route: await routeOf(namespaceOf(inventory), textOf(request, 'destination'), request['interface']),
+      route: await routeOf(namespaceOf(inventory, request), textOf(request, 'destination'), request['interface']),
     }),
     'explain-neighbour': askNeighbour(inventory),
     'explain-forwarding': async (request) => {
       const address = parseIp(textOf(request, 'address'));
-      const isForwarding = await namespaceOf(inventory).rtnetlink.isForwarding(address);
+      const isForwarding = await namespaceOf(inventory, request).rtnetlink.isForwarding(address);
       return isForwarding === undefined ? {} : { isForwarding };
     },
-    'explain-neighbours': async () => ({ neighbours: await neighboursOf(namespaceOf(inventory)) }),
+    'explain-neighbours': async (request) => ({
+      neighbours: await neighboursOf(namespaceOf(inventory, request)),
+    }),
     'explain-passage': async (request) => {
       const link = textOf(request, 'link');
-      const found = endsOf(inventory).find(({ id }) => id === link);
+      const wanted = request['namespace'];
+      const found = endsOf(inventory).find(
+        ({ id, namespace }) => id === link && (wanted === undefined || namespace?.pid === wanted),
+      );
       // Loaded when it is asked for: most processes never are.
       const { passageOf } = await import('./explain/passage-facts.ts');
       const facts = found === undefined ? undefined : await passageOf(found, request);
@@ -67,31 +72,49 @@ function textOf(request: Readonly<Record<string, unknown>>, field: string): stri
   throw new VdensError('ERR_USAGE', `the request has no text "${field}"`, { value: field });
 }
 
-function namespaceOf(inventory: Inventory): Namespace {
-  for (const item of inventory.items as readonly ExplainedItem[])
-    if (item.namespace !== undefined) return item.namespace;
+/** The one that the request's `namespace` means, by the process by which it is joined; without it, the first. */
+function namespaceOf(inventory: Inventory, { namespace: wanted }: Readonly<Record<string, unknown>>): Namespace {
+  for (const { namespace } of inventory.items as readonly ExplainedItem[])
+    if (namespace !== undefined && (wanted === undefined || namespace.pid === wanted)) return namespace;
   throw new VdensError('ERR_USAGE', 'no namespace runs in this process');
 }
 
+/** The end of a cable, and the namespace in which it is. */
+interface InnerEnd extends PluggedEnd {
+  readonly namespace?: Namespace | undefined;
+}
+
 /** The ends that are plugged into a network; the ports of a switch are the switch's own. */
-function endsOf(inventory: Inventory): PluggedEnd[] {
+function endsOf(inventory: Inventory): InnerEnd[] {
   const items: readonly ExplainedItem[] = inventory.items;
   return items
     .filter(({ kind }) => kind !== 'switch')
     .flatMap((item) => [
       ...(item.left === undefined ? [] : [{ id: 'left', network: item.left.label, end: item.left }]),
-      ...item.links(),
+      ...item.links().map((link) => ({ ...link, namespace: item.namespace })),
     ]);
 }
 
 async function networksOf(inventory: Inventory): Promise<LinkNetwork[]> {
   const { identifyNetwork } = await import('./explain/network-identity.ts');
   return Promise.all(
-    endsOf(inventory).map(async ({ id, network }) => ({
-      link: id,
-      ...(await identifyNetwork(network, `of process ${process.pid}, ${id}`)),
-    })),
+    endsOf(inventory).map(async ({ id, network, end, namespace }) => {
+      const place = namespace === undefined ? '' : ` in namespace ${namespace.pid}`;
+      const own = `of process ${process.pid}, ${id}${place}`;
+      return {
+        link: id,
+        ...(await identifyNetwork(network, own, end)),
+        ...(namespace === undefined ? {} : { namespace: namespace.pid }),
+        ...((await isArpOff(namespace, id)) ? { isArpOff: true } : {}),
+      };
+    }),
   );
+}
+
+/** A namespace that ends just now has no interfaces any more. */
+async function isArpOff(namespace: Namespace | undefined, name: string): Promise<boolean> {
+  const links = await namespace?.rtnetlink.links().catch(() => []);
+  return links?.some((link) => link.name === name && link.isArpOff === true) === true;
 }
 
 async function routeOf(namespace: Namespace, destination: string, interfaceName: unknown): Promise<RouteFacts> {
@@ -124,7 +147,7 @@ async function neighboursOf({ rtnetlink }: Namespace): Promise<object[]> {
 
 function askNeighbour(inventory: Inventory): Operation {
   return async (request, { signal }) => {
-    const { rtnetlink } = namespaceOf(inventory);
+    const { rtnetlink } = namespaceOf(inventory, request);
     const name = textOf(request, 'interface');
     const address = parseIp(textOf(request, 'address'));
     const isAsked = request['ask'] === true;

@@ -39,6 +39,8 @@ export class SwitchPort implements Plug {
   readonly counters: PlugCounters;
   /** Who is behind it, for people. */
   description = '';
+  /** The same for all ports of a switch. */
+  readonly fabric: Fabric;
   readonly #batch: FrameBatch;
   readonly #port: FabricPort;
   readonly #wasClosed: () => void;
@@ -56,6 +58,7 @@ export class SwitchPort implements Plug {
     this.counters.capture.isNative = true;
     this.number = number;
     this.label = label;
+    this.fabric = fabric;
     this.#batch = batch;
     this.#wasClosed = closed;
     const events = {

@@ -28,6 +28,7 @@ const IFLA_MIN_MTU = 50;
 const IFLA_MAX_MTU = 51;
 
 const IFF_UP = 1;
+const IFF_NOARP = 0x80;
 const LINK_BYTES = 16;
 
 /** In the order of their numbers (linux/if.h, IF_OPER_*). */
@@ -54,6 +55,8 @@ export interface Link {
   /** Whether there is a cable with another end. */
   readonly hasCarrier: boolean;
   readonly operationalState: OperationalState;
+  /** Whether it neither asks for neighbours nor answers for itself (`ip link set arp off`). @defaultValue false */
+  readonly isArpOff?: boolean;
 }
 
 /** What to change of an interface; what is absent stays. */
@@ -89,6 +92,7 @@ export function parseLink({ type, payload }: NetlinkMessage): Link | undefined {
   const name = attributes?.get(IFLA_IFNAME);
   if (attributes === undefined || name === undefined) return undefined;
   const view = viewOf(payload);
+  const flags = view.getUint32(8, littleEndian);
   const numberOf = (attribute: number): number => parseNumber(attributes.get(attribute)) ?? 0;
   return {
     index: view.getInt32(4, littleEndian),
@@ -97,8 +101,9 @@ export function parseLink({ type, payload }: NetlinkMessage): Link | undefined {
     mtu: numberOf(IFLA_MTU),
     minMtu: numberOf(IFLA_MIN_MTU),
     maxMtu: numberOf(IFLA_MAX_MTU),
-    isUp: (view.getUint32(8, littleEndian) & IFF_UP) !== 0,
+    isUp: (flags & IFF_UP) !== 0,
     hasCarrier: numberOf(IFLA_CARRIER) === 1,
     operationalState: operationalStates[numberOf(IFLA_OPERSTATE)] ?? 'unknown',
+    ...((flags & IFF_NOARP) === 0 ? {} : { isArpOff: true }),
   };
 }

@@ -22,6 +22,10 @@ export interface Asked {
 /** The network of a link, and which link it is. */
 export interface LinkNetwork extends NetworkFacts {
   readonly link: string;
+  /** The process by which its namespace is joined, where it is in one: links of several may have the same name. */
+  readonly namespace?: number;
+  /** Whether it neither asks for neighbours nor answers for itself. */
+  readonly isArpOff?: boolean;
 }
 
 /** A port of a switch that looks at tags. */
@@ -100,7 +104,7 @@ export async function askVlans(process: Asked, path: string): Promise<readonly P
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function network({ link, label, kind, identity, layers, place }: Fields): LinkNetwork {
+function network({ link, label, kind, identity, layers, place, namespace, isArpOff }: Fields): LinkNetwork {
   const known = text(kind);
   return {
     link: text(link),
@@ -109,6 +113,8 @@ function network({ link, label, kind, identity, layers, place }: Fields): LinkNe
     identity: text(identity),
     layers: textsOf(layers),
     place: text(place),
+    ...optional('namespace', namespace, number),
+    ...(isArpOff === true ? { isArpOff } : {}),
   };
 }
 

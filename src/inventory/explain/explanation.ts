@@ -28,6 +28,8 @@ export interface Step {
   readonly remedy?: string;
   /** It shows that something is wrong elsewhere: another problem explains it. */
   readonly isSymptom?: boolean;
+  /** It is not known to be in the way; when nothing else is, it may be. */
+  readonly mayBeCause?: boolean;
   /** From here on it is out of sight: on the internet, say. */
   readonly isOutOfSight?: boolean;
 }

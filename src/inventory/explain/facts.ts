@@ -33,14 +33,22 @@ export interface InterfaceFacts {
   readonly isCut: boolean;
   /** What makes it worse on purpose, in the words of `vde tc`. */
   readonly impairment: readonly string[];
+  /** What `vde join` and `vde tc` call it, when that is not its name. */
+  readonly link?: string;
+  /** Whether it neither asks for neighbours nor answers for itself (IFF_NOARP). */
+  readonly isArpOff?: boolean;
 }
 
 /** A namespace. */
 export interface HostFacts {
-  /** What people call it: its name. */
+  /** What people call it, and `vde exec`: its name. */
   readonly name: string;
   /** Of the process that moves its frames. */
   readonly pid: number;
+  /** The process by which it is joined: what tells it from others of the same process. */
+  readonly namespace?: number;
+  /** The name of its process, when it has a name of its own because there are several. */
+  readonly processName?: string;
   readonly interfaces: readonly InterfaceFacts[];
 }
 
@@ -260,6 +268,11 @@ export interface ExplainFacts {
   readonly isProbed: boolean;
   /** One for each family in which there is something to say, IPv4 first. */
   readonly ways: readonly WayFacts[];
+}
+
+/** Whether two are the same namespace. */
+export function isSameHost(one: HostFacts, other: HostFacts | undefined): boolean {
+  return one.pid === other?.pid && one.namespace === other.namespace;
 }
 
 /** Whether it is one who does not answer. */

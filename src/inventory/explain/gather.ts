@@ -1,21 +1,22 @@
 /**
  * Finds out what `vde explain A B` is about: asks the processes on the way, in the order of the way.
  */
-import { VdensError } from '../../errors.ts';
+import { quote, VdensError } from '../../errors.ts';
 import { formatIp, isLinkLocalIp, isLoopbackIp, parseIp } from '../../net/ip.ts';
 import { formatMac, parseMac } from '../../net/mac.ts';
 import type { LinkStatus } from '../status.ts';
 import { askForwarding, askNeighbour, askNeighbours, askRoute } from './ask.ts';
-import type {
-  BackFacts,
-  DropFacts,
-  ExplainFacts,
-  InterfaceFacts,
-  LegFacts,
-  NeighbourFacts,
-  PassageFacts,
-  SwitchFacts,
-  WayFacts,
+import {
+  type BackFacts,
+  type DropFacts,
+  type ExplainFacts,
+  type InterfaceFacts,
+  isSameHost,
+  type LegFacts,
+  type NeighbourFacts,
+  type PassageFacts,
+  type SwitchFacts,
+  type WayFacts,
 } from './facts.ts';
 import { holderOf, interfaceOf } from './host-sentences.ts';
 import { lossOf } from './impairment-sentences.ts';
@@ -29,15 +30,23 @@ const MAX_LEGS = 8;
 const NEIGHBOUR_MS = 1500;
 /** The same where frames are lost or delayed on purpose: it is asked three times, and then given up. */
 const IMPAIRED_NEIGHBOUR_MS = 3500;
+/** The same where it is known already what is in the way: only somebody else would answer. */
+const HOPELESS_NEIGHBOUR_MS = 300;
+
+/** A process that was named, and which of its interfaces, when that was said. */
+export interface AskedProcess {
+  readonly process: RunningProcess;
+  readonly link?: string | undefined;
+}
 
 /** What is asked. */
 export interface Question {
   /** As it was typed. */
   readonly a: string;
   readonly b: string;
-  readonly from: RunningProcess;
+  readonly from: AskedProcess;
   readonly target:
-    | { readonly kind: 'process'; readonly process: RunningProcess }
+    | ({ readonly kind: 'process' } & AskedProcess)
     | { readonly kind: 'ip'; readonly address: string }
     | { readonly kind: 'mac'; readonly mac: string };
   /** Whether neighbours are asked for. */
@@ -70,7 +79,8 @@ function attempt<T>(read: () => T): T | undefined {
  * @throws VdensError `ERR_USAGE` when A, or B, runs no namespace
  */
 export async function gatherFacts(question: Question): Promise<ExplainFacts> {
-  const { a, b, from, target, isProbed } = question;
+  const { a, b, target, isProbed } = question;
+  const from = question.from.process;
   const silentTarget = target.kind === 'process' && target.process.status === undefined ? target.process : undefined;
   if (from.status === undefined || silentTarget !== undefined) {
     // Who is silent is all that matters.
@@ -113,9 +123,23 @@ class Gatherer {
     return { a, b, from: from.facts, silent, isProbed, ways, ...(found === undefined ? {} : { target: found.facts }) };
   }
 
-  #requireHost(process: RunningProcess, word: string): Host {
-    const host = this.#world.hostOf(process);
-    if (host !== undefined) return host;
+  /** @throws VdensError `ERR_USAGE` when there is none, or it could be several */
+  #requireHost({ process, link }: AskedProcess, word: string): Host {
+    const all = this.#world.hostsOf(process);
+    const [host, other] =
+      link === undefined
+        ? all
+        : all.filter(({ facts: { interfaces } }) => interfaces.some((each) => isCalled(each, link)));
+    if (host !== undefined && (other === undefined || link !== undefined)) return host;
+    if (host !== undefined) {
+      const message = `${word} has ${all.length} namespaces. Say which by an interface, as in ${host.facts.name}`;
+      throw new VdensError('ERR_USAGE', message, { value: word });
+    }
+    if (link !== undefined && all.length > 0) {
+      const names = all.flatMap(({ facts: { interfaces } }) => interfaces.map(({ name }) => name)).join(', ');
+      const message = `${word}: ${process.name} has no interface ${quote(link)}; there are ${names}`;
+      throw new VdensError('ERR_USAGE', message, { value: word });
+    }
     const what = process.status?.items.map(({ kind }) => kind).join(', ') ?? '';
     const message = `${word} is no namespace${what === '' ? '' : ` (${what})`}. Name one of those in: vde ls namespaces`;
     throw new VdensError('ERR_USAGE', message, { value: word });
@@ -123,7 +147,7 @@ class Gatherer {
 
   #findTarget(): Host | undefined {
     const { b, target } = this.#question;
-    if (target.kind === 'process') return this.#requireHost(target.process, b);
+    if (target.kind === 'process') return this.#requireHost(target, b);
     if (target.kind === 'ip') return undefined;
     return this.#world.hosts.find(({ facts }) => facts.interfaces.some(({ mac }) => mac === target.mac));
   }
@@ -135,9 +159,9 @@ class Gatherer {
     if (way === undefined) return undefined;
     const { destination, legs } = way;
     const holders = this.#world.hosts.filter(({ facts }) => holderOf(facts, destination) !== undefined);
-    const last = legs.at(-1)?.to?.host.pid;
+    const last = legs.at(-1)?.to?.host;
     // Without a way there, only who alone has that address can be meant.
-    return holders.find(({ process }) => process.pid === last) ?? (holders.length === 1 ? holders[0] : undefined);
+    return holders.find(({ facts }) => isSameHost(facts, last)) ?? (holders.length === 1 ? holders[0] : undefined);
   }
 
   /** Which addresses of B are asked about: of each family one, that A has a route to if there is such. */
@@ -145,7 +169,11 @@ class Gatherer {
     const { target: asked } = this.#question;
     if (asked.kind === 'ip') return [asked.address];
     if (target === undefined) return this.#addressesOfStation(from);
-    const all = candidates(target, asked.kind === 'mac' ? asked.mac : undefined);
+    const { link } = { link: undefined, ...asked };
+    const all = candidates(target, (each) => {
+      if (asked.kind === 'mac') return each.mac === asked.mac;
+      return link === undefined || isCalled(each, link);
+    });
     const families = [false, true].map((isIpv6) => all.filter((address) => address.includes(':') === isIpv6));
     const chosen: string[] = [];
     for (const addresses of families) {
@@ -153,7 +181,7 @@ class Gatherer {
       if (best !== undefined) chosen.push(best);
     }
     // A family that A has nothing of is not what is meant, as long as there is another.
-    const own = candidates(from, undefined);
+    const own = candidates(from, () => true);
     const common = chosen.filter((address) => own.some((each) => each.includes(':') === address.includes(':')));
     return common.length > 0 ? common : chosen.slice(0, 1);
   }
@@ -246,15 +274,18 @@ class Gatherer {
       const into = holderOf(host.facts, address);
       return into === undefined ? [] : [{ host, into }];
     });
-    const named = owners.find(({ host }) => host.process.pid === target?.process.pid);
+    const named = owners.find(({ host }) => isSameHost(host.facts, target?.facts));
     if (named !== undefined) return named;
-    const joined = owners.find(({ into: { network } }) => {
-      if (network === undefined || out.network === undefined) return false;
-      return pathBetween(out.network, network, this.#world.cables) !== undefined;
-    });
+    const joined = owners.find(({ into }) => this.#areJoined(out, into) === true);
     if (joined !== undefined) return joined;
     const isAsked = this.#question.target.kind === 'ip' && this.#question.target.address === address;
     return isAsked && owners.length === 1 ? owners[0] : undefined;
+  }
+
+  /** Whether cables join the networks of both, or they are one; `undefined` when one of them is unknown. */
+  #areJoined({ network: mine }: InterfaceFacts, { network: theirs }: InterfaceFacts): boolean | undefined {
+    if (mine === undefined || theirs === undefined) return undefined;
+    return pathBetween(mine, theirs, this.#world.cables) !== undefined;
   }
 
   async #neighbour(
@@ -268,22 +299,24 @@ class Gatherer {
     const isImpaired = this.#world.processes.some(({ status }) =>
       status?.items.some((item) => linksOf(item).some(({ impairment }) => impairment.length > 0)),
     );
-    const isHopeless = [out, into].some((end) => end !== undefined && (!end.isUp || lossOf(end.impairment) >= 100));
-    const timeoutMs = isImpaired && !isHopeless ? IMPAIRED_NEIGHBOUR_MS : NEIGHBOUR_MS;
+    const isHopeless =
+      [out, into].some((end) => end !== undefined && isDeaf(end)) ||
+      (into !== undefined && this.#areJoined(out, into) === false);
+    const timeoutMs = isHopeless ? HOPELESS_NEIGHBOUR_MS : isImpaired ? IMPAIRED_NEIGHBOUR_MS : NEIGHBOUR_MS;
     return askNeighbour(from.process, { interface: out.name, address, ask: this.#question.isProbed, timeoutMs });
   }
 
   /** What was dropped at each place on the way, before and after. */
   #drops(before: World, { from, out, to }: Stretch, passages: readonly PassageFacts[]): DropFacts[] {
     const places: { place: string; find: (world: World) => LinkStatus | undefined }[] = [
-      { place: `${out.name} of ${from.facts.name}`, find: (world) => linkOf(world.hostOf(from.process), out.name) },
+      { place: `${out.name} of ${from.facts.name}`, find: (world) => linkOf(world.hostOf(from.facts), out.name) },
       ...passages.flatMap((passage) => placesIn(passage)),
     ];
     if (to !== undefined) {
       const { host, into } = to;
       places.push({
         place: `${into.name} of ${host.facts.name}`,
-        find: (world) => linkOf(world.hostOf(host.process), into.name),
+        find: (world) => linkOf(world.hostOf(host.facts), into.name),
       });
     }
     return places.flatMap(({ place, find }) => {
@@ -298,7 +331,7 @@ class Gatherer {
     if (last?.to === undefined || first?.kind !== 'route' || first.source === undefined) return undefined;
     const host = this.#world.hostOf(last.to.host);
     if (host === undefined || holderOf(host.facts, destination) === undefined) return undefined;
-    if (host.process.pid === from.process.pid) return undefined;
+    if (isSameHost(host.facts, from.facts)) return undefined;
     return { host: host.facts, source: first.source, route: await askRoute(host.process, first.source) };
   }
 
@@ -310,7 +343,11 @@ class Gatherer {
       const stretch: Stretch = { from, out, to: undefined, mac, destination: undefined };
       const { passages } = await passagesOf(this.#world, stretch);
       const leg: LegFacts = { from: from.facts, interfaceName: out.name, station: mac, passages, drops: [] };
-      const isHeard = passages.some((passage) => passage.kind === 'switch' && passage.stations.length > 0);
+      const isHeard = passages.some(
+        (passage) =>
+          (passage.kind === 'switch' && passage.stations.length > 0) ||
+          (passage.kind === 'overlay' && passage.endpoint !== undefined),
+      );
       if (isHeard) return { destination: mac, legs: [leg] };
       legs.push(leg);
     }
@@ -318,10 +355,20 @@ class Gatherer {
   }
 }
 
+/** Nothing that is sent to it, or by it, gets there. */
+function isDeaf({ isUp, isCut, isArpOff = false, impairment }: InterfaceFacts): boolean {
+  return !isUp || isCut || isArpOff || lossOf(impairment) >= 100;
+}
+
+/** Whether a word means this interface: its name, or what `vde join` calls it. */
+function isCalled({ name, link = name }: InterfaceFacts, word: string): boolean {
+  return word === name || word === link;
+}
+
 /** The addresses of a host at which others find it, IPv4 first; those of one link when there are no others. */
-function candidates({ facts }: Host, mac: string | undefined): string[] {
-  const interfaces = facts.interfaces.filter((each) => mac === undefined || each.mac === mac);
-  const all = interfaces
+function candidates({ facts }: Host, isMeant: (each: InterfaceFacts) => boolean): string[] {
+  const all = facts.interfaces
+    .filter(isMeant)
     .flatMap(({ addresses }) => addresses.map((prefix) => prefix.split('/')[0]!))
     .filter((address) => !isLoopbackIp(parseIp(address)));
   const wide = all.filter((address) => !isLinkLocalIp(parseIp(address)));

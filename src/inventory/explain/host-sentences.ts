@@ -1,9 +1,17 @@
 /** Sentences about hosts: which address, which route, what state an interface is in, who the neighbour is. */
-import { IPV4_LENGTH, isLinkLocalIp, parseIp } from '../../net/ip.ts';
+import { IPV4_LENGTH, isLinkLocalIp, isUnspecifiedIp, parseIp } from '../../net/ip.ts';
 import { formatPrefix, parsePrefix, prefixContains } from '../../net/prefix.ts';
 import { firstAddress } from '../../net/subnet.ts';
 import type { Step } from './explanation.ts';
-import type { BackFacts, HostFacts, InterfaceFacts, LegFacts, NeighbourFacts, RouteFacts } from './facts.ts';
+import {
+  type BackFacts,
+  type HostFacts,
+  type InterfaceFacts,
+  isSameHost,
+  type LegFacts,
+  type NeighbourFacts,
+  type RouteFacts,
+} from './facts.ts';
 import { impairmentStep } from './impairment-sentences.ts';
 
 /** Answered just now, or set by somebody. */
@@ -21,14 +29,23 @@ export function holderOf(host: HostFacts, address: string): InterfaceFacts | und
   return host.interfaces.find(({ addresses }) => addresses.some((prefix) => prefix.split('/')[0] === address));
 }
 
+/** What `vde join` and `vde tc` call an interface. */
+function linkOf({ name: host, processName = host }: HostFacts, { name, link = name }: InterfaceFacts): string {
+  return `${processName}:${link}`;
+}
+
 /** Step 2: where the routing table leads. */
 export function routeStep(host: HostFacts, destination: string, route: RouteFacts, target?: HostFacts): Step {
   const lookedAt = `routing table of ${host.name}`;
   const at = { topic: 'route', lookedAt } as const;
+  if (isUnspecifiedIp(parseIp(destination))) {
+    const text = `${destination} is the address of no host: packets for it stay in ${host.name}`;
+    return { ...at, state: 'problem', text, remedy: 'Name the address of one' };
+  }
   if (route.kind === 'none') return { ...at, state: 'problem', ...noRoute(host, destination, route.errno, target) };
   const { interfaceName, gateway, source, isLocal, isForMany } = route;
   if (isLocal) {
-    const isOurs = target === undefined || target.pid === host.pid;
+    const isOurs = target === undefined || isSameHost(target, host);
     if (isOurs) return { ...at, state: 'ok', text: `${destination} is an address of ${host.name} itself` };
     const text = `${destination} is an address of ${host.name} itself, so its packets for ${target.name}, which has the same, never leave`;
     return { ...at, state: 'problem', text, remedy: `Give one of them another: --address` };
@@ -46,6 +63,13 @@ export function routeStep(host: HostFacts, destination: string, route: RouteFact
   };
 }
 
+/** What the kernel says of routes that lead nowhere, and what `ip route` calls these (net/ipv4/fib_semantics.c). */
+const REFUSING: Readonly<Record<string, string>> = {
+  EINVAL: 'blackhole',
+  EHOSTUNREACH: 'unreachable',
+  EACCES: 'prohibit',
+};
+
 /** Why there is none, and the option that gives one. */
 function noRoute(
   host: HostFacts,
@@ -53,11 +77,17 @@ function noRoute(
   errno: string,
   target: HostFacts | undefined,
 ): Pick<Step, 'text' | 'remedy'> {
-  if (errno !== 'ENETUNREACH') {
-    const text = `${host.name} has a route that refuses packets for ${destination} (${errno})`;
-    return { text, remedy: `See it with: vde exec ${host.name} ip route get ${destination}` };
-  }
   const address = parseIp(destination);
+  if (errno !== 'ENETUNREACH') {
+    const type = REFUSING[errno];
+    const family = address.length === IPV4_LENGTH ? '' : ' -6';
+    if (type === undefined) {
+      const text = `${host.name} has a route that refuses packets for ${destination} (${errno})`;
+      return { text, remedy: `See it with: vde exec ${host.name} ip${family} route` };
+    }
+    const text = `${host.name} has ${type.startsWith('u') ? 'an' : 'a'} ${type} route for ${destination}: packets for it end there`;
+    return { text, remedy: `See it with: vde exec ${host.name} ip${family} route show type ${type}` };
+  }
   const family = address.length === IPV4_LENGTH ? 'IPv4' : 'IPv6';
   const plugged = host.interfaces.filter(({ name }) => name !== 'lo');
   const own = plugged.flatMap((each) =>
@@ -94,18 +124,20 @@ function networkOf(target: HostFacts | undefined, address: string): string | und
 }
 
 /** Steps 3 and 7: whether frames get in and out of an interface. */
-export function interfaceSteps(host: HostFacts, { name, ...facts }: InterfaceFacts, isArrival: boolean): Step[] {
+export function interfaceSteps(host: HostFacts, facts: InterfaceFacts, isArrival: boolean): Step[] {
+  const { name } = facts;
   const topic = isArrival ? 'arrival' : 'interface';
   const lookedAt = `interface ${name} of ${host.name}`;
   const at = { topic, lookedAt } as const;
   const { network, isUp, isCut, hasCarrier, mtu, impairment } = facts;
+  const link = linkOf(host, facts);
   if (!isUp) {
     const remedy = `Set it up: vde exec ${host.name} ip link set ${name} up, or start it with --up`;
     return [{ ...at, state: 'problem', text: `${name} of ${host.name} is down`, remedy }];
   }
   if (isCut) {
     const text = `${name} of ${host.name} was cut from ${network?.label ?? 'its network'}`;
-    return [{ ...at, state: 'problem', text, remedy: `Put the cable back: vde join ${host.name}:${name}` }];
+    return [{ ...at, state: 'problem', text, remedy: `Put the cable back: vde join ${link}` }];
   }
   if (!hasCarrier) {
     const text = `${name} of ${host.name} has no carrier: ${network === undefined ? 'nothing is at its other end' : `its network ${network.label} is away`}`;
@@ -113,8 +145,28 @@ export function interfaceSteps(host: HostFacts, { name, ...facts }: InterfaceFac
   }
   const where = network === undefined ? 'not plugged in by a vdens' : `plugged into ${network.label}`;
   const text = `${name} of ${host.name} is up and has a carrier, with an MTU of ${mtu}, ${where}`;
-  const impaired = impairmentStep(`${name} of ${host.name}`, `${host.name}:${name}`, impairment, at);
+  const impaired = impairmentStep(`${name} of ${host.name}`, link, impairment, at);
   return [{ ...at, state: 'ok', text }, ...(impaired === undefined ? [] : [impaired])];
+}
+
+/** Of an interface that asks nobody, and answers nobody; whoever has a fixed entry needs neither. */
+export function arpSteps(
+  host: HostFacts,
+  { name, isArpOff = false }: InterfaceFacts,
+  leg: LegFacts | undefined,
+): Step[] {
+  if (!isArpOff || leg?.neighbour?.state === 'permanent') return [];
+  const isArrival = leg?.from !== host;
+  const lost = isArrival ? 'it does not answer who asks for its address' : 'it sends without asking where to';
+  return [
+    {
+      topic: isArrival ? 'arrival' : 'interface',
+      state: 'problem',
+      text: `${name} of ${host.name} has ARP turned off: ${lost}`,
+      lookedAt: `interface ${name} of ${host.name}`,
+      remedy: `Turn it on: vde exec ${host.name} ip link set ${name} arp on`,
+    },
+  ];
 }
 
 function remedyOfAway({ network }: Pick<InterfaceFacts, 'network'>): Pick<Step, 'remedy'> {
@@ -131,8 +183,21 @@ export function neighbourStep(leg: LegFacts, neighbour: NeighbourFacts): Step {
   const lookedAt = isAsked ? `${protocol} by ${from.name}` : `neighbours of ${from.name}`;
   const at = { topic: 'neighbour', lookedAt } as const;
   const expected = to === undefined ? undefined : interfaceOf(to.host, to.interfaceName)?.mac;
+  if (state === 'noarp') {
+    return { ...at, state: 'unknown', text: `${address} is not asked for: ${from.name} does not do that there` };
+  }
   if (isNeighbourKnown(neighbour)) {
     if (!isStationOf(to?.host, neighbour) && to !== undefined) {
+      if (state === 'permanent') {
+        const text = `${from.name} has a fixed entry for ${address}, ${mac}, which is not ${to.host.name}'s (${expected})`;
+        const device = leg.route?.kind === 'route' ? ` dev ${leg.route.interfaceName}` : '';
+        return {
+          ...at,
+          state: 'problem',
+          text,
+          remedy: `Remove it: vde exec ${from.name} ip neigh del ${address}${device}`,
+        };
+      }
       if (leg.apart !== undefined) {
         const text = `somebody else answers for ${address} there, ${mac}: ${to.host.name} (${expected}) is not on that network`;
         return { ...at, state: 'problem', text, isSymptom: true };
@@ -157,6 +222,11 @@ export function neighbourStep(leg: LegFacts, neighbour: NeighbourFacts): Step {
 /** Whether it is the host who answers, as far as that is known. */
 export function isStationOf(host: HostFacts | undefined, { mac }: NeighbourFacts): boolean {
   return host === undefined || mac === undefined || host.interfaces.some((each) => each.mac === mac);
+}
+
+/** Whether it was not asked for, because somebody said where it is. */
+export function isSetByHand(neighbour: NeighbourFacts | undefined): boolean {
+  return neighbour?.state === 'permanent' || neighbour?.state === 'noarp';
 }
 
 /** Whether a frame would have an address to go to. */

@@ -25,5 +25,5 @@ export function impairmentStep(
   if (lossOf(impairment) >= 100) {
     return { ...at, state: 'problem', text: `${place} loses every frame, on purpose (${words})`, remedy };
   }
-  return { ...at, state: 'warning', text: `${place} is made worse on purpose: ${words}`, remedy };
+  return { ...at, state: 'warning', text: `${place} is made worse on purpose: ${words}`, remedy, mayBeCause: true };
 }

@@ -8,6 +8,11 @@ import type { Locator } from '../../locator/locator.ts';
 import { isNested, nestedLocators } from '../../locator/nested.ts';
 import { defaultNodeDirectory } from '../../locator/node-options.ts';
 import { defaultSwitchDirectories } from '../../locator/resolve.ts';
+import { MemoryPlug } from '../../plugs/memory.ts';
+import type { Plug } from '../../plugs/plug.ts';
+import { openServices } from '../../switch/open-services.ts';
+import type { SwitchPort } from '../../switch/switch-port.ts';
+import { layersOf } from '../peers.ts';
 import type { NetworkFacts, NetworkKind } from './facts.ts';
 
 /** Around a network, but frames are the same inside. */
@@ -20,8 +25,15 @@ const ALIAS_MARK = ' (a file whose first line names ';
  *
  * @param label of the plug: the word that its user wrote
  * @param own what tells it from all others when it leads to nobody else
+ * @param end what is plugged in, where it is known: what a program made has any label
  */
-export async function identifyNetwork(label: string, own: string): Promise<NetworkFacts> {
+export async function identifyNetwork(label: string, own: string, end?: Plug): Promise<NetworkFacts> {
+  const inner = end === undefined ? undefined : [...layersOf(end)].at(-1);
+  if (inner !== undefined && inner.label === label && !label.includes('://')) {
+    if ('fabric' in inner) return segmentOf(inner as SwitchPort);
+    if (inner instanceof MemoryPlug)
+      return { label, kind: 'other', identity: `other ${own}`, layers: [], place: label };
+  }
   try {
     return await identify(label, wordOf(label), own);
   } catch {
@@ -29,6 +41,22 @@ export async function identifyNetwork(label: string, own: string): Promise<Netwo
     const identity = label.includes('://') ? label : `other ${own}`;
     return { label, kind: 'other', identity, layers: [], place: label };
   }
+}
+
+const segmentNumbers = new WeakMap<object, number>();
+let segmentCount = 0;
+
+/** The switch of this process that a port belongs to: where it is served, or which one of them. */
+function segmentOf(port: SwitchPort): NetworkFacts {
+  const { label, fabric } = port;
+  for (const { segment, path } of openServices) {
+    if (!segment.ports.includes(port)) continue;
+    return { label, kind: 'switch', identity: `switch ${path}`, layers: [], place: path };
+  }
+  const number = segmentNumbers.get(fabric) ?? ++segmentCount;
+  segmentNumbers.set(fabric, number);
+  const place = `a switch of process ${process.pid}`;
+  return { label, kind: 'other', identity: `${place}, number ${number}`, layers: [], place };
 }
 
 function wordOf(label: string): string {

@@ -1,4 +1,5 @@
 /** Sentences about what is between two hosts: switches, overlays, lines, gateways, cables. */
+import { isMulticastMac, parseMac } from '../../net/mac.ts';
 import type { Step } from './explanation.ts';
 import type {
   CableFacts,
@@ -15,6 +16,7 @@ import type {
 } from './facts.ts';
 import { interfaceOf, isNeighbourKnown } from './host-sentences.ts';
 import { impairmentStep } from './impairment-sentences.ts';
+import { risenDrops } from './risen-drops.ts';
 
 /** Step 5: what the frame meets between one host and the next. */
 export function passageSteps(leg: LegFacts): Step[] {
@@ -119,7 +121,7 @@ function vlansText({ untaggedVlan, taggedVlans }: PortFacts): string {
 function heardText(leg: LegFacts, { stations, isHub }: SwitchFacts): string | undefined {
   if (isHub) return 'a hub gives every frame to every port';
   const mac = stationOf(leg);
-  if (mac === undefined) return undefined;
+  if (mac === undefined || isGroup(mac)) return undefined;
   const found = stations.filter((station) => station.mac === mac);
   if (found.length === 0) return `it has not heard ${mac} yet, so frames for it go to every port`;
   const places = found.map(({ port, vlan, ageSeconds }) => {
@@ -127,6 +129,11 @@ function heardText(leg: LegFacts, { stations, isHub }: SwitchFacts): string | un
     return `at port ${port}${vlan === 0 ? '' : ` in VLAN ${vlan}`} ${when}`;
   });
   return `it heard ${mac} ${places.join(' and ')}`;
+}
+
+/** Whether a MAC address stands for many stations. */
+export function isGroup(mac: string): boolean {
+  return isMulticastMac(parseMac(mac));
 }
 
 /** The MAC address that the frame goes to. */
@@ -199,6 +206,9 @@ function overlayStep(leg: LegFacts, facts: OverlayFacts): Step {
   }
   const some = stationCount === 1 ? 'one other station was heard' : `${stationCount} other stations were heard`;
   const others = stationCount === 0 ? 'nobody else was heard' : some;
+  if (leg.station !== undefined && isGroup(leg.station)) {
+    return { ...at, state: 'ok', text: `it is for all of ${label} (${place}); ${others}` };
+  }
   const text = `on ${label} (${place}), nothing was heard of ${next}; ${others}`;
   const hasAnswered = leg.neighbour !== undefined && leg.neighbour.state === 'reachable';
   // That they are on two networks is said elsewhere.
@@ -235,10 +245,14 @@ function lineStep({ label, hasOtherEnd }: LineFacts): Step {
 
 function cableSteps({ name, pid, from, to, isCut, impairment }: CableFacts): Step[] {
   const at = { topic: 'network', lookedAt: `process ${pid}` } as const;
-  const text = `the cable ${name} (pid ${pid}) carries it from ${from} to ${to}`;
-  const cut: Step = { ...at, state: 'problem', text: `${name} was cut`, remedy: `Put it back: vde join ${name}` };
+  const cable = `the cable ${name} (pid ${pid})`;
+  const way = `from ${from} to ${to}`;
+  if (isCut) {
+    const text = `${cable} ${way} was cut`;
+    return [{ ...at, state: 'problem', text, remedy: `Put it back: vde join ${name}` }];
+  }
   const impaired = impairmentStep(`the cable ${name}`, name, impairment, at);
-  return [{ ...at, state: 'ok', text }, ...(isCut ? [cut] : []), ...(impaired === undefined ? [] : [impaired])];
+  return [{ ...at, state: 'ok', text: `${cable} carries it ${way}` }, ...(impaired === undefined ? [] : [impaired])];
 }
 
 /** What a rule of a gateway means for whoever sends there, by its purpose and what it does. */
@@ -264,11 +278,14 @@ function gatewaySteps(leg: LegFacts, { label, addresses, rules }: GatewayFacts):
   if (rules.length === 0 || (isAsked && leg.neighbour !== undefined && !isNeighbourKnown(leg.neighbour))) {
     return [{ ...at, state: 'ok', text: `the gateway ${label} (${where}) answers for its own addresses alone` }];
   }
-  return [...groupRules(rules)].map(([meaning, { protocols, isOpen }]) => {
+  const groups = groupRules(rules);
+  const leadsSomewhere = [...groups.values()].some(({ isOpen }) => isOpen);
+  return [...groups].map(([meaning, { protocols, isOpen }]) => {
     const some = protocols.length === 3 ? '' : ` (${protocols.join(', ')})`;
     const text = `the gateway ${label} (${where}) gets what is for ${destination}${some}: ${meaning}`;
     if (meaning === RULES['way-out pass']) return { ...at, state: 'unknown', text, isOutOfSight: true };
     if (isOpen) return { ...at, state: 'ok', text };
+    if (leadsSomewhere) return { ...at, state: 'warning', text };
     return { ...at, state: 'problem', text, remedy: remedyOfGateway(meaning, label) };
   });
 }
@@ -319,7 +336,9 @@ function layerSteps(leg: LegFacts): Step[] {
   if (withoutKeys(mine) === withoutKeys(theirs)) {
     // Copies of a key are the same key.
     const remedy = 'Give both the same key';
-    return [{ topic: 'network', state: 'warning', text: `${both}: these have to be the same key`, lookedAt, remedy }];
+    const text = `${both}: these have to be the same key`;
+    const state = risenDrops(leg).some(({ reason }) => reason === 'undeciphered') ? 'problem' : 'warning';
+    return [{ topic: 'network', state, text, lookedAt, remedy, mayBeCause: true }];
   }
   const text = `${both}: neither understands the other`;
   return [{ topic: 'network', state: 'problem', text, lookedAt, remedy: 'Open it with the same on both sides' }];

@@ -52,8 +52,7 @@ async function along(world: World, stretch: Stretch, path: readonly PathNetwork[
   const passages: PassageFacts[] = [];
   for (const [index, { network, cable }] of path.entries()) {
     if (cable !== undefined) passages.push(cableFacts(cable, path[index - 1]!.network, network));
-    const entry: Visitor =
-      cable === undefined ? { process: stretch.from.process, link: stretch.out.name } : endOf(cable, network);
+    const entry: Visitor = cable === undefined ? visitorOf(stretch) : endOf(cable, network);
     const next = path[index + 1];
     const exit = next?.cable === undefined ? undefined : endOf(next.cable, network);
     passages.push(await networkFacts(world, stretch, network, { entry, exit, isFirst: index === 0 }));
@@ -65,7 +64,7 @@ async function along(world: World, stretch: Stretch, path: readonly PathNetwork[
 async function follow(world: World, stretch: Stretch, first: NetworkFacts): Promise<PassageFacts[]> {
   const passages: PassageFacts[] = [];
   let network = first;
-  let entry: Visitor = { process: stretch.from.process, link: stretch.out.name };
+  let entry: Visitor = visitorOf(stretch);
   for (let cables = 0; cables < MAX_CABLES; cables++) {
     const facts = await networkFacts(world, stretch, network, { entry, exit: undefined, isFirst: cables === 0 });
     passages.push(facts);
@@ -84,6 +83,10 @@ interface Visitor {
   readonly process: RunningProcess;
   readonly link: string;
   readonly isCable?: boolean;
+}
+
+function visitorOf({ from: { process }, out: { name, link = name } }: Stretch): Visitor {
+  return { process, link };
 }
 
 function endOf({ process, networks }: Cable, network: NetworkFacts): Visitor {

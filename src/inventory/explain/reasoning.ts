@@ -5,28 +5,33 @@
  * way; that a neighbour does not answer is a symptom, for which the steps that follow may have the reason. When it
  * does answer, what looked wrong on the way was not: those steps are worth knowing, no more.
  */
-import { isHarmlessDrop, meaningOfDrop } from './drop-meanings.ts';
+import { meaningOfDrop } from './drop-meanings.ts';
 import type { Explanation, Step, Way } from './explanation.ts';
 import {
-  type DropFacts,
   type ExplainFacts,
   type HostFacts,
+  isSameHost,
   isSilent,
   type LegFacts,
   type SilentFacts,
   type WayFacts,
 } from './facts.ts';
 import {
+  arpSteps,
   backStep,
   holderOf,
   interfaceOf,
   interfaceSteps,
   isNeighbourKnown,
+  isSetByHand,
   isStationOf,
   neighbourStep,
   routeStep,
 } from './host-sentences.ts';
-import { apartSteps, passageSteps } from './passage-sentences.ts';
+import { apartSteps, isGroup, passageSteps } from './passage-sentences.ts';
+import { risenDrops } from './risen-drops.ts';
+
+const BROADCAST = 'ff:ff:ff:ff:ff:ff';
 
 /** What the facts say. */
 export function explain(facts: ExplainFacts): Explanation {
@@ -57,7 +62,7 @@ function silenceStep({ name, pid, isStopped }: SilentFacts): Step {
 function explainWay(facts: ExplainFacts, way: WayFacts): Way {
   const { destination, legs, back } = way;
   const target = isSilent(facts.target) ? undefined : facts.target;
-  const legSteps = legs.map((leg) => explainLeg(leg, destination, target));
+  const legSteps = legs.map((leg) => [...explainLeg(leg, destination, target), ...nextHostSteps(leg, target)]);
   const arrival = arrivalSteps(way, target);
   const backSteps = back === undefined ? [] : [backStep(back)];
   const there = [...addressSteps(facts, way, target), ...legSteps.flat(), ...arrival];
@@ -66,9 +71,17 @@ function explainWay(facts: ExplainFacts, way: WayFacts): Way {
   return { destination, arrives, reaches, steps: [...there, ...backSteps] };
 }
 
+function isMacAddress(text: string): boolean {
+  return /^(?:[0-9a-f]{2}:){5}[0-9a-f]{2}$/.test(text);
+}
+
 /** Step 1: which address of B, and who has it. */
 function addressSteps(facts: ExplainFacts, { destination }: WayFacts, target: HostFacts | undefined): Step[] {
   const at = { topic: 'address', state: 'ok' } as const;
+  if (isMacAddress(destination) && isGroup(destination)) {
+    const whom = destination === BROADCAST ? 'all stations' : 'a group of stations';
+    return [{ ...at, text: `${destination} stands for ${whom}`, lookedAt: 'its lowest bits' }];
+  }
   if (target === undefined) {
     const others = facts.silent.length === 0 ? '' : ` (${facts.silent.join(', ')} cannot be asked)`;
     const text = `${destination} is the address of no namespace of yours${others}`;
@@ -97,9 +110,9 @@ function explainLeg(leg: LegFacts, destination: string, target: HostFacts | unde
   const first = routeStep(from, leg.destination ?? destination, route, target);
   if (route.kind === 'none' || route.isLocal) return [first];
   const out = interfaceOf(from, route.interfaceName);
-  const atInterface = out === undefined ? [] : interfaceSteps(from, out, false);
+  const atInterface = out === undefined ? [] : [...interfaceSteps(from, out, false), ...arpSteps(from, out, leg)];
   const isAsked = neighbour?.isAsked === true;
-  const answered = isAsked && isNeighbourKnown(neighbour) && isStationOf(leg.to?.host, neighbour);
+  const answered = hasAnswered(leg);
   const passage = passageSteps(leg).map((step) => (answered ? disproved(step) : step));
   // A router that answers says nothing of B, which is not behind it.
   const apart = apartSteps(leg).map((step) => (answered && leg.to !== undefined ? disproved(step) : step));
@@ -109,9 +122,14 @@ function explainLeg(leg: LegFacts, destination: string, target: HostFacts | unde
     ...(neighbour === undefined ? [] : [neighbourStep(leg, neighbour)]),
     ...passage,
     ...apart,
-    ...dropSteps(leg, isAsked && !answered),
-    ...nextHostSteps(leg),
+    ...dropSteps(leg, isAsked && !answered && !isSetByHand(neighbour)),
   ];
+}
+
+/** Whether it is shown that frames get there and back. */
+function hasAnswered({ neighbour, to }: LegFacts): boolean {
+  if (neighbour?.isAsked !== true || isSetByHand(neighbour)) return false;
+  return isNeighbourKnown(neighbour) && isStationOf(to?.host, neighbour);
 }
 
 /** To a MAC address, of which nobody can be asked: whether anything on the way has heard it. */
@@ -123,7 +141,12 @@ function explainStation(leg: LegFacts): Step[] {
     if (passage.kind === 'switch') return passage.stations.some(({ mac }) => mac === station);
     return passage.kind === 'overlay' && passage.endpoint !== undefined;
   });
-  const at = { topic: 'neighbour', lookedAt: `stations of ${out?.network?.label ?? interfaceName}` } as const;
+  const network = out?.network?.label ?? interfaceName;
+  const at = { topic: 'neighbour', lookedAt: `stations of ${network}` } as const;
+  if (station !== undefined && isGroup(station)) {
+    const text = `frames for ${station} leave by ${interfaceName}, for all of ${network}`;
+    return [...atInterface, { ...at, state: 'ok', text }, ...passageSteps(leg), ...dropSteps(leg, false)];
+  }
   const heard: Step = isHeard
     ? { ...at, state: 'ok', text: `${station} was heard there` }
     : { ...at, state: 'problem', text: `nothing that ${from.name} is plugged into has heard of ${station}` };
@@ -137,11 +160,17 @@ function disproved(step: Step): Step {
   return { ...rest, state: 'warning', text: `${step.text}; yet the neighbour answers` };
 }
 
-/** A router has to hand on what is not its own; and what leaves should fit what comes after. */
-function nextHostSteps({ from, to, route, isForwarding }: LegFacts): Step[] {
+/** A router has to get it, and to hand on what is not its own; and what leaves should fit what comes after. */
+function nextHostSteps(leg: LegFacts, target: HostFacts | undefined): Step[] {
+  const { from, to, route, isForwarding } = leg;
   const steps: Step[] = [];
   if (to === undefined || route?.kind !== 'route') return steps;
   const [out, into] = [interfaceOf(from, route.interfaceName), interfaceOf(to.host, to.interfaceName)];
+  if (into !== undefined && !isSameHost(to.host, target)) {
+    const atRouter = [...interfaceSteps(to.host, into, true), ...arpSteps(to.host, into, leg)];
+    const noted = atRouter.filter(({ state }) => state !== 'ok');
+    steps.push(...(hasAnswered(leg) ? noted.map(disproved) : noted));
+  }
   if (out !== undefined && into !== undefined && out.mtu > into.mtu) {
     const text = `${out.name} of ${from.name} sends packets of up to ${out.mtu} bytes, and ${into.name} of ${to.host.name} takes ${into.mtu}: longer ones are lost`;
     const lookedAt = 'MTU of both';
@@ -171,10 +200,11 @@ function nextHostSteps({ from, to, route, isForwarding }: LegFacts): Step[] {
 }
 
 /** Step 6: what was dropped on the way, and why. */
-function dropSteps({ drops }: LegFacts, isLost: boolean): Step[] {
+function dropSteps(leg: LegFacts, isLost: boolean): Step[] {
+  const { drops } = leg;
   if (drops.length === 0) return [];
   const lookedAt = `counters of ${drops.map(({ place }) => place).join(', ')}`;
-  const rising = drops.flatMap((facts) => risenDrops(facts));
+  const rising = risenDrops(leg);
   if (rising.length > 0) {
     return rising.map(({ place, reason, frames }) => {
       const text = `${place} dropped ${countFrames(frames)} while it was looked: ${reason}, ${meaningOfDrop(reason)}`;
@@ -189,12 +219,6 @@ function dropSteps({ drops }: LegFacts, isLost: boolean): Step[] {
   return [{ topic: 'drops', state: 'ok', text, lookedAt }];
 }
 
-function risenDrops({ place, before, after }: DropFacts): { place: string; reason: string; frames: number }[] {
-  return Object.entries(after)
-    .map(([reason, frames]) => ({ place, reason, frames: frames - (before[reason] ?? 0) }))
-    .filter(({ reason, frames }) => frames > 0 && !isHarmlessDrop(reason));
-}
-
 function countFrames(frames: number): string {
   return frames === 1 ? '1 frame' : `${frames} frames`;
 }
@@ -204,13 +228,13 @@ function arrivalSteps({ destination, legs }: WayFacts, target: HostFacts | undef
   const last = legs.at(-1);
   if (target === undefined || last === undefined) return [];
   const isHere = last.route === undefined || (last.route.kind === 'route' && !last.route.isLocal);
-  if (!isHere || (last.to !== undefined && last.to.host.pid !== target.pid)) return [];
+  if (!isHere || (last.to !== undefined && !isSameHost(last.to.host, target))) return [];
   const name = last.to?.interfaceName;
   const into = name === undefined ? holderOf(target, destination) : interfaceOf(target, name);
-  return into === undefined ? [] : interfaceSteps(target, into, true);
+  return into === undefined ? [] : [...interfaceSteps(target, into, true), ...arpSteps(target, into, last)];
 }
 
-function verdictOf({ a, b, isProbed, from }: ExplainFacts, ways: readonly Way[]): string {
+function verdictOf({ a, b, isProbed, from, ...facts }: ExplainFacts, ways: readonly Way[]): string {
   if (ways.length === 0) {
     const name = isSilent(from) ? a : from.name;
     return `${name} does not reach ${b}: ${b} has no address that could be asked about. Give it one: --address CIDR.`;
@@ -224,9 +248,12 @@ function verdictOf({ a, b, isProbed, from }: ExplainFacts, ways: readonly Way[])
   if (good.length === 0) return `${a} does not reach ${named(bad.slice(0, 1))}: ${reasonOf(bad[0]!)}`;
   const warnings = good[0]!.steps.filter(({ state }) => state === 'warning').length;
   const but = warnings === 0 ? '' : `, with ${warnings === 1 ? 'one thing' : `${warnings} things`} worth knowing above`;
-  const yes = isProbed
-    ? `${a} reaches ${named(good)}${but}`
-    : `${a} should reach ${named(good)}${but}, as far as can be seen without asking`;
+  // Who is found by a fixed entry has not answered.
+  const isSeenOnly = facts.ways.some(({ legs }) => legs.some(({ neighbour }) => isSetByHand(neighbour)));
+  const yes =
+    isProbed && !isSeenOnly
+      ? `${a} reaches ${named(good)}${but}`
+      : `${a} should reach ${named(good)}${but}, as far as can be seen without asking`;
   if (good[0]!.steps.some(({ isOutOfSight = false }) => isOutOfSight)) {
     return `Packets of ${a} for ${named(good)} leave this machine${but}; what becomes of them there is not known here.`;
   }
@@ -241,8 +268,10 @@ function reasonOf({ steps, arrives, destination }: Way): string {
   const found = problems.find(({ isSymptom = false }) => !isSymptom) ?? problems.at(-1);
   if (found === undefined) return 'it could not be found out why.';
   const arrived = arrives ? `a frame arrives at ${destination}, but ` : '';
-  const unexplained =
-    found.topic === 'neighbour' && found.isSymptom === true ? '; nothing that could be asked says why' : '';
-  const remedy = found.remedy === undefined ? '' : ` ${found.remedy.replace(/(?<![.?])$/, '.')}`;
-  return `${arrived}${found.text}${unexplained}.${remedy}`;
+  const causes = found.isSymptom === true ? steps.filter(({ mayBeCause = false }) => mayBeCause) : [];
+  const isUnexplained = found.topic === 'neighbour' && found.isSymptom === true && causes.length === 0;
+  const why = isUnexplained ? ['nothing that could be asked says why'] : causes.map(({ text }) => text);
+  const advice = found.remedy ?? causes[0]?.remedy;
+  const remedy = advice === undefined ? '' : ` ${advice.replace(/(?<![.?])$/, '.')}`;
+  return `${arrived}${[found.text, ...why].join('; ')}.${remedy}`;
 }

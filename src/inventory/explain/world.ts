@@ -15,7 +15,7 @@ import type {
   SwitchStatus,
 } from '../status.ts';
 import { type Asked, askNetworks, type LinkNetwork } from './ask.ts';
-import type { HostFacts, InterfaceFacts, SilentFacts, StrangerFacts } from './facts.ts';
+import { type HostFacts, type InterfaceFacts, isSameHost, type SilentFacts, type StrangerFacts } from './facts.ts';
 
 /** A process that runs; one that does not answer has no status. */
 export interface RunningProcess extends Asked {
@@ -65,9 +65,14 @@ export class World {
     );
   }
 
-  /** The namespace that a process runs. */
-  hostOf({ pid }: { readonly pid: number }): Host | undefined {
-    return this.hosts.find(({ process }) => process.pid === pid);
+  /** The namespaces that a process runs. */
+  hostsOf({ pid }: { readonly pid: number }): readonly Host[] {
+    return this.hosts.filter(({ process }) => process.pid === pid);
+  }
+
+  /** The same namespace, as it was when this was looked at. */
+  hostOf(host: HostFacts): Host | undefined {
+    return this.hosts.find(({ facts }) => isSameHost(facts, host));
   }
 
   /** The process that serves a switch, as far as it can be asked. */
@@ -90,14 +95,25 @@ async function lookAt(process: RunningProcess): Promise<{ readonly hosts: Host[]
   const items = process.status?.items ?? [];
   const isPlugged = items.some(({ kind }) => kind === 'namespace' || kind === 'cable' || kind === 'filter');
   const networks = isPlugged ? await networksOf(process) : [];
+  const namespaces = items.filter((item) => item.kind === 'namespace');
   return {
-    hosts: items
-      .filter((item) => item.kind === 'namespace')
-      .map((status) => ({ process, status, facts: hostFacts(process, status, networks) })),
+    hosts: namespaces.map((status) => ({
+      process: within(process, status),
+      status,
+      facts: hostFacts(process, status, networks, namespaces.length > 1),
+    })),
     cables: items
       .filter((item) => item.kind === 'cable' || item.kind === 'filter')
-      .map((status) => ({ process, status, networks })),
+      .map((status) => ({ process, status, networks: networks.filter(({ namespace }) => namespace === undefined) })),
   };
+}
+
+/** Asks about one namespace of a process. */
+function within(process: RunningProcess, { pid: namespace }: NamespaceStatus): RunningProcess {
+  const { name, pid, status } = process;
+  const ask: Asked['ask'] = (operation, fields, timeoutMs) =>
+    process.ask(operation, { ...fields, namespace }, timeoutMs);
+  return { name, pid, status, ask };
 }
 
 /** One that ends just now, or is of another version, is plugged into nothing that we know. */
@@ -109,17 +125,24 @@ async function networksOf(process: RunningProcess): Promise<readonly LinkNetwork
   }
 }
 
-/** A namespace as facts. */
+/** A namespace as facts; of several of a process, each is called by the first of its interfaces. */
 export function hostFacts(
   { name, pid }: RunningProcess,
-  { interfaces }: NamespaceStatus,
+  { interfaces, pid: namespace }: NamespaceStatus,
   networks: readonly LinkNetwork[],
+  isOneOfSeveral: boolean,
 ): HostFacts {
+  const [first] = interfaces;
+  const names =
+    isOneOfSeveral && first !== undefined ? { name: `${name}:${first.link.id}`, processName: name } : { name };
+  // An older version does not say which namespace it is.
+  const own = networks.filter((network) => network.namespace === undefined || network.namespace === namespace);
   return {
-    name,
+    ...names,
     pid,
+    namespace,
     interfaces: interfaces.map(({ link, ...each }): InterfaceFacts => {
-      const network = networks.find((candidate) => candidate.link === link.id);
+      const network = own.find((candidate) => candidate.link === link.id);
       return {
         name: each.name,
         mac: each.mac,
@@ -130,6 +153,8 @@ export function hostFacts(
         ...(network === undefined ? {} : { network }),
         isCut: link.isCut,
         impairment: link.impairment,
+        ...(link.id === each.name ? {} : { link: link.id }),
+        ...(network?.isArpOff === true ? { isArpOff: true } : {}),
       };
     }),
   };

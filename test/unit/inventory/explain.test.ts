@@ -178,8 +178,10 @@ test('no route: because there is no address, none of that network, or its interf
   refuses(explainLan({ a: other, leg: legOf(other) }), /none of its addresses \(10\.9\.0\.1\/24\)/, /--gateway/);
   const down = hostA({ isUp: false });
   refuses(explainLan({ a: down, leg: legOf(down) }), /vde0, which has 10\.0\.0\.1\/24, is down/, /ip link set vde0 up/);
-  const refusing: RouteFacts = { kind: 'none', errno: 'EACCES' };
-  refuses(explainLan({ leg: { route: refusing, passages: [] } }), /a route that refuses .* \(EACCES\)/, /ip route get/);
+  const refusing = (errno: string) => explainLan({ leg: { route: { kind: 'none', errno }, passages: [] } });
+  refuses(refusing('EINVAL'), /a has a blackhole route for 10\.0\.0\.2/, /exec a ip route show type blackhole/);
+  refuses(refusing('EHOSTUNREACH'), /a has an unreachable route/, /type unreachable/);
+  refuses(refusing('EOPNOTSUPP'), /a route that refuses .* \(EOPNOTSUPP\)/, /exec a ip route\.$/);
 });
 
 test('an address that is A’s own: it is A that is meant, or two have it', () => {
@@ -210,6 +212,65 @@ test('the interface: down, cut, without carrier, made worse on purpose', () => {
   assert.equal(slow.reaches, true);
   assert.match(slow.verdict, /with one thing worth knowing/);
   assert.match(states(slow), /interface warning/);
+  refuses(
+    on({ impairment: ['delay=2000'] }),
+    /within 1\.5 s; vde0 of a is made worse on purpose: delay=2000\. /,
+    /vde tc a:vde0 none\.$/,
+  );
+});
+
+test('what commands call an interface that was renamed, of one of several namespaces', () => {
+  const from: HostFacts = {
+    ...hostA({ isCut: true, link: 'tap0' }),
+    name: 'lab:tap0',
+    processName: 'lab',
+  };
+  refuses(explainLan({ a: from, leg: { from } }), /vde0 of lab:tap0 was cut/, /vde join lab:tap0\.$/);
+});
+
+test('ARP that is turned off, at A and at B; fixed entries do without', () => {
+  const off = hostB({ isArpOff: true });
+  const to = { host: off, interfaceName: 'vde0' };
+  const deaf = explainLan({ b: off, leg: { to, neighbour: NO_ANSWER } });
+  refuses(deaf, /vde0 of b has ARP turned off: it does not answer/, /vde exec b ip link set vde0 arp on\.$/);
+  const fixed = explainLan({ b: off, leg: { to, neighbour: { ...ANSWER, state: 'permanent' } } });
+  assert.match(fixed.verdict, /^a should reach b .*, as far as can be seen without asking\.$/);
+  const from = hostA({ isArpOff: true });
+  const own = { ...ANSWER, state: 'noarp', mac: A_MAC };
+  const mute = explainLan({ a: from, leg: { from, neighbour: own } });
+  refuses(mute, /vde0 of a has ARP turned off: it sends without asking/, /vde exec a ip link set vde0 arp on\.$/);
+  assert.match(states(mute), /neighbour unknown/);
+});
+
+test('a fixed entry: of another station, and that it proves nothing', () => {
+  const wrong = { ...ANSWER, state: 'permanent', mac: '02:00:00:00:00:0c' };
+  refuses(
+    explainLan({ leg: { neighbour: wrong } }),
+    /a has a fixed entry for 10\.0\.0\.2, .*:0c, which is not b's/,
+    /vde exec a ip neigh del 10\.0\.0\.2 dev vde0\.$/,
+  );
+  const right = { ...ANSWER, state: 'permanent' };
+  const vlans = managed({ untaggedVlan: 1 }, { untaggedVlan: 2 });
+  refuses(explainLan({ leg: { neighbour: right, passages: [vlans] } }), /belong to VLAN 1/, /setvlan/);
+});
+
+test('an address that stands for none, or for many', () => {
+  const local: RouteFacts = { ...ROUTE, isLocal: true };
+  const leg: LegFacts = { ...baseLeg(), destination: '0.0.0.0', route: local };
+  const none = explain({ ...baseFacts(), b: '0.0.0.0', ways: [{ destination: '0.0.0.0', legs: [leg] }] });
+  refuses(none, /0\.0\.0\.0 is the address of no host/, /Name the address/);
+  for (const [station, whom] of [
+    ['ff:ff:ff:ff:ff:ff', /stands for all stations$/],
+    ['01:00:5e:00:00:01', /stands for a group of stations$/],
+  ] as const) {
+    const { exit: _, ...passage } = segment({ stations: [] });
+    const all: LegFacts = { from: hostA(), interfaceName: 'vde0', station, passages: [passage], drops: [] };
+    const many = explain({ ...baseFacts(), b: station, ways: [{ destination: station, legs: [all] }] });
+    assert.equal(many.verdict, `a reaches ${station}.`);
+    assert.match(steps(many)[0]!.text, whom);
+    assert.match(steps(many)[2]!.text, /leave by vde0, for all of switch:/);
+    assert.doesNotMatch(steps(many)[3]!.text, /not heard/);
+  }
 });
 
 test('loss is read from the words in every form', () => {
@@ -276,6 +337,12 @@ test('networks that nothing joins, and what is around them', () => {
   ];
   const keys = explainLan({ a: one, b: other, leg: { from: one, to: { host: other, interfaceName: 'vde0' } } });
   assert.match(steps(keys).find(({ state }) => state === 'warning')!.text, /these have to be the same key$/);
+  const drops = [{ place: 'vde0 of b', before: {}, after: { undeciphered: 3 } }];
+  const to = { host: other, interfaceName: 'vde0' };
+  for (const seen of [drops, []]) {
+    const closed = explainLan({ a: one, b: other, leg: { from: one, to, neighbour: NO_ANSWER, drops: seen } });
+    refuses(closed, /these have to be the same key\. /, /Give both the same key\.$/);
+  }
   const sorted = { ...segment(), hasVlans: true };
   const leg = { to: { host: tagged, interfaceName: 'vde0' }, neighbour: NO_ANSWER, passages: [sorted] };
   assert.match(states(explainLan({ b: tagged, leg })), /network ok, network unknown/);
@@ -372,7 +439,8 @@ test('lines, cables, and what cannot be looked into', () => {
   const cable = { kind: 'cable', name: 'plug-7', pid: 7, from: 'x', to: 'y', isCut: false, impairment: [] } as const;
   assert.match(steps(explainLan({ leg: { passages: [cable] } }))[4]!.text, /plug-7 \(pid 7\) carries it from x to y/);
   const cut = explainLan({ leg: { passages: [{ ...cable, isCut: true }], neighbour: NO_ANSWER } });
-  refuses(cut, /plug-7 was cut/, /vde join plug-7/);
+  refuses(cut, /the cable plug-7 \(pid 7\) from x to y was cut/, /vde join plug-7/);
+  assert.doesNotMatch(JSON.stringify(cut), /carries it/);
   const unknown = explainLan({ leg: { passages: [{ kind: 'unknown', label: 'tap://tap3' }] } });
   assert.match(states(unknown), /network unknown/);
   const empty = { kind: 'unknown', label: 'null://', isEmpty: true } as const;
@@ -392,6 +460,20 @@ test('a gateway: this machine, the internet, and what it refuses', () => {
   assert.match(on('way-out', 'pass').verdict, /^Packets of a for 10\.0\.0\.9 leave this machine; what becomes of them/);
   refuses(on('restricted', 'refuse'), /lets nothing out \(restricted\)/, /without restricted/);
   refuses(on('link-local', 'refuse'), /addresses of one link are not let out/, /vde forward/);
+});
+
+test('a name server that does not answer to ping is reached all the same', () => {
+  const rules = [
+    { protocol: 'tcp', purpose: 'name-server', action: 'translate' },
+    { protocol: 'udp', purpose: 'name-server', action: 'translate' },
+    { protocol: 'echo', purpose: 'name-server-ports', action: 'refuse' },
+  ] as const;
+  const gateway = { kind: 'gateway', label: 'slirp://', addresses: ['10.0.2.2/24'], rules } as const;
+  const neighbour = { ...ANSWER, address: '10.0.2.3' };
+  const leg: LegFacts = { ...baseLeg(), destination: '10.0.2.3', neighbour, passages: [gateway] };
+  const explanation = explain({ ...baseFacts(), b: '10.0.2.3', ways: [{ destination: '10.0.2.3', legs: [leg] }] });
+  assert.equal(explanation.verdict, 'a reaches 10.0.2.3, with one thing worth knowing above.');
+  assert.match(states(explanation), /network ok, network warning$/);
 });
 
 test('B is not behind a gateway that answers in its place', () => {
@@ -462,6 +544,10 @@ test('a router of ours: what it hands on, and an MTU that is too small behind it
   refuses(closed, /r is the router, and hands no packets of others on/, /vde exec r sysctl -w net\.ipv4\.ip_forward=1/);
   assert.match(states(closed), /interface warning/);
   assert.equal(explain({ ...facts, ways: [way(true)] }).reaches, true);
+  const down: HostFacts = { ...r, interfaces: r.interfaces.map((each) => ({ ...each, isUp: false })) };
+  const lost = { ...first, neighbour: NO_ANSWER, to: { host: down, interfaceName: 'vde0' } };
+  const unheard = explain({ ...facts, ways: [{ destination: '10.2.0.7', legs: [lost] }] });
+  refuses(unheard, /vde0 of r is down/, /vde exec r ip link set vde0 up/);
 });
 
 test('the way back: none, through a router, to itself', () => {
