@@ -48,14 +48,16 @@ async function findEntrance(word: string): Promise<Entrance> {
   }
   const [, name = word, link] = /^([^:/]+):(.+)$/.exec(word) ?? [];
   const { findProcess } = await import('../inventory/find-process.ts');
-  const { path, pid } = findProcess(name);
+  const found = findProcess(name);
   try {
-    return await askEntrance(path, name, link, ANSWER_MS);
+    return await askEntrance(found.path, name, link, ANSWER_MS);
   } catch (error) {
     if (!(error instanceof VdensError) || error.code !== 'ERR_NETWORK_TIMEOUT') throw error;
     const { isStopped } = await import('../inventory/list-processes.ts');
+    const { pid } = found;
+    if (pid === undefined) throw error;
     // Otherwise it has much to do, and will answer.
-    if (pid === undefined || !isStopped(pid)) return await askEntrance(path, name, link, LATE_ANSWER_MS);
+    if (!isStopped(pid)) return await askEntrance(found.path, name, link, LATE_ANSWER_MS);
     if (link !== undefined) throw error;
     const { entranceBy } = await import('../namespace/entrance.ts');
     return entranceBy(pid);

@@ -1,8 +1,7 @@
 /** `vde tc`, `vde cut`, `vde join`: what becomes of the frames of something that runs. */
-import { connectControl } from '../control/client.ts';
 import { isObject } from '../control/message.ts';
 import { printable, VdensError } from '../errors.ts';
-import { type FoundProcess, findProcess } from '../inventory/find-process.ts';
+import { connectToFound, type FoundProcess, findProcess } from '../inventory/find-process.ts';
 import { writeOutput } from './standard-streams.ts';
 import type { ImpairAction } from './vde-tc-options.ts';
 
@@ -27,7 +26,7 @@ export async function impair({
   json,
 }: Extract<ImpairAction, { action: 'impair' }>): Promise<number> {
   const { found, name, link } = findPlace(where);
-  const control = await connectControl(found.path, { what: name });
+  const control = await connectToFound(found, name);
   try {
     const answer = await control.request(operation, {
       ...(link === undefined ? {} : { link }),

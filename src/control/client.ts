@@ -38,6 +38,8 @@ export interface ControlOptions {
   readonly what?: string;
   /** What an error says when it speaks otherwise. @defaultValue `it says something that is no answer` */
   readonly otherwise?: string;
+  /** Called each time that it has no room for another connection; what it throws is the end. @defaultValue to try again */
+  readonly full?: () => void;
 }
 
 /** Something that a process says on its own account. */
@@ -53,6 +55,8 @@ export interface AnswerWithDescriptors {
   readonly answer: Record<string, unknown>;
   readonly descriptors: readonly number[];
 }
+
+type ClientOptions = Required<Omit<ControlOptions, 'full'>>;
 
 interface Pending {
   readonly resolve: (answer: AnswerWithDescriptors) => void;
@@ -70,10 +74,12 @@ interface Pending {
  */
 export async function connectControl(path: string, options: ControlOptions = {}): Promise<ControlClient> {
   const { timeoutMs = CONTROL_TIMEOUT_MS, what = `the process at ${printable(path)}`, otherwise = NO_ANSWER } = options;
+  const { full = () => undefined } = options;
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const fd = connect(path, what);
     if (fd !== undefined) return makeClient(fd, { what, otherwise, timeoutMs });
+    full();
     if (performance.now() > deadline) throw notInTime(what, timeoutMs);
     await sleep(TRY_AGAIN_MS);
   }
@@ -94,7 +100,7 @@ export class ControlClient {
   #problem: VdensError | undefined;
 
   /** @internal See {@link connectControl}. */
-  constructor(fd: number, { what, otherwise, timeoutMs }: Required<ControlOptions>) {
+  constructor(fd: number, { what, otherwise, timeoutMs }: ClientOptions) {
     this.#what = what;
     this.#otherwise = otherwise;
     this.#timeoutMs = timeoutMs;
@@ -257,7 +263,7 @@ function closeAll(descriptors: readonly number[]): void {
   for (const fd of descriptors) native.closeDescriptor(fd);
 }
 
-function makeClient(fd: number, options: Required<ControlOptions>): ControlClient {
+function makeClient(fd: number, options: ClientOptions): ControlClient {
   const { what } = options;
   try {
     const client = new ControlClient(fd, options);

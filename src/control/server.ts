@@ -5,6 +5,7 @@
 import { VdensError } from '../errors.ts';
 import { answers, listenAt, lookAt, type NamedSocket, notOurs, removeStale } from '../plugs/ptp-names.ts';
 import { Acceptor } from '../system/acceptor.ts';
+import { listenerOwner } from '../system/listener-owner.ts';
 import { native } from '../system/native.ts';
 import { peerProcess } from '../system/peer-process.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
@@ -126,7 +127,7 @@ export class ControlServer {
 }
 
 /** Who is not known. */
-const NOBODY: ControlPeer = { pid: 0, uid: 65_534 };
+const NOBODY: ControlPeer = { pid: 0, uid: -1 };
 
 /** The process at the other end of a connection; of one that we made, that which listens there. */
 export function peerOf(connection: number): ControlPeer {
@@ -157,8 +158,16 @@ function taken(label: string, path: string): VdensError {
   return new VdensError('ERR_NETWORK_OPEN', message, { value: path, errno: 'EADDRINUSE' });
 }
 
-/** The process that listens there, if it can be found out. */
+/**
+ * The process that listens there, if it can be found out. It is not connected to: one that is stopped would have a
+ * connection more to take, each time, until it has no room for those who want something.
+ */
 export function listenerOf(path: string): number | undefined {
+  return listenerOwner(path)?.pid ?? listenerByConnecting(path);
+}
+
+/** Of a listener in another network namespace, or one that may not be looked into. */
+function listenerByConnecting(path: string): number | undefined {
   const fd = native.openSocket(AF_UNIX, SOCK_STREAM, 0);
   if (fd < 0) return undefined;
   const isConnected = native.connectSocket(fd, unixAddress(path)) === 0;

@@ -2,15 +2,15 @@
  * What runs: the control sockets of this user's processes, and which process a word means.
  */
 import { statSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { type ControlClient, connectControl } from '../control/client.ts';
 import { namesInRuntimeDirectory, runtimeDirectory } from '../control/runtime-directory.ts';
 import { listenerOf } from '../control/server.ts';
 import { quote, VdensError } from '../errors.ts';
 import { nearest } from '../locator/nearest.ts';
 import { answers, lookAt, removeStale } from '../plugs/ptp-names.ts';
-import { listenerOwner } from '../system/listener-owner.ts';
-import type { FoundProcess } from './list-processes.ts';
+import { listenedOnBy, listenerOwner } from '../system/listener-owner.ts';
+import { type FoundProcess, isSuspended, stopped } from './list-processes.ts';
 
 /** How many names an error tells. */
 const MAX_NAMES_TOLD = 10;
@@ -34,11 +34,43 @@ export function findProcess(word: string): FoundProcess {
 /**
  * Connects to the process that a word means.
  *
- * @throws VdensError as {@link findProcess} and {@link connectControl}
+ * @throws VdensError as {@link findProcess} and {@link connectControl}; `ERR_NETWORK_TIMEOUT` at once for one that is stopped
  */
 export async function connectToProcess(word: string): Promise<ControlClient> {
-  const { path, name } = findProcess(word);
-  return connectControl(path, { what: name });
+  return await connectToFound(findProcess(word));
+}
+
+/**
+ * Connects to a process that was found.
+ *
+ * @param name what errors call it
+ */
+export async function connectToFound(found: FoundProcess, name: string = found.name): Promise<ControlClient> {
+  const check = (pid: number | undefined): void => {
+    if (isSuspended(pid)) throw stopped(name, pid);
+  };
+  const control = await connectControl(found.path, { what: name, full: () => check(found.pid) });
+  try {
+    check(control.peer.pid);
+  } catch (error) {
+    control.close();
+    throw error;
+  }
+  return control;
+}
+
+class Found implements FoundProcess {
+  readonly name: string;
+  readonly path: string;
+
+  constructor(name: string, path: string) {
+    this.name = name;
+    this.path = path;
+  }
+
+  get pid(): number | undefined {
+    return listenerOf(this.path);
+  }
 }
 
 function isPath(word: string): boolean {
@@ -48,20 +80,22 @@ function isPath(word: string): boolean {
 function findByName(name: string): FoundProcess | undefined {
   const path = join(runtimeDirectory(), name);
   if (!namesInRuntimeDirectory().includes(name)) return undefined;
-  return isAlive(path) ? { name, path, pid: listenerOf(path) } : undefined;
+  return isAlive(path) ? new Found(name, path) : undefined;
 }
 
 function findByPid(pid: number): FoundProcess | undefined {
   const directory = runtimeDirectory();
-  const name = namesInRuntimeDirectory().find((candidate) => listenerOf(join(directory, candidate)) === pid);
-  return name === undefined ? undefined : { name, path: join(directory, name), pid };
+  const paths = namesInRuntimeDirectory().map((name) => join(directory, name));
+  // Of one that cannot be looked into from here, only itself can tell.
+  const path = listenedOnBy(pid, paths) ?? paths.find((candidate) => listenerOf(candidate) === pid);
+  return path === undefined ? undefined : { name: basename(path), path, pid };
 }
 
 /** Of a switch's directory whoever serves it; the path of a socket is a control socket's. */
 function findByPath(word: string): FoundProcess | undefined {
   const path = resolve(word);
   const stats = statSync(path, { throwIfNoEntry: false });
-  if (stats?.isSocket() === true) return { name: word, path, pid: listenerOf(path) };
+  if (stats?.isSocket() === true) return new Found(word, path);
   if (stats?.isDirectory() !== true) return undefined;
   const owner = listenerOwner(join(path, SWITCH_SOCKET));
   if (owner === undefined) throw cannot(word, 'no switch is there', 'ENOENT');

@@ -27,7 +27,7 @@ export interface FoundProcess {
   readonly name: string;
   /** Of its control socket. */
   readonly path: string;
-  /** `undefined` when it has too many visitors to find that out. */
+  /** `undefined` when that cannot be found out from here. It takes a moment, and is done when it is read. */
   readonly pid: number | undefined;
 }
 
@@ -54,7 +54,7 @@ export async function listProcesses(options: ListOptions = {}): Promise<readonly
   const directory = runtimeDirectory();
   const names = inOrder(namesInRuntimeDirectory());
   const asked = names.map((name) => new Question(name, join(directory, name), timeoutMs));
-  const listed = await Promise.all(asked.map((question) => readAnswer(question)));
+  const listed = await Promise.all(asked.map((question) => readAnswer(question, timeoutMs)));
   return listed.filter((each) => each !== undefined);
 }
 
@@ -67,12 +67,16 @@ function inOrder(names: readonly string[]): readonly string[] {
 /** What became of a question: a line, or the kernel's name for what went wrong. */
 type Outcome = { readonly line: string } | { readonly errno: string };
 
+/** How long to wait before asking again one that has no room for another visitor, in milliseconds. */
+const TRY_AGAIN_MS = 20;
+
 /** A process that has been asked. */
 class Question {
   readonly name: string;
   readonly path: string;
   readonly outcome: Promise<Outcome>;
-  readonly #socket: Socket;
+  #socket: Socket | undefined;
+  #isOver = false;
   #timer: NodeJS.Timeout;
   #text = '';
   #end: (outcome: Outcome) => void = () => undefined;
@@ -84,12 +88,28 @@ class Question {
       this.#end = resolve;
     });
     this.#timer = setTimeout(() => void this.#late(timeoutMs), timeoutMs);
-    this.#socket = createConnection(path);
-    this.#socket.setEncoding('utf8');
-    this.#socket.on('data', (text: string) => this.#take(text));
-    this.#socket.on('error', (error: NodeJS.ErrnoException) => this.#finish({ errno: error.code ?? 'EIO' }));
-    this.#socket.on('close', () => this.#finish({ errno: 'EPIPE' }));
-    this.#socket.write(emitRequest('status'));
+    this.#ask();
+  }
+
+  #ask(): void {
+    const socket = createConnection(this.path);
+    this.#socket = socket;
+    socket.setEncoding('utf8');
+    socket.on('data', (text: string) => this.#take(text));
+    let errno = 'EPIPE';
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      errno = error.code ?? 'EIO';
+    });
+    socket.on('close', () => {
+      if (errno === 'EAGAIN') setTimeout(() => this.#askAgain(), TRY_AGAIN_MS);
+      else this.#finish({ errno });
+    });
+    socket.write(emitRequest('status'));
+  }
+
+  /** It had no room: so it has much to do, or was stopped, which shows when it is late. */
+  #askAgain(): void {
+    if (!this.#isOver) this.#ask();
   }
 
   #take(text: string): void {
@@ -109,16 +129,24 @@ class Question {
 
   #finish(outcome: Outcome): void {
     clearTimeout(this.#timer);
+    this.#isOver = true;
     this.#end(outcome);
+    const socket = this.#socket;
     // Closing wakes the process once more: that can wait until all have answered, or for our end.
-    this.#socket.unref();
-    setTimeout(() => this.#socket.destroy(), CLOSE_AFTER_MS).unref();
+    socket?.unref();
+    setTimeout(() => socket?.destroy(), CLOSE_AFTER_MS).unref();
   }
 }
 
-async function readAnswer({ name, path, outcome }: Question): Promise<ListedProcess | undefined> {
+async function readAnswer(question: Question, timeoutMs: number): Promise<ListedProcess | undefined> {
+  const { name, path } = question;
   const { parseProcessStatus } = await import('./parse-status.ts');
-  const result = await outcome;
+  let result = await question.outcome;
+  // One that ends lets go of its visitors: a moment later it is gone, and another may have the name.
+  if ('errno' in result && ENDED.has(result.errno)) {
+    if (await isRemoved(name, path)) return undefined;
+    result = await new Question(name, path, timeoutMs).outcome;
+  }
   if ('errno' in result) return readFailure(name, path, result.errno);
   const reply = parseReply(result.line);
   if (reply?.kind === 'error') return { name, path, pid: await listenerAt(path), answer: reply.error };
@@ -128,14 +156,17 @@ async function readAnswer({ name, path, outcome }: Question): Promise<ListedProc
   return { name, path, pid: await listenerAt(path), answer: failure(name, problem, 'EPROTO') };
 }
 
+const ENDED: ReadonlySet<string> = new Set(['ECONNRESET', 'EPIPE', 'ECONNREFUSED']);
+
 async function readFailure(name: string, path: string, errno: string): Promise<ListedProcess | undefined> {
   if (errno === 'ENOENT') return undefined;
-  if (errno === 'ECONNREFUSED' && (await isRemoved(name, path))) return undefined;
+  if (ENDED.has(errno) && (await isRemoved(name, path))) return undefined;
   const pid = await listenerAt(path);
   if (errno === 'ETIMEDOUT') {
-    const why = isStopped(pid) ? `, as it was stopped. Let it go on: kill -CONT ${pid}` : '';
-    const message = `${name}: it does not answer${why}`;
-    return { name, path, pid, answer: new VdensError('ERR_NETWORK_TIMEOUT', message, { errno }) };
+    const answer = isStopped(pid)
+      ? stopped(name, pid)
+      : new VdensError('ERR_NETWORK_TIMEOUT', `${name}: it does not answer`, { errno });
+    return { name, path, pid, answer };
   }
   return { name, path, pid, answer: failure(name, 'it cannot be asked', errno) };
 }
@@ -159,11 +190,26 @@ async function listenerAt(path: string): Promise<number | undefined> {
   return listenerOf(path);
 }
 
+/** Why one that was stopped says nothing. */
+export function stopped(name: string, pid: number | undefined): VdensError {
+  const message = `${name}: it does not answer, as it was stopped. Let it go on: kill -CONT ${pid}`;
+  return new VdensError('ERR_NETWORK_TIMEOUT', message, { errno: 'ETIMEDOUT' });
+}
+
 /** Whether a process was stopped, by a signal or by a debugger (proc(5)). */
 export function isStopped(pid: number | undefined): boolean {
+  return ['T', 't'].includes(stateOf(pid));
+}
+
+/** Whether it was stopped by a signal: then it stays so until somebody lets it go on, other than under strace(1). */
+export function isSuspended(pid: number | undefined): boolean {
+  return stateOf(pid) === 'T';
+}
+
+function stateOf(pid: number | undefined): string {
   try {
-    return /^State:\s*[Tt]/m.test(readFileSync(`/proc/${pid}/status`, 'latin1'));
+    return /^State:\s*(\S)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1'))?.[1] ?? '';
   } catch {
-    return false;
+    return '';
   }
 }

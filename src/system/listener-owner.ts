@@ -21,8 +21,31 @@ const LISTENING_LINE = /^\S+ \S+ \S+ 00010000 \S+ \S+ +(\d+) (.*)$/gm;
 export function listenerOwner(path: string): ListenerOwner | undefined {
   try {
     const stats = lstatSync(path);
-    const inode = listeningSocket(stats) ?? socketBoundTo(path);
+    const inode = socketAt(path);
     return { uid: stats.uid, pid: inode === undefined ? undefined : holderOf(`socket:[${inode}]`) };
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The first of these paths on whose socket a process of ours listens.
+ *
+ * @param paths absolute and without links
+ */
+export function listenedOnBy(pid: number, paths: readonly string[]): string | undefined {
+  const held = new Set(descriptorsOf(String(pid)));
+  if (held.size === 0) return undefined;
+  return paths.find((path) => {
+    const inode = socketAt(path);
+    return inode !== undefined && held.has(`socket:[${inode}]`);
+  });
+}
+
+/** The inode of the socket that listens there. */
+function socketAt(path: string): number | undefined {
+  try {
+    return listeningSocket(lstatSync(path)) ?? socketBoundTo(path);
   } catch {
     return undefined;
   }

@@ -6,8 +6,10 @@ import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connectControl } from '../../src/control/client.ts';
 import { runtimeDirectory } from '../../src/control/runtime-directory.ts';
-import { findProcess, type ListedProcess, listProcesses } from '../../src/inventory/find-process.ts';
+import { connectToProcess, findProcess, type ListedProcess, listProcesses } from '../../src/inventory/find-process.ts';
 import type { ItemStatus, ProcessStatus } from '../../src/inventory/status.ts';
+import { AGAIN, native } from '../../src/system/native.ts';
+import { AF_UNIX, SOCK_STREAM, unixAddress } from '../../src/system/unix-address.ts';
 import {
   type BackgroundCommand,
   makeTemporaryDirectory,
@@ -225,6 +227,46 @@ test('names go with their processes, also with those that are killed; one that i
   assert.throws(() => findProcess(directory), { message: /no switch is there/ });
   // A name that is free again can be had again.
   await startVdens(t, '--name', 'killed', 'null://');
+});
+
+test('a process that is stopped is not worn out by those who look at it, and can be entered when it is', async (t) => {
+  const directory = useOwnDirectory(t);
+  const stopped = await startVdens(t, '--name', 'stopped', 'null://');
+  process.kill(stopped.pid, 'SIGSTOP');
+  t.after(() => stopped.kill('SIGCONT'));
+  const path = join(directory, 'stopped');
+  const visitors: number[] = [];
+  t.after(() => visitors.splice(0).forEach((fd) => void native.closeDescriptor(fd)));
+  const visit = (): number => {
+    const fd = native.openSocket(AF_UNIX, SOCK_STREAM, 0);
+    visitors.push(fd);
+    return native.connectSocket(fd, unixAddress(path));
+  };
+  for (let look = 0; look < 200; look++) assert.equal(findProcess('stopped').pid, stopped.pid);
+  assert.equal(visit(), 0, 'there is room');
+  await waitFor(() => visit() === AGAIN, WAIT_MS, 'no room');
+  // Who looks now finds out why; nobody waits until it is too late.
+  assert.equal(findProcess(`${stopped.pid}`).name, 'stopped');
+  const [listed] = await listProcesses({ timeoutMs: 200 });
+  assert.equal(listed?.pid, stopped.pid);
+  assert.ok('message' in listed.answer && listed.answer.message.includes(`kill -CONT ${stopped.pid}`));
+  await assert.rejects(connectToProcess('stopped'), { code: 'ERR_NETWORK_TIMEOUT', message: /as it was stopped/ });
+  const { stdout } = await runCommand([ours('vde'), 'ls']);
+  assert.match(stdout, /does not answer \(stopped\)/);
+  const entered = await runCommand([ours('vde'), 'exec', 'stopped', 'echo', 'inside']);
+  assert.deepEqual([entered.stdout, entered.stderr, entered.status], ['inside\n', '', 0]);
+});
+
+test('a process that ends while it is asked is not in the list, and its socket does not stay', async (t) => {
+  const directory = useOwnDirectory(t);
+  const path = join(directory, 'dying');
+  const source = `require('node:net').createServer((socket) => {
+    socket.on('data', () => process.kill(process.pid, 'SIGKILL'));
+  }).listen(process.argv[1], () => console.log('ready'));`;
+  const dying = await spawnBackground(t, [process.execPath, '-e', source, path]);
+  await dying.waitForOutput(/^ready$/m, WAIT_MS);
+  assert.deepEqual(await listProcesses({ timeoutMs: WAIT_MS }), []);
+  assert.deepEqual(readdirSync(directory), []);
 });
 
 test('a socket that a process left is no reason to be refused its name', async (t) => {
