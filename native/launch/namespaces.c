@@ -9,10 +9,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "launch.h"
@@ -96,22 +98,49 @@ static int open_namespace(pid_t pid, const char *name)
 	return fd;
 }
 
+struct namespace_kind {
+	const char *name;
+	int flag;
+};
+
+/* Joins all of them in one step (setns(2), since Linux 5.8): it has to be allowed to us as we are now. */
+static bool join_at_once(pid_t pid, int flags)
+{
+	int process = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (process < 0)
+		return false;
+	bool joined = setns(process, flags) == 0;
+	close(process);
+	return joined;
+}
+
+/*
+ * One after the other would not do for a process in a user namespace of its own, whose network belongs to the user
+ * namespace around that: once inside, we may do nothing to what is outside.
+ */
 void join_namespaces(pid_t pid)
 {
-	static const char *const names[] = { "user", "net", "uts", "mnt" };
-	enum { COUNT = sizeof names / sizeof *names };
+	static const struct namespace_kind kinds[] = {
+		{ "user", CLONE_NEWUSER }, { "net", CLONE_NEWNET }, { "uts", CLONE_NEWUTS }, { "mnt", CLONE_NEWNS }
+	};
+	enum { COUNT = sizeof kinds / sizeof *kinds };
 	int fds[COUNT];
+	int flags = 0;
 	char directory[4096];
 	const char *cwd = getcwd(directory, sizeof directory);
 
 	/* All are opened first: inside the user namespace the others might be out of reach. */
-	for (size_t i = 0; i < COUNT; i++)
-		fds[i] = open_namespace(pid, names[i]);
+	for (size_t i = 0; i < COUNT; i++) {
+		fds[i] = open_namespace(pid, kinds[i].name);
+		if (fds[i] >= 0)
+			flags |= kinds[i].flag;
+	}
+	bool joined = flags != 0 && join_at_once(pid, flags);
 	for (size_t i = 0; i < COUNT; i++) {
 		if (fds[i] < 0)
 			continue;
-		if (setns(fds[i], 0) != 0)
-			fail("join", names[i]);
+		if (!joined && setns(fds[i], 0) != 0)
+			fail("join", kinds[i].name);
 		close(fds[i]);
 	}
 	/* Joining a mount namespace moves us to its root (setns(2)). */

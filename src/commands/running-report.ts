@@ -3,7 +3,14 @@
  *
  * Everything that processes say of themselves is made printable here.
  */
-import type { DirectionStatus, ItemStatus, LinkStatus, PeerStatus, ProcessStatus } from '../inventory/status.ts';
+import type {
+  DirectionStatus,
+  InterfaceStatus,
+  ItemStatus,
+  LinkStatus,
+  PeerStatus,
+  ProcessStatus,
+} from '../inventory/status.ts';
 import { printable } from './standard-streams.ts';
 import { formatColumns, formatDuration, formatQuantity, type TableColumn } from './text-table.ts';
 import type { SortKey } from './vde-top-options.ts';
@@ -88,13 +95,16 @@ function itemRows(item: ItemStatus): readonly ItemRow[] {
   switch (item.kind) {
     case 'namespace':
       if (item.interfaces.length === 0) return [{ kind, network: 'no' }];
-      return item.interfaces.map(({ name, addresses, link, peers, isUp, hasCarrier, isServedHere }) => ({
-        kind,
-        network: `${printable(link.network)}${isServedHere ? ' (served here)' : ''}${stateOf(link)}`,
-        addresses: printable([name, ...shownAddresses(addresses), ...condition(isUp, hasCarrier)].join(' ')),
-        peers: String(peers.length),
-        traffic: trafficOf([link]),
-      }));
+      return item.interfaces.map((found) => {
+        const { link, peers, isServedHere } = found;
+        return {
+          kind,
+          network: `${printable(link.network)}${isServedHere ? ' (served here)' : ''}${stateOf(link)}`,
+          addresses: printable(describeInterface(found)),
+          peers: String(peers.length),
+          traffic: trafficOf([link]),
+        };
+      });
     case 'switch': {
       const links = item.ports.map(({ link }) => link);
       const network = `${printable(item.path)}${item.isHub ? ' (hub)' : ''}`;
@@ -114,13 +124,25 @@ function itemRows(item: ItemStatus): readonly ItemRow[] {
   }
 }
 
+/** Addresses that are shown of an interface. */
+const MAX_ADDRESSES_SHOWN = 4;
+
+function describeInterface({ name, mac, link, addresses, isUp, hasCarrier }: InterfaceStatus): string {
+  // By its first name it is known to all other commands.
+  const wasCalled = name === link.id ? [] : [`(was ${link.id})`];
+  return [name, ...wasCalled, ...shownAddresses(addresses), ...condition(mac !== '', isUp, hasCarrier)].join(' ');
+}
+
 /** What the kernel gave by itself is left out where there is something else. */
 function shownAddresses(addresses: readonly string[]): readonly string[] {
   const chosen = addresses.filter((address) => !/^fe[89ab]/i.test(address));
-  return chosen.length > 0 ? chosen : addresses;
+  const shown = chosen.length > 0 ? chosen : addresses;
+  const more = shown.length - MAX_ADDRESSES_SHOWN;
+  return more <= 0 ? shown : [...shown.slice(0, MAX_ADDRESSES_SHOWN), `… and ${more} more`];
 }
 
-function condition(isUp: boolean, hasCarrier: boolean): readonly string[] {
+function condition(isThere: boolean, isUp: boolean, hasCarrier: boolean): readonly string[] {
+  if (!isThere) return ['(gone)'];
   if (!isUp) return ['(down)'];
   return hasCarrier ? [] : ['(no carrier)'];
 }

@@ -3,6 +3,7 @@
  *
  * On a terminal the table stands in its place and keys change the order; elsewhere one table comes after the other.
  */
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endBySignal } from '../system/end-by-signal.ts';
 import { isInBackground } from '../system/foreground.ts';
@@ -23,10 +24,19 @@ const STOP_MS = 50;
  * Shows tables until there were enough, or somebody ends it.
  *
  * @returns the exit status
+ * @throws VdensError `ERR_CONTROL` when nothing runs that a name means; later it may end
  */
-export async function showTop(request: TopRequest): Promise<number> {
+export async function showTop(asked: TopRequest): Promise<number> {
+  const request = { ...asked, names: await namesOf(asked.names) };
   const screen = LiveScreen.open();
   return screen === undefined ? await printTables(request) : await new TopScreen(screen, request).run();
+}
+
+/** The names of the processes that words mean. */
+async function namesOf(words: readonly string[]): Promise<readonly string[]> {
+  if (words.length === 0) return [];
+  const { findProcess } = await import('../inventory/find-process.ts');
+  return words.map((word) => basename(findProcess(word).path));
 }
 
 /** The links of what was asked for, in the order that was asked for. */
@@ -49,10 +59,7 @@ class Watched {
   async look(): Promise<void> {
     const { names } = this.#request;
     const all = await seeProcesses();
-    const asked =
-      names.length === 0
-        ? all
-        : all.filter(({ name, pid }) => names.some((word) => word === name || word === `${pid}`));
+    const asked = names.length === 0 ? all : all.filter(({ name }) => names.includes(name));
     this.#links = this.#rates.look(asked);
     this.#silent = asked.filter(({ answer }) => typeof answer === 'string');
     this.#count = asked.length;
@@ -93,6 +100,8 @@ class TopScreen {
     this.#end = resolve;
   });
   readonly #stopped = (): void => this.#stop();
+  /** Until we may be stopped once more. */
+  #stopTimer: NodeJS.Timeout | undefined;
 
   constructor(screen: LiveScreen, request: TopRequest) {
     this.#screen = screen;
@@ -195,13 +204,21 @@ class TopScreen {
     this.#screen.leave();
     process.off('SIGTSTP', this.#stopped);
     process.kill(process.pid, 'SIGTSTP');
-    setTimeout(() => {
-      process.on('SIGTSTP', this.#stopped);
-      this.#goOn();
-    }, STOP_MS);
+    const timer = setTimeout(() => setImmediate(goOn), STOP_MS);
+    // A SIGCONT that has come is heard before that.
+    const goOn = (): void => {
+      if (this.#stopTimer === timer) this.#goOn();
+    };
+    this.#stopTimer = timer;
   }
 
+  /** Once for each time that we were stopped: SIGCONT comes, and the time is over. */
   #goOn(): void {
+    if (this.#stopTimer !== undefined) {
+      clearTimeout(this.#stopTimer);
+      this.#stopTimer = undefined;
+      process.on('SIGTSTP', this.#stopped);
+    }
     // The shell has written below.
     this.#screen.leave();
     if (isInBackground()) return;

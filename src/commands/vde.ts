@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { ParsedOptions } from './parse-options.ts';
-import { writeErrorLine, writeOutput } from './standard-streams.ts';
+import { isReaderGone, writeErrorLine, writeOutput } from './standard-streams.ts';
 import type { VdeAction } from './vde-options.ts';
 
 /** Our own failure, as env(1) has it. */
@@ -24,6 +24,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return await act(await interpret(argv));
   } catch (error) {
     const { message, stack } = error as Error;
+    if (isReaderGone(error)) return STATUS_OWN_FAILURE;
     writeErrorLine(`vde: ${message}`);
     if (process.env['VDENS_DEBUG']) console.error(stack);
     return STATUS_OWN_FAILURE;

@@ -100,6 +100,20 @@ test('a process within is as good as the vdens', async (t) => {
   }
 });
 
+test('a process in a user namespace of its own, in a network of ours, is entered as well', async (t) => {
+  if (!requireCommands(t, 'unshare')) return;
+  const mark = new Mark();
+  const env = { ...mark.env, VDENS_RUNTIME_DIR: makeTemporaryDirectory(t) };
+  await spawnBackground(t, [ours('vdens'), 'null://', 'unshare', '-U', 'sleep', '62'], { env });
+  const inside = await mark.waitForProcess(/^sleep 62$/);
+  const look = 'readlink /proc/self/ns/user; readlink /proc/self/ns/net';
+  const { stdout, stderr } = await runCommand([ours('vde'), 'exec', String(inside), 'sh', '-c', look]);
+  assert.equal(stderr, '');
+  assert.equal(stdout, (await runCommand(['sh', '-c', look.replaceAll('self', String(inside))])).stdout);
+  process.kill(inside, 'SIGKILL');
+  await mark.waitForNone();
+});
+
 test('the status is that of the command, 128+n, 126, 127', async (t) => {
   for (const way of WAYS) {
     const { enter } = await start(t, way);

@@ -38,6 +38,31 @@ test('prints tables with the rates of that time in a pipe, and ends after so man
   }
 });
 
+test('a process is meant by its name, its number or the directory that it serves; it may end, and must have been there', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const env = { VDENS_RUNTIME_DIR: join(folder, 'run') };
+  const lan = join(folder, 'lan');
+  const command = ['--name', 'web', `switch://${lan}`, 'sh', '-c', 'echo ready; exec sleep 300'];
+  const web = await spawnBackground(t, [ours('vdens'), ...command], { env });
+  await web.waitForOutput(/^ready$/m);
+  for (const word of ['web', String(web.pid), lan]) {
+    const { status, stdout, stderr } = await runCommand([ours('vde'), 'top', '-n', '1', '-i', '0.1', word], { env });
+    assert.deepEqual([status, stderr], [0, ''], word);
+    assert.match(stdout, /^web +vde0 /m, word);
+  }
+  const { status, stdout, stderr } = await runCommand([ours('vde'), 'top', '-n', '1', 'wbe'], { env });
+  assert.deepEqual([status, stdout], [125, '']);
+  assert.match(stderr, /^vde: "wbe": nothing that runs has that name or pid\. What runs: web\n$/);
+  const head = `"${ours('vde')}" top -i 0.1 web | head -n 2; "${ours('vde')}" ls | true`;
+  const piped = await runCommand(['sh', '-c', head], { env });
+  assert.deepEqual([piped.status, piped.stderr], [0, '']);
+  const watching = await spawnBackground(t, [ours('vde'), 'top', '-i', '0.1', 'web'], { env });
+  await watching.waitForOutput(/^web +vde0 /m);
+  web.kill('SIGTERM');
+  await web.waitForExit(20_000);
+  await watching.waitForOutput(/network\n\nname.*network\n/);
+});
+
 test('wrong words are said', async () => {
   for (const [args, message] of [
     [['-n', '0'], /^vde: --count: "0" is not a number of tables/],
@@ -74,6 +99,9 @@ test('on a terminal keys sort, ^Z stops it and fg goes on, q and ^C end it, and 
   await isAsBefore();
   await terminal.type('fg');
   await terminal.waitFor(/fg\n\$VDE top.*\nvde top: .*by name, reversed/m);
+  await terminal.press('s');
+  const [whole] = await terminal.waitFor(/fg\n(.*\n)*vde top: .*by rate, reversed(.|\n)*/m);
+  assert.equal(whole.match(/^vde top: /gm)?.length, 1, 'the table stands there once');
   await terminal.press('q');
   await terminal.waitFor(/\nouter\$\n*$/);
   await terminal.type('echo "status $?"');
