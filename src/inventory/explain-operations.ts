@@ -113,8 +113,10 @@ async function networksOf(inventory: Inventory): Promise<LinkNetwork[]> {
 
 /** A namespace that ends just now has no interfaces any more. */
 async function isArpOff(namespace: Namespace | undefined, name: string): Promise<boolean> {
-  const links = await namespace?.rtnetlink.links().catch(() => []);
-  return links?.some((link) => link.name === name && link.isArpOff === true) === true;
+  if (namespace === undefined) return false;
+  const links = await namespace.rtnetlink.links().catch(() => []);
+  const index = namespace.indexOf(name);
+  return links.some((link) => link.index === index && link.isArpOff === true);
 }
 
 async function routeOf(namespace: Namespace, destination: string, interfaceName: unknown): Promise<RouteFacts> {
