@@ -54,6 +54,8 @@ export interface PlugKind {
   readonly hasOtherTraffic?: boolean;
   /** Whether what left the plug may still be lost on the line. */
   readonly isLossy?: boolean;
+  /** Whether somebody between the ends takes some time to move bytes on, so that there is room once more. */
+  readonly hasMover?: boolean;
   /** How often the line is opened and closed when descriptors are counted. @defaultValue 20 */
   readonly cycles?: number;
   /** Cases that make no sense for this kind, and why. They are left out, not counted as skipped. */

@@ -74,6 +74,7 @@ const serial: PlugKind = {
   cycles: 8,
   skips: [{ name: 'stall', reason: 'the cable itself has room for some more, and takes it when it likes' }],
   open,
+  hasMover: true,
 };
 
 describePlug(serial);
