@@ -2,10 +2,10 @@
  * Answers commands by their table: a command is the first entry whose path the line begins with, and its argument is what
  * follows, so that `showinfoXX` is `showinfo` (as the originals have it; scripts of theirs depend on the table's order).
  */
-import { closeSync, constants as fs, fstatSync, openSync, readFileSync } from 'node:fs';
 import { type AfterCommand, type ConsoleCommand, commandError } from './command.ts';
 import type { DebugSelection } from './debug.ts';
 import { LineBuffer, TOO_LONG } from './line-buffer.ts';
+import { readScriptFile } from './script-file.ts';
 import { errnoOf, statusLine } from './status.ts';
 
 /** How deep files of commands may load each other. */
@@ -14,7 +14,6 @@ export const MAX_LOAD_DEPTH = 8;
 export const MAX_SCRIPT_COMMANDS = 10_000;
 /** What their answers may have in all, in characters. */
 const MAX_SCRIPT_OUTPUT = 4_194_304;
-const MAX_SCRIPT_BYTES = 1_048_576;
 
 /** Where an answer goes. */
 export interface Answering {
@@ -128,18 +127,8 @@ export class Interpreter {
   }
 }
 
-/** The lines of a file, which has to be a regular one: to read from others may take for ever. */
 function readScript(path: string): readonly (string | typeof TOO_LONG)[] {
-  const fd = openSync(path, fs.O_RDONLY | fs.O_NONBLOCK | fs.O_NOCTTY);
-  try {
-    const stats = fstatSync(fd);
-    if (stats.isDirectory()) throw commandError('EISDIR', 'it is a directory', path);
-    if (!stats.isFile()) throw commandError('EINVAL', 'it is not a regular file', path);
-    if (stats.size > MAX_SCRIPT_BYTES) throw commandError('EFBIG', 'it is too large for a file of commands', path);
-    const buffer = new LineBuffer();
-    const lines = buffer.add(readFileSync(fd));
-    return buffer.hasRest ? [...lines, buffer.takeRest()] : lines;
-  } finally {
-    closeSync(fd);
-  }
+  const buffer = new LineBuffer();
+  const lines = buffer.add(readScriptFile(path));
+  return buffer.hasRest ? [...lines, buffer.takeRest()] : lines;
 }

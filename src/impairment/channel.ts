@@ -11,7 +11,7 @@ import type { FrameBatch } from '../frames/batch.ts';
 import { FrameStore } from './frame-store.ts';
 import { Random } from './random.ts';
 import type { Values } from './settings.ts';
-import { isZero, sample } from './value.ts';
+import { isSame, isZero, largest, sample, type Value, ZERO } from './value.ts';
 
 const PERCENT = 100;
 const MS_PER_SECOND = 1000;
@@ -52,6 +52,11 @@ export class Channel {
   #speedFree = 0;
   #bandwidthFree = 0;
   #values: Values | undefined;
+  /** Those that the frames that wait were timed with. */
+  #speed: Value = ZERO;
+  #bandwidth: Value = ZERO;
+  /** The longest delay of those that may wait, in milliseconds. */
+  #longestDelay = 0;
   #isFifo = true;
   #now = 0;
   readonly losses: Losses = noLosses();
@@ -86,20 +91,41 @@ export class Channel {
     this.store.hurry(now);
   }
 
+  /** Forgets the frames that wait, and that anything was busy with them. Returns how many there were. */
+  clear(): number {
+    this.#speedFree = 0;
+    this.#bandwidthFree = 0;
+    return this.store.clear();
+  }
+
+  /** Has what waits be no later than it would be if it had come now: it may have been timed when all was slower. */
+  follow(values: Values, now: number): void {
+    if (this.store.count === 0) this.#longestDelay = 0;
+    this.#longestDelay = Math.max(this.#longestDelay, largest(values.delay));
+    const { speed, bandwidth } = values;
+    if (isSame(speed, this.#speed) && isSame(bandwidth, this.#bandwidth)) return;
+    this.#speed = speed;
+    this.#bandwidth = bandwidth;
+    const bytes = this.waitingBytes;
+    this.#speedFree = Math.min(this.#speedFree, now + bytes * msPerByte(speed));
+    this.#bandwidthFree = Math.min(this.#bandwidthFree, now + bytes * msPerByte(bandwidth));
+    const slower = Math.max(msPerByte(speed), msPerByte(bandwidth));
+    this.store.hurry(now + this.#longestDelay, slower, this.#measure.extra);
+  }
+
   /** Takes frames in. What is not let through is added to {@link losses}. */
   take(batch: FrameBatch, maxFrameBytes: number, now: number, values: Values, isFifo: boolean): void {
     this.#values = values;
     this.#isFifo = isFifo;
     this.#now = now;
+    this.follow(values, now);
     const cut = this.store.take(batch, maxFrameBytes, this.#each);
     const { losses } = this;
-    if (cut === undefined) {
-      losses.queueFull += batch.count;
-      return;
-    }
     losses.malformed += cut.malformed;
     losses.tooLong += cut.tooLong;
-    losses.pieces += cut.frames + cut.malformed + cut.tooLong - batch.count;
+    losses.queueFull += cut.left;
+    losses.pieces += cut.frames + cut.malformed + cut.tooLong + cut.left - batch.count;
+    for (let i = batch.count - cut.left; i < batch.count; i++) losses.lostBytes += batch.frameLength(i);
   }
 
   readonly #each = (length: number): void => {
@@ -169,7 +195,7 @@ export class Channel {
       // The last one takes the bytes that are there; those before need their own when they are to be changed.
       fits = isNoisy && !isLast ? store.putCopy(time) : store.put(time);
     }
-    if (isNoisy) this.#disturb(sample(values.noise, random), fits, isLast);
+    if (isNoisy) this.#disturb(sample(values.noise, random), length, fits, isLast);
     return fits;
   }
 
@@ -188,20 +214,27 @@ export class Channel {
   }
 
   /** Turns over each bit with a probability of `noise` in 2^20 bytes: the gaps between them are geometric. */
-  #disturb(noise: number, isThere: boolean, isLast: boolean): void {
+  #disturb(noise: number, length: number, isThere: boolean, isLast: boolean): void {
     const chance = Math.min(noise / NOISE_BITS, 1);
-    if (chance <= 0 || !isThere) return;
-    const { arena, offset, length } = isLast ? this.store.offered : this.store.copied!;
+    if (chance <= 0) return;
+    const place = !isThere ? undefined : isLast ? this.store.offered : this.store.copied;
     const scale = Math.log(1 - chance);
     const bits = 8 * length;
     for (let bit = this.#gap(scale); bit < bits; bit += 1 + this.#gap(scale)) {
-      arena[offset + (bit >>> 3)]! ^= 1 << (bit & 7);
+      // Drawn whether there was room for it or not: so the next copy does not depend on it.
+      if (place !== undefined) place.arena[place.offset + (bit >>> 3)]! ^= 1 << (bit & 7);
     }
   }
 
   #gap(scale: number): number {
     return Math.floor(Math.log(1 - this.#random.next()) / scale);
   }
+}
+
+/** How long a byte takes at a rate, in milliseconds; nothing where there is none. */
+function msPerByte(rate: Value): number {
+  const bytesPerSecond = rate.base || largest(rate);
+  return bytesPerSecond === 0 ? 0 : MS_PER_SECOND / bytesPerSecond;
 }
 
 export function noLosses(): Losses {

@@ -44,6 +44,8 @@ export interface Cut {
   readonly frames: number;
   readonly malformed: number;
   readonly tooLong: number;
+  /** Frames of the batch, at its end, that there was no room for. */
+  readonly left: number;
 }
 
 /** Frames in order of time; places are by number. */
@@ -127,16 +129,16 @@ export class FrameStore {
    * Copies a batch, and calls once for each ordinary frame that it stands for: who is called may put it in with
    * {@link put}, more than once.
    *
-   * @returns what could not be copied; `undefined` when there is no room for any more, and nothing was done
+   * @returns what could not be copied
    */
-  take(source: FrameBatch, maxFrameBytes: number, each: (length: number) => void): Cut | undefined {
+  take(source: FrameBatch, maxFrameBytes: number, each: (length: number) => void): Cut {
     let first = 0;
     let frames = 0;
     let malformed = 0;
     let tooLong = 0;
     while (first < source.count) {
       const chunk = this.#roomyChunk();
-      if (chunk === undefined) return first === 0 ? undefined : { frames, malformed, tooLong };
+      if (chunk === undefined) return { frames, malformed, tooLong, left: source.count - first };
       const result = this.#result;
       const base = chunk.used;
       const room = chunk.batch.arena.subarray(base);
@@ -147,10 +149,10 @@ export class FrameStore {
       tooLong += long;
       this.#offer(chunk, base, produced, each);
       frames += produced;
-      if (consumed === 0) return { frames, malformed: malformed + left, tooLong };
+      if (consumed === 0) return { frames, malformed: malformed + left, tooLong, left: 0 };
       first += consumed;
     }
-    return { frames, malformed, tooLong };
+    return { frames, malformed, tooLong, left: 0 };
   }
 
   /** The frame that is being offered, for who would change its bytes. */
@@ -233,18 +235,27 @@ export class FrameStore {
     }
   }
 
-  /** Has all frames leave now. */
-  hurry(now: number): void {
-    const { times } = this.#ring;
+  /**
+   * Has no frame leave later than at a moment.
+   *
+   * @param msPerByte by how much later than that for each byte of the frames before it
+   * @param extra bytes that a frame counts more than it has
+   */
+  hurry(from: number, msPerByte = 0, extra = 0): void {
+    const { times, lengths } = this.#ring;
     const mask = this.#ring.capacity - 1;
+    let at = from;
     for (let i = 0; i < this.#ringCount; i++) {
       const place = (this.#first + i) & mask;
-      times[place] = Math.min(times[place]!, now);
+      at += (lengths[place]! + extra) * msPerByte;
+      times[place] = Math.min(times[place]!, at);
     }
+    // All by the same, so that it stays a heap.
+    const end = from + (this.#bytes + this.count * extra) * msPerByte;
     this.#heap.times.subarray(0, this.#heapCount).forEach((time, index, all) => {
-      all[index] = Math.min(time, now);
+      all[index] = Math.min(time, end);
     });
-    this.#lastTime = Math.min(this.#lastTime, now);
+    this.#lastTime = Math.min(this.#lastTime, Math.max(at, end));
   }
 
   /** Forgets all frames. Returns how many there were. */

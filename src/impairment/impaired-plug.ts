@@ -113,8 +113,10 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     if (!this.#isActive || this.#isClosed) return;
     this.#timer ??= new PreciseTimer(() => this.#work());
     this.#passHere();
-    this.wire.step(performance.now());
-    this.#work();
+    const now = performance.now();
+    this.wire.follow(now);
+    this.wire.step(now);
+    this.#workAt(now);
   }
 
   get isCut(): boolean {
@@ -399,8 +401,8 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   #forget(): void {
     if (this.#madeWire === undefined) return;
     const { LR, RL } = this.#madeWire.channels;
-    this.counters.drop('sent', 'down', LR.store.clear());
-    this.counters.drop('received', 'down', RL.store.clear());
+    this.counters.drop('sent', 'down', LR.clear());
+    this.counters.drop('received', 'down', RL.clear());
   }
 }
 

@@ -11,7 +11,8 @@
  * 3min    repeat
  * ```
  */
-import { readFileSync } from 'node:fs';
+import { readScriptFile } from '../console/script-file.ts';
+import { errnoOf } from '../console/status.ts';
 import { quote, VdensError } from '../errors.ts';
 
 /** One thing to do. */
@@ -34,7 +35,6 @@ const UNITS: Readonly<Record<string, number>> = { ms: 1, '': 1000, s: 1000, min:
 const LINE = /^(\d+\.?\d*|\.\d+)\s*(ms|s|min|m|h)?\s+(\S.*)$/;
 const REPEAT = 'repeat';
 export const MAX_SCHEDULE_LINES = 10_000;
-const MAX_SCHEDULE_BYTES = 1_048_576;
 /** The latest time, in milliseconds: a month. */
 const MAX_TIME_MS = 2_678_400_000;
 /** The shortest round. */
@@ -83,13 +83,11 @@ export function readSchedule(path: string, tryCommand: TryCommand): Schedule {
 
 function readLines(path: string): readonly string[] {
   try {
-    const text = readFileSync(path, 'utf8');
-    if (text.length > MAX_SCHEDULE_BYTES) throw new Error('it is too large for a schedule');
-    return text.split('\n');
+    return Buffer.from(readScriptFile(path)).toString('utf8').split('\n');
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const options = { value: path, cause, ...(code === undefined ? {} : { errno: code }) };
-    throw new VdensError('ERR_USAGE', `${path}: cannot read the schedule (${code ?? message})`, options);
+    const errno = errnoOf(cause);
+    const why = cause instanceof VdensError ? cause.message : errno;
+    throw new VdensError('ERR_USAGE', `${path}: cannot read the schedule (${why})`, { value: path, cause, errno });
   }
 }
 

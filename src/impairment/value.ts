@@ -56,11 +56,19 @@ function directionsOf(direction: string | undefined): readonly Direction[] {
   return [direction.toUpperCase() === 'LR' ? 'LR' : 'RL'];
 }
 
+/** A normally distributed value is not further off than so many variations, or once in 10^9 frames. */
+const NORMAL_REACH = 2;
+
 /** One number of those that the value stands for, never below 0. Draws nothing when it does not vary. */
 export function sample({ base, variation, distribution }: Value, random: Random): number {
   if (variation === 0) return base;
   const offset = distribution === 'normal' ? random.nextNormal() / 3 : 2 * random.next() - 1;
   return Math.max(0, base + variation * offset);
+}
+
+/** None is larger. */
+export function largest({ base, variation, distribution }: Value): number {
+  return base + variation * (distribution === 'normal' ? NORMAL_REACH : 1);
 }
 
 export function isZero({ base, variation }: Value): boolean {

@@ -197,7 +197,10 @@ function markovCommands(managed: ManagedWire): readonly ConsoleCommand[] {
       path: 'markov-setnode',
       syntax: 'n',
       help: 'go to a state',
-      run: ({ argument }) => wire.goTo(nodeOf(settings, argument === '' ? '0' : argument)),
+      run: ({ argument }) => {
+        wire.goTo(nodeOf(settings, argument === '' ? '0' : argument));
+        managed.changed();
+      },
     },
     {
       path: 'markov-name',

@@ -3,7 +3,7 @@ import type { FrameBatch } from '../frames/batch.ts';
 import { Channel, type Losses, type Measure, noLosses } from './channel.ts';
 import { Random } from './random.ts';
 import { Settings } from './settings.ts';
-import type { Direction } from './value.ts';
+import { DIRECTIONS, type Direction } from './value.ts';
 
 const STREAMS: Readonly<Record<Direction, number>> = { LR: 0, RL: 1 };
 const MARKOV_STREAM = 2;
@@ -38,7 +38,7 @@ export class Wire {
   /** Begins anew with the random numbers of this seed. */
   set seed(seed: number) {
     this.#seed = seed;
-    for (const direction of ['LR', 'RL'] as const) this.channels[direction].restart(seed, STREAMS[direction]);
+    for (const direction of DIRECTIONS) this.channels[direction].restart(seed, STREAMS[direction]);
     this.#random = new Random(seed, MARKOV_STREAM);
     this.#steps = 0;
   }
@@ -49,6 +49,11 @@ export class Wire {
     Object.assign(channel.losses, NONE);
     channel.take(batch, maxFrameBytes, now, this.settings.values(direction), this.settings.isFifo);
     return channel.losses;
+  }
+
+  /** To be called when something was set to something else. */
+  follow(now: number): void {
+    for (const direction of DIRECTIONS) this.channels[direction].follow(this.settings.values(direction), now);
   }
 
   /** When the chain takes its next step. */
@@ -64,11 +69,13 @@ export class Wire {
       return;
     }
     if (this.#stepAt === Number.POSITIVE_INFINITY) this.#stepAt = now + settings.markovMs;
+    const { current } = settings;
     for (let steps = 0; this.#stepAt <= now; steps++) {
       this.#stepAt = steps < MAX_STEPS ? this.#stepAt + settings.markovMs : now + settings.markovMs;
       this.#random.begin(this.#steps++);
       this.goTo(settings.successor(this.#random.next()));
     }
+    if (settings.current !== current) this.follow(now);
   }
 
   /** To be called when how often it takes a step was changed. */

@@ -34,6 +34,12 @@ class Trial {
     }
   }
 
+  /** Sets more, as somebody does while frames wait. */
+  set(now: number, ...words: readonly string[]): void {
+    for (const wish of readWords(words)) if (wish.kind === 'value') this.settings.set(wish.quantity, wish.placed);
+    this.channel.follow(this.settings.values('LR'), now);
+  }
+
   send(now: number, lengths: readonly number[]): void {
     const frames = lengths.map((length) => {
       const frame = new Uint8Array(length);
@@ -201,6 +207,49 @@ test('speed: who sends is to wait as long as its frames take', () => {
   );
 });
 
+for (const rate of ['bandwidth', 'speed']) {
+  test(`${rate} that becomes larger is so for what waits, too`, () => {
+    const trial = new Trial(`${rate}=10`, 'delay=5');
+    trial.send(0, [100, 200, 100]);
+    trial.set(50, `${rate}=10000`);
+    trial.send(50, [100]);
+    const times = trial.arrivals().map(({ at }) => Math.round(at));
+    assert.deepEqual(times, [65, 85, 95, 105]);
+    assert.ok(trial.channel.blockedUntil <= 100);
+  });
+
+  test(`${rate} that is taken away has nobody wait for it`, () => {
+    const trial = new Trial(`${rate}=10`, 'delay=5');
+    trial.send(0, [100, 200]);
+    trial.set(50, `${rate}=0`);
+    trial.send(60, [100]);
+    assert.deepEqual(
+      trial.arrivals().map(({ at }) => at),
+      [55, 55, 65],
+    );
+  });
+
+  test(`what was forgotten keeps no ${rate} busy`, () => {
+    const trial = new Trial(`${rate}=10`);
+    trial.send(0, [1000, 1000]);
+    assert.equal(trial.channel.clear(), 2);
+    trial.send(10, [10]);
+    assert.deepEqual(
+      trial.arrivals().map(({ at, number }) => [Math.round(at), number]),
+      [[1010, 2]],
+    );
+  });
+}
+
+test('frames that may overtake each other leave no later than what is slower lets them', () => {
+  const trial = new Trial('bandwidth=10', 'delay=1000+1000', 'nofifo');
+  trial.send(0, new Array<number>(50).fill(100));
+  trial.set(0, 'bandwidth=100000');
+  const arrivals = trial.arrivals();
+  assert.equal(new Set(arrivals.map(({ number }) => number)).size, 50);
+  for (const { at } of arrivals) assert.ok(at <= 2051, `${at} ms`);
+});
+
 test('capacity: what comes while so much waits is lost', () => {
   const trial = new Trial('delay=100', 'capacity=1000');
   trial.send(0, new Array(20).fill(100));
@@ -281,6 +330,19 @@ test('super-frames are cut into ordinary ones', () => {
   assert.equal(trial.channel.losses.pieces, expected.length - 1);
 });
 
+test('which bits of a copy are wrong does not depend on whether there was room for those before', () => {
+  const seenWith = (capacity: string): readonly string[] => {
+    const trial = new Trial('noise=100K', 'dup=90%', 'delay=100', `capacity=${capacity}`);
+    trial.sendEvery(1000, 50, 1000);
+    return trial.arrivals().map(({ frame }) => Buffer.from(frame).toString('latin1'));
+  };
+  // As many numbers are drawn for the one as for the other.
+  const all = new Set(seenWith('1G+1'));
+  const some = seenWith('400000+400000');
+  assert.ok(some.length < all.size && some.length > 100, `${some.length} of ${all.size}`);
+  for (const frame of some) assert.ok(all.has(frame), 'a copy has other bits than in the run before');
+});
+
 test('what waits is bounded, and the room is used again', () => {
   const trial = new Trial('delay=1000000');
   const lengths = new Array<number>(64).fill(9000);
@@ -293,4 +355,20 @@ test('what waits is bounded, and the room is used again', () => {
   assert.equal(trial.channel.store.clear(), count);
   trial.send(0, lengths);
   assert.equal(trial.arrivals().length, 64);
+});
+
+test('frames of a batch that find no room are counted, also those at its end', () => {
+  const trial = new Trial('delay=1000000');
+  const { channel } = trial;
+  const lengths = new Array<number>(300).fill(9000);
+  let sent = 0;
+  for (; channel.losses.queueFull === 0; sent += lengths.length) {
+    assert.ok(sent < 100_000, 'there is no bound');
+    trial.send(0, lengths);
+  }
+  const { queueFull, lostBytes, pieces } = channel.losses;
+  assert.ok(queueFull < lengths.length, 'the last batch found no room at all');
+  assert.equal(channel.store.count + queueFull, sent);
+  assert.equal(lostBytes, 9000 * queueFull);
+  assert.equal(pieces, 0);
 });

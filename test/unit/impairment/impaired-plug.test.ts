@@ -272,6 +272,24 @@ test('a cut says that the network is gone, and joining that it is back; what wai
   await plug.close();
 });
 
+test('what was slow before a cut, or before it was made faster, delays nobody afterwards', async () => {
+  const inner = new MemoryPlug();
+  const plug = new ImpairedPlug(inner);
+  plug.start(() => true);
+  plug.impair(['speed=out:1', 'bandwidth=out:1']);
+  plug.send(frames(5));
+  plug.cut();
+  plug.join();
+  assert.equal(plug.busy, false);
+  plug.send(frames(5));
+  assert.equal(inner.sent.length, 0);
+  plug.impair(['speed=1G', 'bandwidth=1G']);
+  await waitFor(() => inner.sent.length === 5 && !plug.busy, WAIT_MS, 'the frames');
+  plug.send(frames(1));
+  await waitFor(() => inner.sent.length === 6, WAIT_MS, 'one frame more');
+  await plug.close();
+});
+
 test('a network that goes away while it is cut is not back when it is joined', async () => {
   const inner = new MemoryPlug();
   const plug = new ImpairedPlug(inner);

@@ -1,5 +1,6 @@
 /** Schedules: what is wrong with them is said with its line, and what is due is done, in order. */
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -65,6 +66,20 @@ test('a file that is not there is named', () => {
     () => readConsoleSchedule('/nowhere/plan', new Settings()),
     /\/nowhere\/plan: cannot read the schedule \(ENOENT\)/,
   );
+});
+
+test('what is no regular file is not read, nor waited for', (t) => {
+  const directory = makeTemporaryDirectory(t);
+  const fifo = join(directory, 'fifo');
+  assert.equal(spawnSync('mkfifo', [fifo]).status, 0);
+  for (const path of [fifo, '/dev/zero']) {
+    assert.throws(
+      () => readConsoleSchedule(path, new Settings()),
+      /cannot read the schedule \(it is not a regular file\)/,
+    );
+  }
+  assert.throws(() => readConsoleSchedule(directory, new Settings()), /\(it is a directory\)/);
+  assert.throws(() => read(t, '#'.repeat(1_048_577)), /\(it is too large for a file of commands\)/);
 });
 
 test('steps are done in order, and over again', async (t) => {
