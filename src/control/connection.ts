@@ -64,6 +64,11 @@ export class ControlConnection {
     this.#timer = setTimeout(() => this.#beIdle(), CONTROL_IDLE_MS).unref();
   }
 
+  /** Serves what it has asked already. */
+  begin(): void {
+    this.#stream.look();
+  }
+
   /** Tells it why it is not served, whatever it asks, and ends the connection. */
   refuse(error: VdensError): void {
     this.#finish(error);

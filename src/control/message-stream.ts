@@ -161,6 +161,11 @@ export class MessageStream {
     else this.#listen();
   }
 
+  /** Looks at once for what has come already: who has just connected may have said something by then. */
+  look(): void {
+    if (!this.#isClosed) this.#read();
+  }
+
   /** Reads no more for now; that the other end is gone is still noticed. */
   pause(): void {
     this.#isPaused = true;

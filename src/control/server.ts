@@ -101,7 +101,8 @@ export class ControlServer {
     const client = this.#serve(connection, peer, () => void among.delete(client!));
     if (client === undefined) return;
     among.add(client);
-    if (refusal !== undefined) client.refuse(refusal);
+    if (refusal === undefined) client.begin();
+    else client.refuse(refusal);
   }
 
   #serve(connection: number, peer: ControlPeer, gone: () => void): ControlConnection | undefined {

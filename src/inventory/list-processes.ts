@@ -2,15 +2,18 @@
  * What runs: every control socket of this user is asked at the same time.
  *
  * It is to take little longer than Node.js takes to start, and most of that time is the processes' own. So they are asked
- * before all else is loaded, and what only some runs need, in those alone; it is why this does without the client
- * (control/client.ts) and what that imports.
+ * before all else is loaded, by system calls of our own (the sockets of Node.js take as long as the processes), and what
+ * only some runs need is loaded in those alone: it is why this does without the client (control/client.ts).
  */
 import { readFileSync } from 'node:fs';
-import { createConnection, type Socket } from 'node:net';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { emitRequest, parseReply } from '../control/message.ts';
+import { MessageStream, TOO_LONG } from '../control/message-stream.ts';
 import { namesInRuntimeDirectory, runtimeDirectory } from '../control/runtime-directory.ts';
 import { VdensError } from '../errors.ts';
+import { AGAIN, errnoName, native } from '../system/native.ts';
+import { AF_UNIX, SOCK_STREAM, unixAddress } from '../system/unix-address.ts';
 import type { ProcessStatus } from './status.ts';
 
 /** How long a process may take to say what it runs: one that is stopped never does. */
@@ -19,8 +22,8 @@ const STATUS_TIMEOUT_MS = 1000;
 const PATIENCE = 4;
 /** How long a connection stays open that is not needed any more. */
 const CLOSE_AFTER_MS = 200;
-/** The longest answer that makes sense, in characters. */
-const MAX_STATUS_LENGTH = 16_777_216;
+/** The longest answer that makes sense, in bytes. */
+const MAX_STATUS_BYTES = 16_777_216;
 
 /** A process that can be asked. */
 export interface FoundProcess {
@@ -75,10 +78,9 @@ class Question {
   readonly name: string;
   readonly path: string;
   readonly outcome: Promise<Outcome>;
-  #socket: Socket | undefined;
+  #stream: MessageStream | undefined;
   #isOver = false;
   #timer: NodeJS.Timeout;
-  #text = '';
   #end: (outcome: Outcome) => void = () => undefined;
 
   constructor(name: string, path: string, timeoutMs: number) {
@@ -92,19 +94,25 @@ class Question {
   }
 
   #ask(): void {
-    const socket = createConnection(this.path);
-    this.#socket = socket;
-    socket.setEncoding('utf8');
-    socket.on('data', (text: string) => this.#take(text));
-    let errno = 'EPIPE';
-    socket.on('error', (error: NodeJS.ErrnoException) => {
-      errno = error.code ?? 'EIO';
+    const fd = native.openSocket(AF_UNIX, SOCK_STREAM, 0);
+    const result = fd < 0 ? fd : connectTo(fd, this.path);
+    if (result === 0) {
+      this.#speak(fd);
+      return;
+    }
+    if (fd >= 0) native.closeDescriptor(fd);
+    if (result === AGAIN) setTimeout(() => this.#askAgain(), TRY_AGAIN_MS);
+    else this.#finish({ errno: errnoName(result) });
+  }
+
+  #speak(fd: number): void {
+    const stream = new MessageStream(fd, MAX_STATUS_BYTES, {
+      readable: () => this.#take(stream),
+      drained: () => undefined,
+      gone: () => this.#finish({ errno: 'EPIPE' }),
     });
-    socket.on('close', () => {
-      if (errno === 'EAGAIN') setTimeout(() => this.#askAgain(), TRY_AGAIN_MS);
-      else this.#finish({ errno });
-    });
-    socket.write(emitRequest('status'));
+    this.#stream = stream;
+    stream.send(emitRequest('status'));
   }
 
   /** It had no room: so it has much to do, or was stopped, which shows when it is late. */
@@ -112,11 +120,11 @@ class Question {
     if (!this.#isOver) this.#ask();
   }
 
-  #take(text: string): void {
-    this.#text += text;
-    const end = this.#text.indexOf('\n', this.#text.length - text.length);
-    if (end >= 0) this.#finish({ line: this.#text.slice(0, end) });
-    else if (this.#text.length > MAX_STATUS_LENGTH) this.#finish({ errno: 'EPROTO' });
+  #take(stream: MessageStream): void {
+    const line = stream.next();
+    if (line === TOO_LONG) this.#finish({ errno: 'EPROTO' });
+    else if (line !== undefined) this.#finish({ line });
+    else if (stream.isAtEnd) this.#finish({ errno: 'EPIPE' });
   }
 
   /** It may have answered while we had no time to look. */
@@ -131,10 +139,19 @@ class Question {
     clearTimeout(this.#timer);
     this.#isOver = true;
     this.#end(outcome);
-    const socket = this.#socket;
+    const stream = this.#stream;
     // Closing wakes the process once more: that can wait until all have answered, or for our end.
-    socket?.unref();
-    setTimeout(() => socket?.destroy(), CLOSE_AFTER_MS).unref();
+    stream?.pause();
+    if (stream !== undefined) setTimeout(() => stream.close(), CLOSE_AFTER_MS).unref();
+  }
+}
+
+/** @returns 0, or what went wrong, as `-errno`; a path that is too long for a socket is that of none */
+function connectTo(fd: number, path: string): number {
+  try {
+    return native.connectSocket(fd, unixAddress(path));
+  } catch {
+    return -constants.errno.ENOENT;
   }
 }
 

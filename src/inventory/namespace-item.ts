@@ -1,8 +1,8 @@
 /** A namespace of `vdens`, as others may look at it. */
 import type { Namespace } from '../namespace/namespace.ts';
-import { formatIp, parseIp } from '../net/ip.ts';
+import { formatIp, isLinkLocalIp, isLoopbackIp, parseIp } from '../net/ip.ts';
 import { formatMac } from '../net/mac.ts';
-import { formatPrefix } from '../net/prefix.ts';
+import { formatPrefix, type IpPrefix } from '../net/prefix.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { TapPlug } from '../plugs/tap.ts';
 import type { InventoryItem, Link } from './inventory.ts';
@@ -63,7 +63,8 @@ export class NamespaceItem implements InventoryItem {
 
   async describe(rates: RateMeter): Promise<NamespaceStatus> {
     const { rtnetlink, pid } = this.namespace;
-    const [configured, gateways] = await Promise.all([rtnetlink.configuredLinks(), this.#gateways()]);
+    const configured = await rtnetlink.configuredLinks();
+    const gateways = await this.#gateways(configured.flatMap(({ addresses }) => addresses));
     const interfaces = this.links().map((link, position): InterfaceStatus => {
       const network = this.#interfaces[position]!.network;
       const index = this.namespace.indexOf(link.id);
@@ -85,8 +86,11 @@ export class NamespaceItem implements InventoryItem {
     return { kind: 'namespace', pid, interfaces, gateways, command: this.#command };
   }
 
-  async #gateways(): Promise<readonly string[]> {
-    const routes = await Promise.all(ELSEWHERE.map((address) => this.namespace.rtnetlink.findRoute(address)));
+  /** Of the families in which packets could come from somewhere: what is asked for all namespaces is to be cheap. */
+  async #gateways(own: readonly IpPrefix[]): Promise<readonly string[]> {
+    const sources = own.filter(({ address }) => !isLoopbackIp(address) && !isLinkLocalIp(address));
+    const families = ELSEWHERE.filter(({ length }) => sources.some(({ address }) => address.length === length));
+    const routes = await Promise.all(families.map((address) => this.namespace.rtnetlink.findRoute(address)));
     return routes.flatMap((route) =>
       typeof route === 'string' || route.gateway === undefined ? [] : [formatIp(route.gateway)],
     );

@@ -61,7 +61,7 @@ export interface NamespaceStatus {
   /** The process by which its namespaces can be joined. */
   readonly pid: number;
   readonly interfaces: readonly InterfaceStatus[];
-  /** Default gateways. */
+  /** Default gateways, of the families in which it has an address that is good for more than its own link. */
   readonly gateways: readonly string[];
   /** The command that runs in it, as far as there is one yet. */
   readonly command: readonly string[];
