@@ -319,7 +319,7 @@ describe('vde explain', { concurrency: 3 }, () => {
     await site.host('a', '--address', '10.1.0.1/24', '--gateway', '10.1.0.254', left);
     await Promise.all([
       site.host('r', '-m', '--address', 'vde0=10.1.0.254/24', '--address', 'vde1=10.2.0.254/24', left, right),
-      site.host('b', '--address', '10.2.0.2/24', '--gateway', '10.2.0.254', right),
+      site.host('b', '--mac', '02:00:00:00:00:0b', '--address', '10.2.0.2/24', '--gateway', '10.2.0.254', right),
       site.host('d', '--address', '10.1.0.4/24', third),
     ]);
     await site.refuses(['a', 'b'], /r is the router, and hands no packets of others on\. .*net\.ipv4\.ip_forward=1/);
@@ -327,6 +327,9 @@ describe('vde explain', { concurrency: 3 }, () => {
     const routed = await site.reaches('a', 'b');
     assert.match(textOf(routed, 'route'), /through the router 10\.1\.0\.254\nr sends packets for 10\.2\.0\.2 by vde1/);
     assert.match(textOf(routed, 'return'), /b answers to 10\.1\.0\.1 by vde0, through the router 10\.2\.0\.254/);
+    // Both of its interfaces have the network of that address, and one leads there.
+    const local = await site.reaches('r', 'fe80::ff:fe00:b');
+    assert.match(textOf(local, 'route'), /^r sends packets for fe80::ff:fe00:b by vde1\b/);
 
     await site.refuses(['a', 'd'], /no cable of yours joins the two/);
     const cable = await site.spawn([ours('vde_plug'), `vde://${site.path('left')}`, `vde://${site.path('third')}`]);

@@ -58,9 +58,13 @@ export async function askNetworks(process: Asked): Promise<readonly LinkNetwork[
   return read(process, () => listOf(networks, network));
 }
 
-/** Where packets to a destination go. */
-export async function askRoute(process: Asked, destination: string): Promise<RouteFacts> {
-  const { route } = await process.ask('explain-route', { destination });
+/**
+ * Where packets to a destination go.
+ *
+ * @param device the interface by which they are to leave. Absent: any
+ */
+export async function askRoute(process: Asked, destination: string, device?: string): Promise<RouteFacts> {
+  const { route } = await process.ask('explain-route', { destination, interface: device });
   return read(process, () => readRoute(fieldsOf(route)));
 }
 

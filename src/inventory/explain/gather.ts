@@ -2,7 +2,7 @@
  * Finds out what `vde explain A B` is about: asks the processes on the way, in the order of the way.
  */
 import { quote, VdensError } from '../../errors.ts';
-import { formatIp, isLinkLocalIp, isLoopbackIp, parseIp } from '../../net/ip.ts';
+import { formatIp, isLinkLocalIp, isLoopbackIp, isUnspecifiedIp, parseIp } from '../../net/ip.ts';
 import { formatMac, parseMac } from '../../net/mac.ts';
 import type { LinkStatus } from '../status.ts';
 import { askForwarding, askNeighbour, askNeighbours, askRoute } from './ask.ts';
@@ -197,6 +197,7 @@ class Gatherer {
   async #best(from: Host, addresses: readonly string[]): Promise<string | undefined> {
     let routed: string | undefined;
     for (const address of addresses) {
+      if (this.#deviceFor(from, address) !== undefined) return address;
       const route = await askRoute(from.process, address);
       if (route.kind === 'none') continue;
       if (route.gateway === undefined) return address;
@@ -224,9 +225,9 @@ class Gatherer {
     target: Host | undefined,
     destination: string,
   ): Promise<{ readonly leg: LegFacts; readonly next?: Host }> {
-    const route = await askRoute(from.process, destination);
+    const route = await askRoute(from.process, destination, this.#deviceFor(from, destination));
     const facts = { from: from.facts, destination, route, passages: [], drops: [] } as const;
-    if (route.kind === 'none' || route.isLocal) return { leg: facts };
+    if (route.kind === 'none' || route.isLocal || isUnspecifiedIp(parseIp(destination))) return { leg: facts };
     const out = interfaceOf(from.facts, route.interfaceName);
     if (out === undefined) return { leg: facts };
     const address = route.gateway ?? destination;
@@ -282,6 +283,13 @@ class Gatherer {
     return isAsked && owners.length === 1 ? owners[0] : undefined;
   }
 
+  /** The interface that leads to an address of one link, which the routing table cannot tell; of others `undefined`. */
+  #deviceFor({ facts: { interfaces } }: Host, address: string): string | undefined {
+    if (!isLinkLocalIp(parseIp(address))) return undefined;
+    const holders = this.#world.hosts.flatMap(({ facts }) => holderOf(facts, address) ?? []);
+    return interfaces.find((out) => holders.some((into) => this.#areJoined(out, into) === true))?.name;
+  }
+
   /** Whether cables join the networks of both, or they are one; `undefined` when one of them is unknown. */
   #areJoined({ network: mine }: InterfaceFacts, { network: theirs }: InterfaceFacts): boolean | undefined {
     if (mine === undefined || theirs === undefined) return undefined;
@@ -299,9 +307,7 @@ class Gatherer {
     const isImpaired = this.#world.processes.some(({ status }) =>
       status?.items.some((item) => linksOf(item).some(({ impairment }) => impairment.length > 0)),
     );
-    const isHopeless =
-      [out, into].some((end) => end !== undefined && isDeaf(end)) ||
-      (into !== undefined && this.#areJoined(out, into) === false);
+    const isHopeless = [out, into].some((end) => end !== undefined && isDeaf(end));
     const timeoutMs = isHopeless ? HOPELESS_NEIGHBOUR_MS : isImpaired ? IMPAIRED_NEIGHBOUR_MS : NEIGHBOUR_MS;
     return askNeighbour(from.process, { interface: out.name, address, ask: this.#question.isProbed, timeoutMs });
   }
@@ -332,7 +338,9 @@ class Gatherer {
     const host = this.#world.hostOf(last.to.host);
     if (host === undefined || holderOf(host.facts, destination) === undefined) return undefined;
     if (isSameHost(host.facts, from.facts)) return undefined;
-    return { host: host.facts, source: first.source, route: await askRoute(host.process, first.source) };
+    const { source } = first;
+    const device = isLinkLocalIp(parseIp(source)) ? last.to.interfaceName : undefined;
+    return { host: host.facts, source, route: await askRoute(host.process, source, device) };
   }
 
   /** To a MAC address: the interface of A on whose network it was heard, or the first. */

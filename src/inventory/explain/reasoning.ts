@@ -108,7 +108,7 @@ function explainLeg(leg: LegFacts, destination: string, target: HostFacts | unde
   const { from, route, neighbour } = leg;
   if (route === undefined) return explainStation(leg);
   const first = routeStep(from, leg.destination ?? destination, route, target);
-  if (route.kind === 'none' || route.isLocal) return [first];
+  if (route.kind === 'none' || route.isLocal || first.state === 'problem') return [first];
   const out = interfaceOf(from, route.interfaceName);
   const atInterface = out === undefined ? [] : [...interfaceSteps(from, out, false), ...arpSteps(from, out, leg)];
   const isAsked = neighbour?.isAsked === true;
