@@ -59,10 +59,14 @@ struct capture {
 /**
  * struct capture_point - a plug that is looked at.
  * @counters: its numbers
+ * @place: where it stands among the points
+ * @used: how many of the captures are, or were, in use
  * @captures: who looks
  */
 struct capture_point {
 	double *counters;
+	uint32_t place;
+	uint32_t used;
 	struct capture captures[MAX_CAPTURES_PER_POINT];
 };
 
@@ -78,10 +82,27 @@ struct options {
 /* The point that a number behind counters stands for; NULL when it is none of this process. */
 HOT static struct capture_point *find_point(const double *number)
 {
-	if (!(*number >= 1 && *number <= MAX_CAPTURE_POINTS))
+	/* Others may share these numbers, and write there meanwhile. */
+	const double value = *(const volatile double *)number;
+
+	if (!(value >= 1 && value <= MAX_CAPTURE_POINTS))
 		return NULL;
-	struct capture_point *point = points[(uint32_t)*number - 1];
+	struct capture_point *point = points[(uint32_t)value - 1];
 	return point != NULL && point->counters + CAPTURE_COUNTER == number ? point : NULL;
+}
+
+/* The point of these counters, whatever the number behind them says. */
+static struct capture_point *point_of(double *counters)
+{
+	struct capture_point *point = find_point(counters + CAPTURE_COUNTER);
+
+	for (uint32_t i = 0; point == NULL && i < MAX_CAPTURE_POINTS; i++) {
+		if (points[i] != NULL && points[i]->counters == counters)
+			point = points[i];
+	}
+	if (point != NULL)
+		counters[CAPTURE_COUNTER] = point->place + 1;
+	return point;
 }
 
 static int make_point(double *counters, struct capture_point **made)
@@ -96,6 +117,7 @@ static int make_point(double *counters, struct capture_point **made)
 	if (point == NULL)
 		return ENOMEM;
 	point->counters = counters;
+	point->place = place;
 	points[place] = point;
 	counters[CAPTURE_COUNTER] = place + 1;
 	*made = point;
@@ -129,8 +151,8 @@ static void note_told(const struct capture_point *point, struct capture *capture
 
 int capture_start(double *counters, const struct capture_target *target)
 {
-	struct capture_point *point = find_point(counters + CAPTURE_COUNTER);
-	struct capture *capture = NULL;
+	struct capture_point *point = point_of(counters);
+	uint32_t free_place = MAX_CAPTURES_PER_POINT;
 
 	if (target->interface >= MAX_CAPTURE_INTERFACES)
 		return EINVAL;
@@ -143,13 +165,14 @@ int capture_start(double *counters, const struct capture_target *target)
 		if (point->captures[i].target.ring == target->ring &&
 		    point->captures[i].target.interface == target->interface)
 			return EEXIST;
-		if (point->captures[i].target.ring == NULL)
-			capture = &point->captures[i];
+		if (point->captures[i].target.ring == NULL && i < free_place)
+			free_place = i;
 	}
-	if (capture == NULL)
+	if (free_place == MAX_CAPTURES_PER_POINT)
 		return EBUSY;
-	*capture = (struct capture){ .target = *target };
-	note_told(point, capture);
+	point->captures[free_place] = (struct capture){ .target = *target };
+	point->used = free_place < point->used ? point->used : free_place + 1;
+	note_told(point, &point->captures[free_place]);
 	return 0;
 }
 
@@ -165,7 +188,7 @@ static bool is_in_use(const struct capture_point *point)
 
 bool capture_stop(double *counters, const struct capture_ring *ring, uint32_t interface)
 {
-	struct capture_point *point = find_point(counters + CAPTURE_COUNTER);
+	struct capture_point *point = point_of(counters);
 
 	if (point == NULL)
 		return true;
@@ -176,7 +199,7 @@ bool capture_stop(double *counters, const struct capture_ring *ring, uint32_t in
 	}
 	if (is_in_use(point))
 		return false;
-	points[(uint32_t)counters[CAPTURE_COUNTER] - 1] = NULL;
+	points[point->place] = NULL;
 	counters[CAPTURE_COUNTER] = 0;
 	free(point);
 	return true;
@@ -332,7 +355,7 @@ HOT void capture_frames(const double *number, enum capture_direction direction, 
 	struct capture_point *point = find_point(number);
 	const uint64_t now = time_ns();
 
-	for (uint32_t i = 0; point != NULL && i < MAX_CAPTURES_PER_POINT; i++) {
+	for (uint32_t i = 0; point != NULL && i < point->used; i++) {
 		struct capture *capture = &point->captures[i];
 		if (capture->target.ring == NULL)
 			continue;

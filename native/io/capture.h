@@ -15,7 +15,7 @@
 
 #define MAX_CAPTURE_POINTS 8192
 /* How many captures can look at one point; a capture of all that a process runs may count twice. */
-#define MAX_CAPTURES_PER_POINT 8
+#define MAX_CAPTURES_PER_POINT 32
 /* Other counters whose drops are told of, too. */
 #define MAX_CAPTURE_OTHERS 3
 /* In place of an interface's number. */

@@ -4,6 +4,7 @@
  */
 #include "capture_binding.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -14,8 +15,9 @@
 /* How many rings a process can have. */
 #define MAX_CAPTURE_RINGS 256
 #define RECEIVED_IS_OUTBOUND 1
-/* What captureCounts and captureCopy answer. */
+/* What captureCounts, captureState and captureCopy answer. */
 #define COUNTS 2
+#define STATE_WORDS 3
 #define COPY_WORDS 2
 
 /* A ring that JavaScript opened. */
@@ -24,12 +26,19 @@ struct handle {
 	napi_env env;
 };
 
+/* What one capture keeps from being collected; of no capture, the ring is NULL. */
+struct kept {
+	const struct capture_ring *ring;
+	uint32_t interface;
+	napi_ref others[MAX_CAPTURE_OTHERS];
+};
+
 /* Counters that somebody looks at. */
 struct watched {
 	double *counters;
 	napi_env env;
 	napi_ref reference;
-	napi_ref others[MAX_CAPTURES_PER_POINT * MAX_CAPTURE_OTHERS];
+	struct kept *kept; /* MAX_CAPTURES_PER_POINT of them */
 };
 
 /* Both are guarded by the lock of the datapath. */
@@ -120,16 +129,29 @@ static napi_value capture_open_ring(napi_env env, napi_callback_info info)
 	return number(env, -error);
 }
 
+static void let_go(napi_env env, struct kept *kept)
+{
+	for (uint32_t i = 0; i < MAX_CAPTURE_OTHERS; i++) {
+		if (kept->others[i] != NULL)
+			napi_delete_reference(env, kept->others[i]);
+	}
+	*kept = (struct kept){ 0 };
+}
+
 /* To be called with the lock. */
 static void stop_watching(struct watched *place, const struct capture_ring *ring, uint32_t interface)
 {
-	if (!capture_stop(place->counters, ring, interface))
+	const bool is_over = capture_stop(place->counters, ring, interface);
+
+	for (uint32_t i = 0; i < MAX_CAPTURES_PER_POINT; i++) {
+		struct kept *kept = &place->kept[i];
+		if (kept->ring == ring && (interface == ALL_INTERFACES || kept->interface == interface))
+			let_go(place->env, kept);
+	}
+	if (!is_over)
 		return;
 	napi_delete_reference(place->env, place->reference);
-	for (uint32_t i = 0; i < MAX_CAPTURES_PER_POINT * MAX_CAPTURE_OTHERS; i++) {
-		if (place->others[i] != NULL)
-			napi_delete_reference(place->env, place->others[i]);
-	}
+	free(place->kept);
 	*place = (struct watched){ 0 };
 }
 
@@ -192,21 +214,39 @@ static void get_others(const struct arguments *arguments, size_t index, const do
 	}
 }
 
-/* Keeps counters from being collected for as long as the point is looked at; false when there are too many. */
-static bool keep_others(struct watched *place, const double *const *others, const napi_value *values)
+/* Keeps counters from being collected for as long as this capture looks at the point; false when there is no memory. */
+static bool keep_others(struct watched *place, const struct capture_target *target, const napi_value *values)
 {
 	uint32_t at = 0;
 
+	while (at < MAX_CAPTURES_PER_POINT && place->kept[at].ring != NULL)
+		at++;
+	if (at == MAX_CAPTURES_PER_POINT)
+		return false;
+	struct kept *kept = &place->kept[at];
+	*kept = (struct kept){ .ring = target->ring, .interface = target->interface };
 	for (uint32_t i = 0; i < MAX_CAPTURE_OTHERS; i++) {
-		if (others[i] == NULL)
-			continue;
-		while (at < MAX_CAPTURES_PER_POINT * MAX_CAPTURE_OTHERS && place->others[at] != NULL)
-			at++;
-		if (at == MAX_CAPTURES_PER_POINT * MAX_CAPTURE_OTHERS ||
-		    napi_create_reference(place->env, values[i], 1, &place->others[at]) != napi_ok)
+		if (target->others[i] != NULL &&
+		    napi_create_reference(place->env, values[i], 1, &kept->others[i]) != napi_ok)
 			return false;
 	}
 	return true;
+}
+
+/* Begins to keep what a place has; an errno. */
+static int begin_watching(struct watched *place, napi_env env, double *counters, napi_value array)
+{
+	*place = (struct watched){ .env = env };
+	place->kept = calloc(MAX_CAPTURES_PER_POINT, sizeof *place->kept);
+	if (place->kept == NULL)
+		return ENOMEM;
+	if (napi_create_reference(env, array, 1, &place->reference) != napi_ok) {
+		free(place->kept);
+		*place = (struct watched){ 0 };
+		return ENOMEM;
+	}
+	place->counters = counters;
+	return 0;
 }
 
 /*
@@ -239,10 +279,11 @@ static napi_value capture_start_point(napi_env env, napi_callback_info info)
 		error = capture_start(counters, &target);
 	}
 	if (error == 0 && place->counters == NULL) {
-		*place = (struct watched){ .counters = counters, .env = env };
-		napi_create_reference(env, arguments.values[0], 1, &place->reference);
+		error = begin_watching(place, env, counters, arguments.values[0]);
+		if (error != 0)
+			capture_stop(counters, &handle->ring, target.interface);
 	}
-	if (error == 0 && !keep_others(place, target.others, values)) {
+	if (error == 0 && !keep_others(place, &target, values)) {
 		stop_watching(place, &handle->ring, target.interface);
 		error = ENOMEM;
 	}
@@ -346,7 +387,10 @@ static napi_value capture_map(napi_env env, napi_callback_info info)
 	return buffer;
 }
 
-/* captureState(ring, words): where the oldest block begins, and where the next one will. */
+/*
+ * captureState(ring, words): where the oldest block begins, and where the next one will; 1 when they lie together in the
+ * ring, which is not so in a stream only when somebody wrote nonsense there.
+ */
 static napi_value capture_state(napi_env env, napi_callback_info info)
 {
 	struct arguments arguments;
@@ -354,7 +398,7 @@ static napi_value capture_state(napi_env env, napi_callback_info info)
 	int32_t id;
 
 	if (!get_arguments(env, info, 2, &arguments) || !get_int(&arguments, 0, &id) ||
-	    !get_doubles(&arguments, 1, COUNTS, &words))
+	    !get_doubles(&arguments, 1, STATE_WORDS, &words))
 		return NULL;
 	const struct handle *handle = find_ring(id);
 	if (handle == NULL)
@@ -362,6 +406,7 @@ static napi_value capture_state(napi_env env, napi_callback_info info)
 	const uint64_t read = capture_ring_position(&handle->ring);
 	words[0] = (double)read;
 	words[1] = (double)(read + capture_ring_waiting(&handle->ring));
+	words[2] = capture_ring_is_sound(&handle->ring);
 	return NULL;
 }
 

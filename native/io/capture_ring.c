@@ -69,6 +69,13 @@ static void *map_twice(int fd, size_t size)
 	return NULL;
 }
 
+static int set_nonblocking(int fd)
+{
+	const int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 ? flags : fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+}
+
 int capture_ring_open(struct capture_ring *ring, int memory, int notice)
 {
 	struct stat status;
@@ -89,7 +96,8 @@ int capture_ring_open(struct capture_ring *ring, int memory, int notice)
 	int error = ring->header->magic != CAPTURE_MAGIC || ring->header->version != CAPTURE_VERSION ? EINVAL : 0;
 	if (error == 0 && notice >= 0) {
 		ring->notice = fcntl(notice, F_DUPFD_CLOEXEC, 0);
-		error = ring->notice < 0 ? errno : 0;
+		/* Whoever moves frames wakes the reader, and must not wait for what it was given in place of an eventfd. */
+		error = ring->notice < 0 || set_nonblocking(ring->notice) != 0 ? errno : 0;
 	}
 	if (error != 0)
 		capture_ring_close(ring);
@@ -230,6 +238,13 @@ HOT size_t capture_ring_waiting(const struct capture_ring *ring)
 	return used_between(ring, atomic_load_explicit(&ring->header->read, memory_order_relaxed), write);
 }
 
+bool capture_ring_is_sound(const struct capture_ring *ring)
+{
+	const uint64_t read = atomic_load_explicit(&ring->header->read, memory_order_relaxed);
+
+	return atomic_load_explicit(&ring->header->write, memory_order_acquire) - read <= ring->size;
+}
+
 uint64_t capture_ring_position(const struct capture_ring *ring)
 {
 	return atomic_load_explicit(&ring->header->read, memory_order_relaxed);
@@ -273,10 +288,12 @@ struct capture_copy capture_ring_copy(const struct capture_ring *ring, uint64_t 
 	memcpy(room, ring->data + start % ring->size, length);
 	atomic_thread_fence(memory_order_seq_cst);
 	const uint64_t left = capture_ring_position(ring);
-	if (left > start) {
-		/* What is gone by now may be half of one block and half of another. */
-		return (struct capture_copy){ .length = 0, .next = length == 0 ? end : left };
-	}
+	/* What is gone by now may be half of one block and half of another; what lies behind it is as it was. */
+	const size_t gone = left <= start ? 0 : left - start < length ? (size_t)(left - start) : length;
+	if (gone > 0 && gone == length)
+		return (struct capture_copy){ .length = 0, .next = left };
+	length -= gone;
+	memmove(room, room + gone, length);
 	length = whole_blocks(room, length);
-	return (struct capture_copy){ .length = length, .next = length == 0 ? end : start + length };
+	return (struct capture_copy){ .length = length, .next = length == 0 ? end : start + gone + length };
 }

@@ -115,6 +115,9 @@ void capture_ring_wake(struct capture_ring *ring);
 size_t capture_ring_waiting(const struct capture_ring *ring);
 uint64_t capture_ring_position(const struct capture_ring *ring);
 
+/* The reader of a stream: whether what waits can be in the ring at all. */
+bool capture_ring_is_sound(const struct capture_ring *ring);
+
 /* The reader has taken so many bytes. */
 void capture_ring_consume(struct capture_ring *ring, size_t length);
 
@@ -133,7 +136,7 @@ struct capture_copy {
 
 /*
  * Copies whole blocks from a position on, or from the oldest that is left; as many as fit. Blocks that others wrote over
- * meanwhile are left out.
+ * meanwhile are left out; those behind them are there.
  */
 struct capture_copy capture_ring_copy(const struct capture_ring *ring, uint64_t from, uint64_t end, uint8_t *room,
 				      size_t size);

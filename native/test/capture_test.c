@@ -274,8 +274,74 @@ static void try_foreign_numbers(void)
 	close_bench(&bench);
 }
 
+/* What others write behind our counters changes nothing: the point is found, and is gone when nobody looks. */
+static void try_overwritten_number(void)
+{
+	struct bench bench;
+	open_bench(&bench, CAPTURE_STREAM);
+	const struct capture_target again = { .ring = &bench.ring, .interface = 3, .snap = 60 };
+	const double numbers[] = { 0, 1, 2, -1, MAX_CAPTURE_POINTS, 1e300, __builtin_nan("") };
+
+	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+		bench.counters[CAPTURE_COUNTER] = numbers[i];
+		expect(capture_start(bench.counters, &again) != 0, "it is looked at already");
+	}
+	bench.counters[CAPTURE_COUNTER] = numbers[below(sizeof numbers / sizeof *numbers)];
+	close_bench(&bench);
+	/* Memory that is somebody else's by now, at the same address as likely as not. */
+	open_bench(&bench, CAPTURE_STREAM);
+	record(&bench, 0, CAPTURE_SENT);
+	expect(capture_ring_waiting(&bench.ring) > 0, "a frame is recorded");
+	close_bench(&bench);
+}
+
+/* As many look as can, and no more; the same place is had again. */
+static void try_many(void)
+{
+	struct bench bench;
+	open_bench(&bench, CAPTURE_STREAM);
+	const uint32_t first = 100;
+
+	for (uint32_t i = 1; i <= MAX_CAPTURES_PER_POINT; i++) {
+		const struct capture_target target = { .ring = &bench.ring, .interface = first + i, .snap = 60 };
+		expect((capture_start(bench.counters, &target) == 0) == (i < MAX_CAPTURES_PER_POINT), "there is room");
+	}
+	record(&bench, 0, CAPTURE_SENT);
+	expect(bench.ring.header->interfaces[first + MAX_CAPTURES_PER_POINT - 1].recorded == 1, "the last one has it");
+	const uint32_t other = first + 1 + below(MAX_CAPTURES_PER_POINT - 1);
+	expect(!capture_stop(bench.counters, &bench.ring, other), "others look on");
+	const struct capture_target target = { .ring = &bench.ring, .interface = other, .snap = 60 };
+	expect(capture_start(bench.counters, &target) == 0, "there is room again");
+	close_bench(&bench);
+}
+
+/* A notice that is something else, and full, holds nobody up. */
+static void try_full_notice(void)
+{
+	struct capture_ring ring;
+	int ends[2];
+	const uint8_t bytes[4096] = { 0 };
+	const int memory = capture_ring_make(MIN_CAPTURE_BYTES, CAPTURE_STREAM);
+
+	expect(memory >= 0 && pipe(ends) == 0 && capture_ring_open(&ring, memory, ends[1]) == 0, "a ring is opened");
+	while (write(ring.notice, bytes, sizeof bytes) > 0)
+		;
+	uint8_t *room = capture_ring_begin(&ring, sizeof bytes, 0);
+	expect(room != NULL && !capture_ring_await(&ring, 1), "a reader waits");
+	memset(room, 0, sizeof bytes);
+	capture_ring_commit(&ring, sizeof bytes);
+	capture_ring_wake(&ring);
+	capture_ring_close(&ring);
+	close(memory);
+	close(ends[0]);
+	close(ends[1]);
+}
+
 void try_capture(void)
 {
+	try_overwritten_number();
+	try_many();
+	try_full_notice();
 	try_stream();
 	try_recorder();
 	try_nonsense();

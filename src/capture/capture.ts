@@ -47,6 +47,9 @@ interface Watched {
   isOn: boolean;
 }
 
+/** How many places that could not be captured are remembered. */
+const MAX_MISSED = 64;
+
 export class Capture {
   readonly ring: CaptureRing;
   readonly mode: CaptureMode;
@@ -54,6 +57,7 @@ export class Capture {
   readonly #watched = new Map<PlugCounters, Watched>();
   readonly #interfaces: CapturedInterface[] = [];
   readonly #waiting = new Set<CapturePlace>();
+  readonly #missed = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #isOver = false;
 
@@ -69,6 +73,11 @@ export class Capture {
   /** Those that were ever captured, by their numbers. */
   get interfaces(): readonly CapturedInterface[] {
     return this.#interfaces;
+  }
+
+  /** Those that could not be captured, though they were to be: too many look there, or memory is short. */
+  get missed(): readonly string[] {
+    return [...this.#missed];
   }
 
   /** Captures these places from now on, and no others. */
@@ -104,10 +113,14 @@ export class Capture {
 
   #begin(place: CapturePlace): void {
     const described = { name: place.id, description: describe(place) };
-    const index = this.#indexOf(described);
+    const before = this.#watched.get(place.counters);
+    const index = before === undefined ? this.#indexOf(described) : before.target.index;
     if (index === undefined) {
+      if (this.#interfaces.length >= MAX_CAPTURE_INTERFACES) {
+        this.#miss(place);
+        return;
+      }
       // Its description finds no room at present, and its frames would not either.
-      if (this.#interfaces.length >= MAX_CAPTURE_INTERFACES) return;
       this.#waiting.add(place);
       this.#timer ??= setTimeout(() => this.#again(), AGAIN_MS).unref();
       return;
@@ -119,10 +132,24 @@ export class Capture {
       snap: this.snap,
       outbound: isReversed ? 'received' : 'sent',
       others: otherEnds.map(({ values }) => values),
+      refused: () => this.#refused(place, target),
     };
     const watched = { target, place, described, before: dropsOf(place), startNs: nowNs(), isOn: false };
     this.#watched.set(counters, watched);
     watched.isOn = counters.capture.start(target);
+    if (!watched.isOn) this.#miss(place);
+  }
+
+  /** Who moves the frames does not record them. */
+  #refused(place: CapturePlace, target: CaptureTarget): void {
+    const watched = this.#watched.get(place.counters);
+    if (this.#isOver || watched?.target !== target) return;
+    this.#stop(watched);
+    this.#miss(place);
+  }
+
+  #miss({ id }: CapturePlace): void {
+    if (this.#missed.size < MAX_MISSED) this.#missed.add(id);
   }
 
   /** The number of an interface: of one that was there before and is gone, or a new one; `undefined` when there is no room. */

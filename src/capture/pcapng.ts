@@ -38,6 +38,7 @@ const BLOCK_HEADER = 8;
 const MIN_BLOCK = 12;
 const PACKET_HEADER = 28;
 const INTERFACE_HEADER = 16;
+const STATISTICS_HEADER = 20;
 const OUTBOUND = 2;
 const DIRECTION_MASK = 3;
 /** What an option can hold; texts are cut to it. */
@@ -154,12 +155,30 @@ export function blockLength(view: DataView, offset: number, end: number): number
   return length > end - offset ? 0 : length;
 }
 
+/** What a block at an offset is. */
+export function kindOfBlock(view: DataView, offset: number): CaptureBlock['kind'] {
+  const type = view.getUint32(offset, true);
+  if (type === ENHANCED_PACKET) return 'frame';
+  if (type === INTERFACE_DESCRIPTION) return 'interface';
+  return type === INTERFACE_STATISTICS ? 'statistics' : 'other';
+}
+
+/** Whether a block of `length` bytes has both its lengths, and room for what it says it has. */
+export function isWholeBlock(view: DataView, offset: number, length: number): boolean {
+  if (view.getUint32(offset + length - 4, true) !== length) return false;
+  const kind = kindOfBlock(view, offset);
+  if (kind === 'interface') return length >= INTERFACE_HEADER + 4;
+  if (kind === 'statistics') return length >= STATISTICS_HEADER + 4;
+  if (kind !== 'frame') return true;
+  return length >= PACKET_HEADER + 4 && view.getUint32(offset + 20, true) <= length - PACKET_HEADER - 4;
+}
+
 /** Whether the block at an offset is a frame: the one thing that is to be known of most of them. */
 export function isFrameBlock(view: DataView, offset: number): boolean {
   return view.getUint32(offset, true) === ENHANCED_PACKET;
 }
 
-/** The number of the interface of a frame. */
+/** The number of the interface of a frame, or of statistics. */
 export function interfaceOfFrame(view: DataView, offset: number): number {
   return view.getUint32(offset + BLOCK_HEADER, true);
 }
@@ -219,7 +238,7 @@ function parseInterface(view: DataView, offset: number, length: number): Capture
 
 /** Code, offset of the value, and its length. */
 function* optionsIn(view: DataView, start: number, end: number): Generator<readonly [number, number, number]> {
-  for (let at = start; at + 4 <= end; ) {
+  for (let at = start; at >= 0 && at + 4 <= end; ) {
     const code = view.getUint16(at, true);
     const bytes = view.getUint16(at + 2, true);
     if (code === OPTION_END || at + 4 + bytes > end) return;

@@ -1,4 +1,6 @@
 /** What becomes of captured blocks: a file, or lines; all of them, or those that a filter lets pass. */
+
+import { brokenRing } from '../capture/block-checker.ts';
 import type { CaptureFilter } from '../capture/filter/filter.ts';
 import { describeFrame } from '../capture/frame-line.ts';
 import {
@@ -6,15 +8,12 @@ import {
   type CapturedFrame,
   type CapturedInterface,
   frameNotes,
+  interfaceOfFrame,
   isFrameBlock,
   parseBlock,
 } from '../capture/pcapng.ts';
-import { VdensError } from '../errors.ts';
 import type { CaptureSink } from './capture-sink.ts';
 import { printable } from './standard-streams.ts';
-
-/** Pieces that are written at a time. */
-const PIECES_AT_A_TIME = 512;
 
 /** How to choose. */
 export interface Choice {
@@ -24,6 +23,8 @@ export interface Choice {
   readonly count: number | undefined;
   /** Frames before are left out, in nanoseconds since 1970. */
   readonly sinceNs?: bigint;
+  /** Numbers of the interfaces whose frames are meant; `undefined`: of all. */
+  readonly interfaces?: ReadonlySet<number> | undefined;
 }
 
 /** Takes blocks in their order. */
@@ -58,16 +59,15 @@ abstract class ChoosingRecipient implements Recipient {
     this.#choice = choice;
   }
 
+  /** Frames pass when they have been written. */
   async take(blocks: Uint8Array): Promise<boolean> {
-    const view = new DataView(blocks.buffer, blocks.byteOffset, blocks.byteLength);
-    for (let at = 0; at < blocks.length; ) {
-      const length = blockLength(view, at, blocks.length);
-      if (length === undefined || length === 0) throw broken();
-      if (!isFrameBlock(view, at)) this.other(view, at, length);
-      else if (this.#isWanted(view, at, length)) this.passed++;
-      at += length;
+    const before = this.passed;
+    try {
+      await this.#choose(blocks);
+    } catch (error) {
+      this.passed = before;
+      throw error;
     }
-    await this.flush(blocks);
     return this.passed < (this.#choice.count ?? Number.POSITIVE_INFINITY);
   }
 
@@ -78,11 +78,24 @@ abstract class ChoosingRecipient implements Recipient {
   /** All were looked at. */
   protected abstract flush(blocks: Uint8Array): Promise<void>;
 
+  async #choose(blocks: Uint8Array): Promise<void> {
+    const view = new DataView(blocks.buffer, blocks.byteOffset, blocks.byteLength);
+    for (let at = 0; at < blocks.length; ) {
+      const length = blockLength(view, at, blocks.length);
+      if (length === undefined || length === 0) throw brokenRing();
+      if (!isFrameBlock(view, at)) this.other(view, at, length);
+      else if (this.#isWanted(view, at, length)) this.passed++;
+      at += length;
+    }
+    await this.flush(blocks);
+  }
+
   #isWanted(view: DataView, at: number, length: number): boolean {
-    const { count, filter, sinceNs } = this.#choice;
+    const { count, filter, sinceNs, interfaces } = this.#choice;
     if (count !== undefined && this.passed >= count) return false;
+    if (interfaces !== undefined && !interfaces.has(interfaceOfFrame(view, at))) return false;
     const frame = parseBlock(view, at, length);
-    if (frame?.kind !== 'frame') throw broken();
+    if (frame?.kind !== 'frame') throw brokenRing();
     if (sinceNs !== undefined && frame.timeNs < sinceNs) return false;
     if (filter !== undefined && !filter(frame.bytes, frame.length, frameNotes(view, at, length).isOutbound))
       return false;
@@ -115,8 +128,7 @@ export class FilteringRecipient extends ChoosingRecipient {
   protected override async flush(blocks: Uint8Array): Promise<void> {
     const pieces = this.#pieces.map(([start, end]) => blocks.subarray(start, end));
     this.#pieces = [];
-    for (let first = 0; first < pieces.length; first += PIECES_AT_A_TIME)
-      await this.#sink.write(pieces.slice(first, first + PIECES_AT_A_TIME));
+    if (pieces.length > 0) await this.#sink.write(pieces);
   }
 }
 
@@ -161,11 +173,4 @@ function clock(ns: bigint): string {
   const two = (value: number): string => String(value).padStart(2, '0');
   const micros = String((ns / 1000n) % 1_000_000n).padStart(6, '0');
   return `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}.${micros}`;
-}
-
-function broken(): VdensError {
-  return new VdensError(
-    'ERR_NATIVE',
-    'the ring of the capture holds something that is no block: another process wrote into it',
-  );
 }

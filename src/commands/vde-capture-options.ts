@@ -89,6 +89,16 @@ export function interpretCapture(argv: readonly string[]): CaptureAction {
   const subject = subjectOf(word, values.get('link')?.[0]);
   const snap = wholeNumber(options, 'snap', LEAST_SNAP, DEFAULT_SNAP) ?? DEFAULT_SNAP;
   if (values.has('ring')) return recording(options, subject, snap, filter);
+  if (values.has('last')) {
+    for (const other of ['snap', 'buffer-size']) {
+      if (values.has(other))
+        throw usage(
+          VDE_CAPTURE_TABLE,
+          `--last and --${other} do not go together: it is said when it is recorded`,
+          `--${other}`,
+        );
+    }
+  }
   if (values.has('ring-size')) throw usage(VDE_CAPTURE_TABLE, '--ring-size is for --ring', '--ring-size');
   return {
     action: 'capture',

@@ -6,10 +6,12 @@
  */
 import { machine, setPriority } from 'node:os';
 import { resolve } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
+import { BlockChecker } from '../capture/block-checker.ts';
 import { osName } from '../capture/capture.ts';
 import { parseFilter } from '../capture/filter/filter.ts';
 import { type CapturedInterface, interfaceDescription, sectionHeader } from '../capture/pcapng.ts';
-import { RingReader } from '../capture/ring-reader.ts';
+import { type ReaderCounts, RingReader } from '../capture/ring-reader.ts';
 import type { ControlClient } from '../control/client.ts';
 import { VdensError } from '../errors.ts';
 import { connectToProcess } from '../inventory/find-process.ts';
@@ -27,7 +29,8 @@ type RecordRequest = Extract<CaptureAction, { action: 'record' }>;
 /** Of this process (setpriority(2)): frames go first. */
 const NICE = 10;
 /** What is copied out of a recording at a time, in bytes. */
-const COPY_BYTES = 4 * 1_048_576;
+const COPY_BYTES = 1_048_576;
+const KIBIBYTE = 1024;
 /** How many of the interfaces are named. */
 const NAMES_TOLD = 8;
 const NS_PER_SECOND = 1_000_000_000n;
@@ -47,7 +50,7 @@ export async function captureFrames(request: CaptureRequest): Promise<number> {
   const sink = request.file === undefined ? standardOutput() : await openSink(request.file, ending.signal);
   try {
     yieldToFrames();
-    if (request.isLast) await writeLast(control, sink, request, filter);
+    if (request.isLast) await writeLast(control, sink, request, filter, ending.signal);
     else await follow(control, sink, request, filter, ending.signal);
   } catch (error) {
     if (!(error instanceof VdensError) || error.errno !== 'EPIPE' || error.syscall !== 'write') throw error;
@@ -82,14 +85,20 @@ async function follow(
   const { count, seconds, snap, bytes } = request;
   const { ring, answer } = await ringFrom(control, 'capture-start', { ...placesOf(request.subject), snap, bytes });
   const reader = new RingReader(ring);
+  sink.begin?.();
   const recipient = recipientFor(request, sink, { filter, count });
   let isStopping = false;
+  let later: unknown;
   const stop = (): void => {
     if (isStopping) return;
     isStopping = true;
+    sink.hurry?.();
     // What it says last is in the ring then.
     control.request('capture-stop').then(
-      () => reader.end(),
+      ({ missed }) => {
+        later = missed;
+        reader.end();
+      },
       () => reader.end(),
     );
   };
@@ -100,13 +109,15 @@ async function follow(
   void endOf(control).then(() => reader.end());
   try {
     if (request.file !== undefined) await sink.write([fileHeader()]);
-    writeErrorLine(`vde capture: listening at ${namesOf(interfacesIn(answer['interfaces']))}`);
+    writeErrorLine(`vde capture: listening at ${namesOf(namesIn(answer['interfaces']))}`);
+    warnOfMissed(answer['missed'], []);
     await reader.run(async (blocks) => {
       if (!(await recipient.take(blocks))) stop();
     });
   } finally {
     clearTimeout(timer);
     ending.removeEventListener('abort', stop);
+    warnOfMissed(later, answer['missed']);
     writeErrorLine(summary(recipient.passed, reader.counts));
   }
   if (!isStopping) writeErrorLine(`vde capture: ${printable(request.subject.name)} has ended`);
@@ -118,24 +129,38 @@ async function writeLast(
   sink: CaptureSink,
   request: CaptureRequest,
   filter: Choice['filter'],
+  ending: AbortSignal,
 ): Promise<void> {
-  const { ring, answer } = await ringFrom(control, 'record-take', {});
+  const { ring, answer } = await ringFrom(control, 'record-take', placesOf(request.subject));
+  ending.addEventListener('abort', () => sink.hurry?.(), { once: true });
   try {
+    sink.begin?.();
     const interfaces = interfacesIn(answer['interfaces']);
+    const chosen = chosenIn(answer['chosen'], interfaces.length);
     const seconds = request.seconds ?? Number(answer['seconds']);
     const snap = Number(answer['snap']);
     const sinceNs = BigInt(Date.now()) * 1_000_000n - BigInt(seconds) * NS_PER_SECOND;
-    const recipient = recipientFor(request, sink, { filter, count: request.count, sinceNs }, interfaces);
+    const recipient = recipientFor(
+      request,
+      sink,
+      { filter, count: request.count, sinceNs, interfaces: chosen },
+      interfaces,
+    );
     if (request.file !== undefined)
       await sink.write([fileHeader(), ...interfaces.map((each) => interfaceDescription(each, snap, osName()))]);
     const room = new Uint8Array(COPY_BYTES);
     const { start, end } = ring.extent;
-    for (let at = start; at < end; ) {
+    const checker = new BlockChecker(interfaces.length);
+    const view = new DataView(room.buffer);
+    let overwritten = 0;
+    for (let at = start; at < end && !ending.aborted; await turn()) {
       const { length, next } = ring.copy(at, end, room);
+      overwritten += Math.min(next, end) - at - length;
+      checker.check(view, 0, length, length);
       if (length > 0 && !(await recipient.take(room.subarray(0, length)))) break;
       at = next;
     }
-    writeErrorLine(summary(recipient.passed, undefined));
+    writeErrorLine(summary(recipient.passed, undefined, overwritten));
   } finally {
     ring.close();
   }
@@ -186,18 +211,42 @@ function interfacesIn(value: unknown): readonly CapturedInterface[] {
   });
 }
 
-function namesOf(interfaces: readonly CapturedInterface[]): string {
-  if (interfaces.length === 0) return 'what may come';
-  const names = interfaces.slice(0, NAMES_TOLD).map(({ name }) => name);
-  const more = interfaces.length - names.length;
-  return `${names.join(', ')}${more === 0 ? '' : ` and ${more} more`}`;
+/** Which of the interfaces are meant; `undefined` for all. */
+function chosenIn(value: unknown, all: number): ReadonlySet<number> | undefined {
+  if (!Array.isArray(value) || value.length >= all) return undefined;
+  return new Set(value.filter((index) => typeof index === 'number'));
+}
+
+function namesIn(value: unknown): readonly string[] {
+  return interfacesIn(value).map(({ name }) => name);
+}
+
+function namesOf(names: readonly string[]): string {
+  if (names.length === 0) return 'what may come';
+  const told = names.slice(0, NAMES_TOLD);
+  const more = names.length - told.length;
+  return printable(`${told.join(', ')}${more === 0 ? '' : ` and ${more} more`}`);
+}
+
+/** Says what could not be captured, once. */
+function warnOfMissed(value: unknown, known: unknown): void {
+  const before = textsIn(known);
+  const names = textsIn(value).filter((name) => !before.includes(name));
+  if (names.length === 0) return;
+  writeErrorLine(
+    `vde capture: not captured: ${namesOf(names)}: too many captures look there already, or memory is short`,
+  );
+}
+
+function textsIn(value: unknown): readonly string[] {
+  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
 }
 
 function fileHeader(): Uint8Array {
   return sectionHeader({ hardware: machine(), os: osName(), application: `vde capture ${version()}` });
 }
 
-function summary(passed: number | undefined, counts: RingReader['counts'] | undefined): string {
+function summary(passed: number | undefined, counts: ReaderCounts | undefined, overwritten = 0): string {
   const captured = passed ?? counts?.recorded ?? 0;
   const all = counts !== undefined && captured !== counts.recorded ? ` of ${counts.recorded}` : '';
   const leftOut = counts?.leftOut ?? 0;
@@ -205,7 +254,11 @@ function summary(passed: number | undefined, counts: RingReader['counts'] | unde
     leftOut === 0
       ? ''
       : `; ${leftOut} left out, because they came faster than they were written (see --buffer-size, --snap)`;
-  return `vde capture: ${captured}${all} frame${captured === 1 && all === '' ? '' : 's'}${lost}`;
+  const unread = counts?.unread ?? 0;
+  const unwritten = unread === 0 ? '' : `; ${unread} not written`;
+  const gone =
+    overwritten === 0 ? '' : `; ${Math.ceil(overwritten / KIBIBYTE)} KiB were overwritten before they were read`;
+  return `vde capture: ${captured}${all} frame${captured === 1 && all === '' ? '' : 's'}${lost}${unwritten}${gone}`;
 }
 
 function yieldToFrames(): void {

@@ -10,6 +10,7 @@ import type { OperationContext, Operations } from '../control/operation.ts';
 import { VdensError } from '../errors.ts';
 import { watchPlaces } from '../plugs/capture-point.ts';
 import type { Inventory, InventoryItem } from './inventory.ts';
+import { isCalled } from './link-name.ts';
 
 /** Captures of a process at a time, the recorder not among them. */
 const MAX_CAPTURES = 8;
@@ -18,6 +19,7 @@ const LOOK_MS = 100;
 
 const MIN_RING_BYTES = 262_144;
 const MAX_RING_BYTES = 1_073_741_824;
+const MEBIBYTE = 1_048_576;
 const MIN_SNAP = 14;
 const MAX_SNAP = 262_144;
 const MAX_SECONDS = 86_400;
@@ -42,7 +44,12 @@ interface Running {
 /** The recorder. */
 interface Recorder extends Running {
   readonly seconds: number;
+  /** Of its ring. */
+  readonly bytes: number;
 }
+
+/** How many names an error tells. */
+const MAX_NAMES_TOLD = 10;
 
 /** The operations of captures. */
 export function captureOperations(inventory: Inventory): Operations {
@@ -68,14 +75,14 @@ export function captureOperations(inventory: Inventory): Operations {
       };
     }
   };
-  const stop = (signal: OperationContext['signal']): { recorded: number; leftOut: number } => {
+  const stop = (signal: OperationContext['signal']): object => {
     const running = captures.get(signal);
-    if (running === undefined) return { recorded: 0, leftOut: 0 };
+    if (running === undefined) return { recorded: 0, leftOut: 0, missed: [] };
     captures.delete(signal);
-    const { counts } = running.capture;
+    const { counts, missed } = running.capture;
     running.capture.stop();
     schedule();
-    return counts;
+    return { ...counts, missed };
   };
   const endRecorder = (): void => {
     recorder?.capture.stop();
@@ -101,7 +108,7 @@ export function captureOperations(inventory: Inventory): Operations {
       look(running);
       schedule();
       context.send({ event: 'capture-ring' }, [capture.ring.memory, capture.ring.notice]);
-      return { interfaces: capture.interfaces };
+      return { interfaces: capture.interfaces, missed: capture.missed };
     },
     'capture-stop': (_request, context) => stop(context.signal),
     record: (request) => {
@@ -109,24 +116,31 @@ export function captureOperations(inventory: Inventory): Operations {
       const seconds = numberIn(request, 'seconds', 0, MAX_SECONDS);
       if (seconds === 0) {
         const wasOn = recorder !== undefined;
+        if (recorder !== undefined) requireRecorded(recorder, selection);
         endRecorder();
         return { isOn: false, wasOn };
       }
       requirePlaces(inventory, selection);
       const bytes = numberIn(request, 'bytes', MIN_RING_BYTES, MAX_RING_BYTES);
       const snap = numberIn(request, 'snap', MIN_SNAP, MAX_SNAP);
+      if (recorder !== undefined) {
+        if (!isSame(recorder, { selection, bytes, snap })) throw usage(another(recorder));
+        // What is there already stays.
+        recorder = { ...recorder, seconds };
+        return { isOn: true, seconds, bytes, interfaces: recorder.capture.interfaces };
+      }
       const capture = new Capture({ mode: 'recorder', bytes, snap });
-      endRecorder();
-      recorder = { capture, selection, seconds };
+      recorder = { capture, selection, seconds, bytes };
       look(recorder);
       schedule();
-      return { isOn: true, seconds, bytes, interfaces: capture.interfaces };
+      return { isOn: true, seconds, bytes, interfaces: capture.interfaces, missed: capture.missed };
     },
-    'record-take': (_request, context) => {
+    'record-take': (request, context) => {
       if (recorder === undefined) throw usage('nothing is recorded here. Turn it on: vde capture NAME --ring 30');
+      const chosen = chosenOf(recorder, selectionIn(request));
       const { capture, seconds } = recorder;
       context.send({ event: 'capture-ring' }, [capture.ring.memory, capture.ring.notice]);
-      return { interfaces: capture.interfaces, seconds, snap: capture.snap };
+      return { interfaces: capture.interfaces, chosen, seconds, snap: capture.snap };
     },
   };
 }
@@ -145,7 +159,64 @@ function placesOf(inventory: Inventory, selection: Selection): readonly CaptureP
   const ofNetwork = wanted === undefined ? [] : found.filter(({ network }) => network === wanted);
   const links = ofNetwork.length > 0 ? ofNetwork : found;
   if (link === undefined || link === 'any') return links;
-  return links.filter(({ id, network }) => id === link || network === link);
+  return links.filter(({ id, network }) => isCalled(id, link) || network === link);
+}
+
+/** Whether what is asked for is what is recorded already, in the same way. */
+function isSame(
+  { selection, bytes, capture }: Recorder,
+  asked: { readonly selection: Selection; readonly bytes: number; readonly snap: number },
+): boolean {
+  const { kind, network, link } = asked.selection;
+  const isSelected = selection.kind === kind && selection.network === network && selection.link === link;
+  return isSelected && bytes === asked.bytes && capture.snap === asked.snap;
+}
+
+function another(recorder: Recorder): string {
+  const { capture, seconds, bytes } = recorder;
+  const room = `${bytes / MEBIBYTE} MiB`;
+  const how = `${seconds} s, ${room}, ${capture.snap} bytes of a frame`;
+  return `there is a recording of ${recordedAt(recorder)} already (${how}). vde capture NAME --ring 0 ends it`;
+}
+
+/** What is recorded, for people. */
+function recordedAt({ selection: { link, network, kind }, capture: { interfaces } }: Recorder): string {
+  if (link !== undefined && link !== 'any') return link;
+  if (network !== undefined) return `the ${kind ?? 'network'} ${network}`;
+  const names = interfaces.map(({ name }) => name);
+  return names.length === 0 ? 'all there is' : told(names);
+}
+
+function told(names: readonly string[]): string {
+  const more = names.length - MAX_NAMES_TOLD;
+  return `${names.slice(0, MAX_NAMES_TOLD).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+}
+
+/** @throws VdensError `ERR_USAGE` when something else is recorded than what is asked about */
+function requireRecorded(recorder: Recorder, { kind, network, link }: Selection): void {
+  const { selection } = recorder;
+  const isOther = (own: string | undefined, asked: string | undefined): boolean =>
+    asked !== undefined && own !== undefined && asked !== own;
+  const isLinkOther = selection.link !== 'any' && link !== 'any' && isOther(selection.link, link);
+  // A switch that is not asked for by its directory is recorded as all else.
+  if (!isLinkOther && !isOther(selection.kind, kind) && !isOther(selection.network, network)) return;
+  throw usage(`what is recorded here is ${recordedAt(recorder)}, and not what was asked for`);
+}
+
+/** The numbers of the interfaces that are asked for among those that were recorded. */
+function chosenOf(recorder: Recorder, asked: Selection): readonly number[] {
+  requireRecorded(recorder, asked);
+  const { interfaces } = recorder.capture;
+  const { link } = asked;
+  const all = [...interfaces.keys()];
+  if (link === undefined || link === 'any' || link === recorder.selection.link) return all;
+  const chosen = all.filter((index) => {
+    const { name, description } = interfaces[index]!;
+    return isCalled(name, link) || description === link || description.startsWith(`${link}, `);
+  });
+  if (chosen.length > 0) return chosen;
+  const names = interfaces.map(({ name }) => name);
+  throw usage(`nothing was recorded of "${link}"; there are: ${names.length === 0 ? 'none' : told(names)}`, link);
 }
 
 function requirePlaces(inventory: Inventory, selection: Selection): void {

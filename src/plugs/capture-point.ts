@@ -20,6 +20,8 @@ export interface CaptureTarget {
   readonly outbound: 'received' | 'sent';
   /** Numbers of the other end of the plug's cable: what was sent there was received here, and drops there matter here. */
   readonly others?: readonly Float64Array[];
+  /** Called when it turns out later that who moves the frames in another process cannot record them. */
+  readonly refused?: () => void;
 }
 
 /** Somebody in another process who moves the frames. */

@@ -18,6 +18,8 @@ export interface CaptureExtent {
   readonly start: number;
   /** Of the next one. */
   readonly end: number;
+  /** Of a stream: whether both can be true. */
+  readonly isSound: boolean;
 }
 
 export class CaptureRing {
@@ -26,7 +28,7 @@ export class CaptureRing {
   /** The memory, and the eventfd that wakes the reader: descriptors to pass on. */
   readonly memory: number;
   readonly notice: number;
-  readonly #numbers = new Float64Array(2);
+  readonly #numbers = new Float64Array(3);
   #closed = false;
 
   private constructor(id: number, memory: number, notice: number) {
@@ -78,7 +80,7 @@ export class CaptureRing {
   get extent(): CaptureExtent {
     this.#numbers.fill(0);
     if (!this.#closed) native.captureState(this.id, this.#numbers);
-    return { start: this.#numbers[0]!, end: this.#numbers[1]! };
+    return { start: this.#numbers[0]!, end: this.#numbers[1]!, isSound: this.#numbers[2] === 1 };
   }
 
   /** The data, twice, one copy behind the other, so that every block is in one piece. For the reader of a stream. */

@@ -34,7 +34,7 @@ const DESCRIPTOR_WORDS = 254;
 /** The interface, and the memory; a ring, and what wakes its reader. */
 const OFFERED_DESCRIPTORS = 2;
 /** Captures of one TAP at a time. */
-const MAX_CAPTURES_PER_CHANNEL = 16;
+const MAX_CAPTURES_PER_CHANNEL = 32;
 const COUNTER_BYTES = COUNTER_VALUES * Float64Array.BYTES_PER_ELEMENT;
 const LONGEST_FRAME_BYTES = 65600;
 
@@ -273,6 +273,10 @@ export class HandoverChannel {
       else if (this.#given === undefined) this.#stopCounting();
     } else if (message.kind === 'end-capture') {
       this.#stopRecording(message.number);
+    } else if (message.kind === 'refuse-capture') {
+      const target = this.#asked.get(message.number);
+      this.#asked.delete(message.number);
+      target?.refused?.();
     }
   }
 
@@ -295,19 +299,39 @@ export class HandoverChannel {
     }
   }
 
-  /** Records what passes their TAP, this one or the next one. Returns whether the first two descriptors were taken. */
-  #startRecording(
+  /** Records what passes their TAP, or says that it cannot. Returns whether the first two descriptors were taken. */
+  #startRecording(message: HandoverMessage & { kind: 'capture' }, descriptors: readonly number[]): boolean {
+    const errno = this.#record(message, descriptors);
+    if (errno !== 0) this.#send({ kind: 'refuse-capture', number: message.number, errno });
+    return errno === 0;
+  }
+
+  /** Records what passes their TAP, this one or the next one. Returns an errno; the first two descriptors are taken when it is 0. */
+  #record(
     { number, index, snap, receivedIsOutbound }: HandoverMessage & { kind: 'capture' },
     [memory, notice]: readonly number[],
-  ): boolean {
-    if (memory === undefined || notice === undefined) return false;
-    if (this.#recorded.size >= MAX_CAPTURES_PER_CHANNEL || this.#recorded.has(number)) return false;
+  ): number {
+    if (memory === undefined || notice === undefined || this.#recorded.has(number)) return EINVAL;
+    if (this.#recorded.size >= MAX_CAPTURES_PER_CHANNEL) return EBUSY;
     const ring = CaptureRing.open(memory, notice);
-    if (typeof ring === 'number') return false;
+    if (typeof ring === 'number') return -ring;
     const target: CaptureTarget = { ring, index, snap, outbound: receivedIsOutbound ? 'received' : 'sent' };
     this.#recorded.set(number, target);
-    this.#taken?.tap.counters.capture.start(target);
-    return true;
+    if (this.#taken?.tap.counters.capture.start(target) === false) this.#refuse(number, target);
+    return 0;
+  }
+
+  /** Those of a TAP that is taken only now. */
+  #startAll(counters: PlugCounters): void {
+    for (const [number, target] of this.#recorded) {
+      if (!counters.capture.start(target)) this.#refuse(number, target);
+    }
+  }
+
+  #refuse(number: number, { ring }: CaptureTarget): void {
+    this.#recorded.delete(number);
+    ring.close();
+    this.#send({ kind: 'refuse-capture', number, errno: EBUSY });
   }
 
   #stopRecording(number: number): void {
@@ -330,7 +354,8 @@ export class HandoverChannel {
     native.setNonBlocking(fd);
     const counters = new PlugCounters(new Float64Array(values));
     // Before the first frame.
-    for (const target of this.#recorded.values()) counters.capture.start(target);
+    this.#startAll(counters);
+    if (this.#closed) return false;
     const tap = new ForeignTap(fd, offer.takesSuperFrames, counters, () => this.giveBack());
     const line = this.#events.offered?.(tap, offer.address);
     if (line === undefined) {

@@ -7,9 +7,9 @@
  *   0   4  magic
  *   4   1  version
  *   5   1  kind
- *   6   2  errno of an answer, flags of an offer or a capture
+ *   6   2  errno of an answer or a refusal, flags of an offer or a capture
  *   8 110  of an offer: the address of the port's data socket at the other end (all zero where there is one port only)
- *   8   4  of a capture, and of its end: its number on this connection
+ *   8   4  of a capture, of its end, and of its refusal: its number on this connection
  *  12   4  of a capture: the number of the interface in it
  *  16   4  how many bytes of a frame are kept at most
  * ```
@@ -31,9 +31,11 @@ const GIVEN_BACK = 4;
 const INVITE = 5;
 const CAPTURE = 6;
 const END_CAPTURE = 7;
+const REFUSE_CAPTURE = 8;
 
 const CAPTURE_BYTES = HEADER_BYTES + 12;
 const END_CAPTURE_BYTES = HEADER_BYTES + 4;
+const REFUSE_CAPTURE_BYTES = HEADER_BYTES + 4;
 const RECEIVED_IS_OUTBOUND = 1;
 
 /** The longest message. */
@@ -60,13 +62,16 @@ export type HandoverMessage =
       readonly receivedIsOutbound: boolean;
     }
   /** They are not any more. */
-  | { readonly kind: 'end-capture'; readonly number: number };
+  | { readonly kind: 'end-capture'; readonly number: number }
+  /** They cannot be, and why: an errno. */
+  | { readonly kind: 'refuse-capture'; readonly number: number; readonly errno: number };
 
 /** Of those that have more than a header. */
 const LENGTHS: Partial<Record<HandoverMessage['kind'], number>> = {
   offer: MAX_HANDOVER_BYTES,
   capture: CAPTURE_BYTES,
   'end-capture': END_CAPTURE_BYTES,
+  'refuse-capture': REFUSE_CAPTURE_BYTES,
 };
 
 /** The bytes of a message. */
@@ -102,6 +107,11 @@ export function emitHandover(message: HandoverMessage): Uint8Array {
       break;
     case 'end-capture':
       bytes[5] = END_CAPTURE;
+      view.setUint32(HEADER_BYTES, message.number, true);
+      break;
+    case 'refuse-capture':
+      bytes[5] = REFUSE_CAPTURE;
+      view.setUint16(6, message.errno, true);
       view.setUint32(HEADER_BYTES, message.number, true);
       break;
   }
@@ -142,6 +152,9 @@ export function parseHandover(bytes: Uint8Array): HandoverMessage | undefined {
     case END_CAPTURE:
       if (bytes.length !== END_CAPTURE_BYTES) return undefined;
       return { kind: 'end-capture', number: view.getUint32(HEADER_BYTES, true) };
+    case REFUSE_CAPTURE:
+      if (bytes.length !== REFUSE_CAPTURE_BYTES) return undefined;
+      return { kind: 'refuse-capture', number: view.getUint32(HEADER_BYTES, true), errno: value };
     default:
       return undefined;
   }

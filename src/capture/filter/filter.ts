@@ -7,7 +7,7 @@
  * primitive = [proto] [direction] [type] value | a word that says all
  * ```
  *
- * A value alone is asked about as the one before it was: `port 80 or 443`. What a filter says that is not known here is an
+ * A value alone is asked about as the one before it was: `port 80 or 443`, `port http or domain`. What a filter says that is not known here is an
  * error that names the word. Numbers in brackets (`tcp[13]`) are not known.
  */
 import { readFileSync } from 'node:fs';
@@ -125,7 +125,7 @@ class Parser {
     if (side === undefined && type === undefined) {
       const alone = this.#wordAlone();
       if (alone !== undefined) return alone;
-      if (this.#before !== undefined && this.#isValue()) return this.#value(this.#before);
+      if (this.#before !== undefined && (this.#isValue() || this.#isService())) return this.#value(this.#before);
     }
     if (!this.#isValue()) throw this.#unknown(start);
     const qualifiers = { family, side: side ?? 'either', type };
@@ -317,6 +317,11 @@ class Parser {
       !isKeyword(word) &&
       looksLikeValue(word, this.#words[this.#at - 1])
     );
+  }
+
+  /** Whether the word is the name of a port, where one was asked about before: `port 80 or domain`. */
+  #isService(): boolean {
+    return this.#before?.type === 'port' && serviceNames().has(this.#peek() ?? '');
   }
 
   #number(what: string, most: number): number {

@@ -23,6 +23,7 @@ const MESSAGES: readonly HandoverMessage[] = [
   { kind: 'capture', number: 0, index: 511, snap: 262144, receivedIsOutbound: true },
   { kind: 'capture', number: 0xffffffff, index: 0, snap: 96, receivedIsOutbound: false },
   { kind: 'end-capture', number: 7 },
+  { kind: 'refuse-capture', number: 0xffffffff, errno: 16 },
 ];
 
 /** Of messages that are more than a header. */
@@ -30,6 +31,7 @@ const LENGTHS: Partial<Record<HandoverMessage['kind'], number>> = {
   offer: MAX_HANDOVER_BYTES,
   capture: HEADER_BYTES + 12,
   'end-capture': HEADER_BYTES + 4,
+  'refuse-capture': HEADER_BYTES + 4,
 };
 
 /** The bytes of a message with some of them changed. */
@@ -71,7 +73,7 @@ test('another magic, version, or kind is not read', () => {
     for (const version of [0, 1, 3, 255]) {
       assert.equal(parseHandover(changed(message, VERSION_OFFSET, version)), undefined, `version ${version}`);
     }
-    for (const kind of [0, 8, 255]) {
+    for (const kind of [0, 9, 255]) {
       assert.equal(parseHandover(changed(message, KIND_OFFSET, kind)), undefined, `kind ${kind}`);
     }
   }

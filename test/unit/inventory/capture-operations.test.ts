@@ -1,0 +1,73 @@
+/** What a process answers to those who want to look at its frames. */
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import type { OperationContext, Operations } from '../../../src/control/operation.ts';
+import { captureOperations } from '../../../src/inventory/capture-operations.ts';
+import { Inventory, type Link } from '../../../src/inventory/inventory.ts';
+import { PlugCounters } from '../../../src/plugs/counters.ts';
+
+const RECORDING = { seconds: 30, bytes: 262_144, snap: 96 };
+
+function linkCalled(id: string, network: string): Link {
+  const counters = new PlugCounters();
+  return { id, network, plug: undefined, counters, isReversed: false, otherEnds: [], description: 'somebody' };
+}
+
+/** Asks; what it has begun ends with the test. */
+function operations(t: TestContext): (action: string, fields?: object) => Readonly<Record<string, unknown>> {
+  const inventory = new Inventory('test');
+  const links = [linkCalled('port 1', '/tmp/lan'), linkCalled('port 2', '/tmp/lan'), linkCalled('port 12', '/tmp/lan')];
+  inventory.add({ kind: 'switch', links: () => links, describe: () => Promise.reject(new Error('not asked')) });
+  const all: Operations = captureOperations(inventory);
+  t.after(() => void all['record']?.({ seconds: 0 }, contextOf()));
+  return (action, fields = {}) => all[action]?.({ ...fields }, contextOf()) as Record<string, unknown>;
+}
+
+function contextOf(): OperationContext {
+  return { signal: new AbortController().signal, send: () => undefined } as unknown as OperationContext;
+}
+
+test('a recording is not thrown away for another one', (t) => {
+  const ask = operations(t);
+  ask('record', { ...RECORDING, link: 'port 1' });
+  for (const other of [{}, { link: 'port 2' }, { link: 'port 1', bytes: 1_048_576 }, { link: 'port 1', snap: 60 }])
+    assert.throws(
+      () => ask('record', { ...RECORDING, ...other }),
+      /there is a recording of port 1 already \(30 s, 0.25 MiB/,
+    );
+  // The same for longer is no other.
+  assert.equal(ask('record', { ...RECORDING, seconds: 60, link: 'port 1' })['isOn'], true);
+  assert.equal(ask('record-take')['seconds'], 60);
+  assert.throws(() => ask('record', { seconds: 0, link: 'port 2' }), /what is recorded here is port 1, and not/);
+  assert.deepEqual(ask('record', { seconds: 0 }), { isOn: false, wasOn: true });
+});
+
+test('what is taken is what was asked for', (t) => {
+  const ask = operations(t);
+  ask('record', RECORDING);
+  assert.deepEqual(ask('record-take')['chosen'], [0, 1, 2]);
+  for (const [link, chosen] of [
+    ['any', [0, 1, 2]],
+    ['port 2', [1]],
+    ['port2', [1]],
+    ['2', [1]],
+    ['12', [2]],
+    ['/tmp/lan', [0, 1, 2]],
+  ] as const)
+    assert.deepEqual(ask('record-take', { link })['chosen'], chosen, link);
+  assert.throws(
+    () => ask('record-take', { link: 'port 7' }),
+    /nothing was recorded of "port 7"; there are: port 1, port 2/,
+  );
+  ask('record', { seconds: 0 });
+  ask('record', { ...RECORDING, kind: 'switch', network: '/tmp/lan' });
+  assert.throws(() => ask('record-take', { kind: 'namespace' }), /what is recorded here is the switch \/tmp\/lan/);
+});
+
+test('a port may be called as where it is impaired', (t) => {
+  const ask = operations(t);
+  for (const link of ['port 2', 'port2', '2']) {
+    const { interfaces, missed } = ask('capture-start', { bytes: 262_144, snap: 96, link });
+    assert.deepEqual([interfaces, missed], [[{ name: 'port 2', description: '/tmp/lan, somebody' }], []]);
+  }
+});
