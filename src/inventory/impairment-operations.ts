@@ -3,6 +3,7 @@ import { shown } from '../control/message.ts';
 import type { Operations } from '../control/operation.ts';
 import { quote, VdensError } from '../errors.ts';
 import type { Impairable, Inventory, Link } from './inventory.ts';
+import { isCalled } from './link-name.ts';
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -63,11 +64,6 @@ function targetsOf(inventory: Inventory, { link: wanted, of }: Fields): readonly
 
 function switchesOf({ items }: Inventory): Inventory['items'] {
   return items.filter(({ kind }) => kind === 'switch');
-}
-
-/** `port 3` may be called `port3` or `3`, too. */
-function isCalled(id: string, wanted: unknown): boolean {
-  return id === wanted || id.replace(' ', '') === wanted || id.replace(/^port /, '') === wanted;
 }
 
 function none(links: readonly Link[], named: readonly Link[], wanted: unknown): VdensError {
