@@ -17,7 +17,7 @@ export const VDE_EXPLAIN_TABLE: CommandTable = {
   ],
   isPermuted: true,
   notes: [
-    'A is a namespace: a NAME that was given with vdens --name, or the PID of a vdens. B is one, too, an IP address, or a MAC address.',
+    'A is a namespace: a NAME that was given with vdens --name, or the PID of a vdens; where a process has several, NAME:INTERFACE. B is one, too, an IP address, or a MAC address.',
     'The exit status is 0 when it gets there and an answer back, else 1.',
   ],
 };

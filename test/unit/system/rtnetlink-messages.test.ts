@@ -63,6 +63,8 @@ describe('link message', { skip }, () => {
       hasCarrier: true,
       operationalState: 'up',
     });
+    payload[8] = 0x43 | 0x80;
+    assert.equal(parseLink({ type: RTM_NEWLINK, flags: 2, sequence: 1, payload })?.isArpOff, true);
   });
 
   test('is nothing when it has another type, no name, or is too short', () => {
