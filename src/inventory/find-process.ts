@@ -1,7 +1,7 @@
 /**
  * What runs: the control sockets of this user's processes, and which process a word means.
  */
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { type ControlClient, connectControl } from '../control/client.ts';
 import { namesInRuntimeDirectory, runtimeDirectory } from '../control/runtime-directory.ts';
@@ -97,10 +97,13 @@ function findByPath(word: string): FoundProcess | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });
   if (stats?.isSocket() === true) return new Found(word, path);
   if (stats?.isDirectory() !== true) return undefined;
-  const owner = listenerOwner(join(path, SWITCH_SOCKET));
+  const socket = join(path, SWITCH_SOCKET);
+  const owner = listenerOwner(socket);
   if (owner === undefined) throw cannot(word, 'no switch is there', 'ENOENT');
-  const { pid, uid } = owner;
+  const { uid } = owner;
   if (uid !== process.geteuid?.()) throw cannot(word, `the switch there belongs to another user, uid ${uid}`, 'EACCES');
+  // From within a network namespace the kernel does not tell; the socket itself does.
+  const pid = owner.pid ?? listenerOf(socket);
   if (pid === undefined) throw cannot(word, 'nobody serves a switch there any more', 'ECONNREFUSED');
   const found = findByPid(pid);
   if (found !== undefined) return found;
@@ -122,7 +125,9 @@ function notFound(word: string): VdensError {
   const told = names.slice(0, MAX_NAMES_TOLD).join(', ');
   const more = names.length > MAX_NAMES_TOLD ? `, and ${names.length - MAX_NAMES_TOLD} more` : '';
   const others = names.length === 0 ? 'Nothing runs' : `What runs: ${told}${more}`;
-  const remedy = meant === undefined ? others : `Did you mean: ${meant}`;
+  const isFolder = !isPath(word) && existsSync(join(word, SWITCH_SOCKET));
+  const folder = `For the switch in the directory of that name: ./${word}`;
+  const remedy = isFolder ? folder : meant === undefined ? others : `Did you mean: ${meant}`;
   const what = isPath(word) ? 'there is no directory of a switch' : 'nothing that runs has that name or pid';
   return cannot(word, what, 'ENOENT', remedy);
 }
