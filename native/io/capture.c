@@ -276,10 +276,13 @@ HOT static void add_news(struct options *options, const struct capture_point *po
 
 HOT static uint32_t flags_of(const struct offload_header *offload, bool outbound)
 {
-	if (!outbound)
-		return FLAG_INBOUND | (offload->flags & OFFLOAD_FLAG_DATA_VALID ? FLAG_CHECKSUM_VALID : 0);
-	return FLAG_OUTBOUND | (offload->flags & OFFLOAD_FLAG_NEEDS_CHECKSUM ? FLAG_CHECKSUM_NOT_READY : 0) |
-	       (offload->gso_type != OFFLOAD_GSO_NONE ? FLAG_SEGMENTATION_OFFLOADED : 0);
+	/* The format has these for what leaves; here, what comes in is as unfinished when it was not finished on its way. */
+	const uint32_t unfinished = (offload->flags & OFFLOAD_FLAG_NEEDS_CHECKSUM ? FLAG_CHECKSUM_NOT_READY : 0) |
+				    (offload->gso_type != OFFLOAD_GSO_NONE ? FLAG_SEGMENTATION_OFFLOADED : 0);
+
+	if (outbound)
+		return FLAG_OUTBOUND | unfinished;
+	return FLAG_INBOUND | unfinished | (offload->flags & OFFLOAD_FLAG_DATA_VALID ? FLAG_CHECKSUM_VALID : 0);
 }
 
 /* Writes a block that has room for it. */

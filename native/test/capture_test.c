@@ -337,8 +337,33 @@ static void try_full_notice(void)
 	close(ends[1]);
 }
 
+/* What is unfinished is marked, whichever way it passes. */
+static void try_unfinished_marks(void)
+{
+	struct bench bench;
+	open_bench(&bench, CAPTURE_STREAM);
+	uint8_t *arena = exactly(64);
+	const struct frame_slot slot = { .length = 64,
+					 .offload = { .flags = OFFLOAD_FLAG_NEEDS_CHECKSUM, .gso_type = one_in(2) } };
+	const struct frames frames = { .arena = arena, .arena_size = 64, .slots = &slot, .count = 1 };
+	const uint32_t expected = 1U << 9 | (slot.offload.gso_type == 0 ? 0 : 1U << 11);
+	const uint32_t kept = bench.snap < 64 ? bench.snap : 64;
+
+	memset(arena, 0, 64);
+	for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++) {
+		const uint8_t *block = bench.ring.data + capture_ring_position(&bench.ring) % bench.ring.size;
+		capture_frames(bench.counters + CAPTURE_COUNTER, way, &frames);
+		const uint8_t *options = block + DATA_AT + ((kept + 3) & ~3U);
+		expect(u16_at(options) == OPTION_FLAGS && (u32_at(options + 4) & ~3U) == expected, "it is marked");
+		capture_ring_consume(&bench.ring, u32_at(block + 4));
+	}
+	free(arena);
+	close_bench(&bench);
+}
+
 void try_capture(void)
 {
+	try_unfinished_marks();
 	try_overwritten_number();
 	try_many();
 	try_full_notice();

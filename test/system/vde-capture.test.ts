@@ -1,6 +1,6 @@
 /** `vde capture`: what passes is in the file, as tshark reads it, wherever frames are moved and whoever moves them. */
 import assert from 'node:assert/strict';
-import { mkdirSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -239,6 +239,14 @@ test('a reader that goes away is noticed although no frame passes', async (t) =>
   assert.deepEqual([status, isTimedOut], [0, false]);
 });
 
+test('a switch is found by its directory from within a namespace', async (t) => {
+  if (!requireCommands(t, ...TOOLS)) return;
+  const lan = await pair(t);
+  const { status, stderr } = await lan.vde('exec', 'b', ours('vde'), 'capture', `${lan.path}:2`, '--seconds', '1');
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /listening at port 2$/m);
+});
+
 test('the end of the process ends the capture', async (t) => {
   if (!requireCommands(t, ...TOOLS)) return;
   const lan = new CaptureLan(t);
@@ -272,6 +280,11 @@ test('a recorder has the last seconds', async (t) => {
   assert.ok(size > 500_000 && size < 1_100_000, `${size} bytes`);
   const lines = await lan.vde('capture', 'b', '--last', 'icmp');
   assert.match(lines.stdout, /vde0 in {2}10\.9\.0\.1 > 10\.9\.0\.2: icmp echo request/);
+  assert.match(
+    (await lan.vde('capture', 'b:vde7', '--last')).stderr,
+    /nothing was recorded of "vde7"; there are: vde0/,
+  );
+  assert.match((await lan.vde('capture', 'b', '--ring', '5')).stderr, /a recording of vde0 already \(30 s, 1 MiB/);
   assert.equal((await lan.vde('capture', 'b', '--ring', '0')).status, 0);
   assert.equal((await lan.vde('capture', 'b', '--ring', '0')).status, 1);
 });
@@ -283,6 +296,8 @@ test('what cannot be is said in one line', async (t) => {
   const socket = join(lan.directory, 'socket');
   const server = createServer().listen(socket);
   t.after(() => server.close());
+  const kept = join(lan.directory, 'kept');
+  writeFileSync(kept, 'of yesterday');
   const cases: readonly (readonly [readonly string[], RegExp])[] = [
     [['b', '-w', join(lan.directory, 'folder')], /cannot write a capture there: it is a directory/],
     [['b', '-w', socket], /cannot write a capture there: it is a socket/],
@@ -294,11 +309,19 @@ test('what cannot be is said in one line', async (t) => {
     [['b', '-c', '0'], /--count takes a whole number from 1/],
     [[], /a name is missing/],
     [['b', '--ring', '5', '-w', 'x'], /--ring and --write do not go together/],
+    [['b', '--last', '-s', '60'], /--last and --snap do not go together/],
+    [['b', '-w', ''], /the name is empty/],
+    [['b', '--last', '-w', kept], /nothing is recorded here/],
+    [['b:vde7', '-w', kept], /there is no interface or port "vde7" here/],
   ];
   for (const [args, message] of cases) {
     const { status, stderr } = await lan.vde('capture', ...args);
     assert.equal(status, 125, `${args.join(' ')}: ${stderr}`);
     assert.match(stderr, message);
   }
+  assert.equal(readFileSync(kept, 'utf8'), 'of yesterday');
+  const script = 'cd "$1" && "$2" capture lan';
+  const { stderr } = await runCommand(['sh', '-c', script, 'sh', lan.directory, ours('vde')], { env: lan.env });
+  assert.match(stderr, /For the switch in the directory of that name: \.\/lan/);
   assert.ok(statSync(join(checkout, 'bin', 'vde')).isFile());
 });
