@@ -1,8 +1,8 @@
 /** The options of `wirefilter`, and what a command line of it asks for. */
 import type { VdensError } from '../errors.ts';
 import { MAX_SEED, readSeed } from '../impairment/random.ts';
-import { QUANTITIES, type Quantity } from '../impairment/settings.ts';
-import { type PlacedValue, parseValue } from '../impairment/value.ts';
+import { parseQuantity, QUANTITIES, type Quantity } from '../impairment/settings.ts';
+import type { PlacedValue } from '../impairment/value.ts';
 import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
 
@@ -176,7 +176,7 @@ function readValues(values: Values): FilterRequest['values'] {
   return QUANTITIES.flatMap((quantity) => {
     const name = OPTION_OF[quantity] ?? quantity;
     return (values.get(name) ?? []).map((text) => {
-      const placed = parseValue(text);
+      const placed = parseQuantity(quantity, text);
       if (placed === undefined || placed.node !== 0) {
         throw wrongValue(name, text, 'is no value such as 20, LR20 or 20+5N');
       }

@@ -2,7 +2,7 @@
  * What is the matter with a wire: values for each direction, in each node of a Markov chain (one node, as long as nobody
  * asks for more).
  */
-import { type Direction, isZero, type PlacedValue, type Value, ZERO } from './value.ts';
+import { type Direction, isZero, type PlacedValue, parseValue, type Value, ZERO } from './value.ts';
 
 /** What can be the matter, in the order in which `showinfo` lists it. */
 export const QUANTITIES = [
@@ -27,6 +27,16 @@ export const QUANTITIES = [
 ] as const;
 
 export type Quantity = (typeof QUANTITIES)[number];
+
+/** What is a share of the frames, and may be written with a `%`. */
+export function isPercentage(quantity: Quantity): boolean {
+  return quantity === 'loss' || quantity === 'dup';
+}
+
+/** Reads a value of a quantity as wirefilter(1) writes it; `undefined` when it is none. */
+export function parseQuantity(quantity: Quantity, text: string): PlacedValue | undefined {
+  return parseValue(isPercentage(quantity) ? text.replace(/%(?=\s*(?:\[\d+\])?\s*$)/, '') : text);
+}
 
 /** The values of one direction in one node. */
 export type Values = Record<Quantity, Value>;

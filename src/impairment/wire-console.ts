@@ -8,8 +8,8 @@ import type { DebugCategory } from '../console/debug.ts';
 import { Interpreter } from '../console/interpreter.ts';
 import type { ConsoleService } from '../console/session.ts';
 import { readSeed } from './random.ts';
-import { MAX_NODE_NAME, MAX_NODES, QUANTITIES, type Quantity, type Settings } from './settings.ts';
-import { type Direction, formatNumber, formatValue, parseValue } from './value.ts';
+import { MAX_NODE_NAME, MAX_NODES, parseQuantity, QUANTITIES, type Quantity, type Settings } from './settings.ts';
+import { type Direction, formatNumber, formatValue } from './value.ts';
 import type { Wire } from './wire.ts';
 
 /** As the prompt has it. */
@@ -141,7 +141,7 @@ function setCommand(managed: ManagedWire, path: string, { quantity, help }: Row)
     help,
     run: ({ argument }) => {
       const { settings } = managed.wire;
-      const placed = parseValue(argument);
+      const placed = parseQuantity(quantity, argument);
       if (placed === undefined) throw commandError('EINVAL', 'this is no value', argument);
       requireNode(settings, placed.node);
       settings.set(quantity, placed);

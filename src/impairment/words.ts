@@ -9,7 +9,7 @@
  */
 import { quote, VdensError } from '../errors.ts';
 import { MAX_SEED, readSeed } from './random.ts';
-import { QUANTITIES, type Quantity, type Settings, type Values } from './settings.ts';
+import { isPercentage, QUANTITIES, type Quantity, type Settings, type Values } from './settings.ts';
 import { DIRECTIONS, type Direction, isSame, isZero, type PlacedValue, parseValue, type Value } from './value.ts';
 
 /** What words ask for. */
@@ -71,6 +71,7 @@ function readWish(rest: string[]): readonly Wish[] {
     const isOn = value === undefined || value === '1' || value === '';
     return [{ kind: 'fifo', isFifo: isOn === (name === 'fifo') }];
   }
+  if (value === undefined && /^[\d.]+%?$/.test(word)) throw alone(word);
   const text = value ?? rest.shift();
   if (text === undefined) throw wrong(word, `${quote(word)} needs a value: ${name}=${exampleOf(name)}`);
   if (name === 'seed') return [{ kind: 'seed', seed: requireSeed(text) }];
@@ -102,7 +103,7 @@ function readValue(quantity: Quantity, text: string, rest: string[]): PlacedValu
   const directions = SIDES[(code ?? side ?? 'both').toLowerCase()] ?? DIRECTIONS;
   const plain = quantity === 'delay' ? withoutTimeUnits(amount) : amount.replace(/%/g, '');
   const found = parseValue(plain ?? '');
-  const isRight = found !== undefined && (!amount.includes('%') || quantity === 'loss' || quantity === 'dup');
+  const isRight = found !== undefined && (!amount.includes('%') || isPercentage(quantity));
   if (!isRight) {
     const name = NAMES[quantity][0] ?? quantity;
     throw wrong(text, `${name} ${quote(text)} is no value: write, for example, ${name}=${exampleOf(name)}`);
@@ -169,7 +170,7 @@ function wordsFor(quantity: Quantity, out: Values, back: Values): readonly strin
 }
 
 function textOf(quantity: Quantity, { base, variation, distribution }: Value): string {
-  const unit = quantity === 'loss' || quantity === 'dup' ? '%' : '';
+  const unit = isPercentage(quantity) ? '%' : '';
   if (variation === 0) return `${base}${unit}`;
   return `${base}+${variation}${distribution === 'normal' ? 'N' : ''}`;
 }
@@ -184,6 +185,14 @@ function exampleOf(name: string): string {
     seed: '1',
   };
   return examples[name] ?? '5';
+}
+
+/** netem's correlations stand behind the values, as its variation does. */
+function alone(word: string): VdensError {
+  const what = word.endsWith('%')
+    ? 'correlations are not known. Frames that are lost in a row are burst=4'
+    : 'it has no name';
+  return wrong(word, `${quote(word)}: ${what}`);
 }
 
 function unknown(name: string): VdensError {

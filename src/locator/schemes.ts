@@ -85,9 +85,8 @@ export const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
   [
     'wirefilter',
     {
-      ...path('a faulty wire in front of another network', WIREFILTER_KEYS),
+      ...slash('a faulty wire in front of another network', WIREFILTER_KEYS),
       nested: true,
-      isPath: false,
       pathKeys: ['blink', 'mgmt', 'rc', 'pidfile', 'schedule'],
     },
   ],

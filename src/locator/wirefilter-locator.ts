@@ -1,10 +1,10 @@
 /** The options of `wirefilter://[delay=20/loss=1]{NETWORK}`. */
 import type { FilterOptions } from '../impairment/filter-plug.ts';
 import { MAX_SEED, readSeed } from '../impairment/random.ts';
-import type { Quantity } from '../impairment/settings.ts';
-import { type PlacedValue, parseValue } from '../impairment/value.ts';
+import { parseQuantity, type Quantity } from '../impairment/settings.ts';
+import type { PlacedValue } from '../impairment/value.ts';
 import type { Locator } from './locator.ts';
-import { flagOption, textOption, withoutUndefined, wrongOption } from './option-values.ts';
+import { flagOption, textOption, withoutUndefined, wrongLocator, wrongOption } from './option-values.ts';
 
 /** What the originals call the quantities here. */
 const QUANTITY_OF: Readonly<Record<string, Quantity>> = {
@@ -23,6 +23,7 @@ const MAX_MODE = 0o777;
 
 /** @throws VdensError `ERR_LOCATOR` when an option is wrong */
 export function wirefilterOptions(locator: Locator): FilterOptions {
+  refuseAddress(locator);
   return {
     values: Object.entries(QUANTITY_OF).flatMap(([key, quantity]) => readValue(locator, key, quantity)),
     isFifo: !flagOption(locator, 'nofifo'),
@@ -39,10 +40,18 @@ export function wirefilterOptions(locator: Locator): FilterOptions {
   };
 }
 
+/** Options that stand where other schemes have an address would be nothing but overlooked. */
+function refuseAddress(locator: Locator): void {
+  const { address } = locator;
+  if (address === '') return;
+  const message = `"${address}" is no option where it stands. Write, for example, wirefilter://[delay=50]{NETWORK}`;
+  throw wrongLocator(locator.text, message, address);
+}
+
 function readValue(locator: Locator, key: string, quantity: Quantity): readonly (readonly [Quantity, PlacedValue])[] {
   const text = locator.options.get(key);
   if (text === undefined) return [];
-  const placed = parseValue(text);
+  const placed = parseQuantity(quantity, text);
   if (placed !== undefined && placed.node === 0) return [[quantity, placed]];
   throw wrongOption(locator, text, `${key} "${text}" is no value such as 20, LR20 or 20+5N`, `${key}=20`);
 }

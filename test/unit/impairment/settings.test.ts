@@ -1,7 +1,7 @@
 /** The Markov chain. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Settings } from '../../../src/impairment/settings.ts';
+import { parseQuantity, Settings } from '../../../src/impairment/settings.ts';
 import { PLAIN, Wire } from '../../../src/impairment/wire.ts';
 
 const SIGMAS = 4;
@@ -71,4 +71,11 @@ test('who is left without a state is in the first one, and edges to states that 
   settings.clear();
   assert.equal(settings.isClear, true);
   assert.equal(settings.nodes.length, 1);
+});
+
+test('a percent sign is understood behind what is a percentage', () => {
+  assert.equal(parseQuantity('loss', '5%')?.value.base, 5);
+  assert.deepEqual(parseQuantity('dup', 'LR2.5+1% [3]'), parseQuantity('dup', 'LR2.5+1 [3]'));
+  assert.equal(parseQuantity('delay', '5%'), undefined);
+  assert.equal(parseQuantity('loss', '5%%'), undefined);
 });

@@ -53,6 +53,9 @@ const wrong: readonly (readonly [string, RegExp])[] = [
   ['delay=-3', /is no value/],
   ['mtu=5%', /mtu "5%" is no value/],
   ['corrupt 1%', /no impairment called "corrupt": instead, noise/],
+  ['delay 20ms 5ms 25%', /"25%": correlations are not known. Frames that are lost in a row are burst=4/],
+  ['loss 5% 25%', /"25%": correlations are not known/],
+  ['delay 20 5 7', /"7": it has no name/],
   ['seed=x', /the seed "x" is not a number/],
   ['rate=fast', /the rate "fast" is none: write, for example, rate=10mbit/],
 ];
