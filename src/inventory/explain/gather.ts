@@ -169,10 +169,9 @@ class Gatherer {
     const { target: asked } = this.#question;
     if (asked.kind === 'ip') return [asked.address];
     if (target === undefined) return this.#addressesOfStation(from);
-    const { link } = { link: undefined, ...asked };
     const all = candidates(target, (each) => {
       if (asked.kind === 'mac') return each.mac === asked.mac;
-      return link === undefined || isCalled(each, link);
+      return asked.link === undefined || isCalled(each, asked.link);
     });
     const families = [false, true].map((isIpv6) => all.filter((address) => address.includes(':') === isIpv6));
     const chosen: string[] = [];

@@ -10,6 +10,7 @@ import type { Explanation, Step, Way } from './explanation.ts';
 import {
   type ExplainFacts,
   type HostFacts,
+  type InterfaceFacts,
   isSameHost,
   isSilent,
   type LegFacts,
@@ -160,43 +161,38 @@ function disproved(step: Step): Step {
   return { ...rest, state: 'warning', text: `${step.text}; yet the neighbour answers` };
 }
 
-/** A router has to get it, and to hand on what is not its own; and what leaves should fit what comes after. */
+/** What leaves should fit what comes after; a router has to get it, and to hand on what is not its own. */
 function nextHostSteps(leg: LegFacts, target: HostFacts | undefined): Step[] {
-  const { from, to, route, isForwarding } = leg;
-  const steps: Step[] = [];
-  if (to === undefined || route?.kind !== 'route') return steps;
+  const { from, to, route } = leg;
+  if (to === undefined || route?.kind !== 'route') return [];
   const [out, into] = [interfaceOf(from, route.interfaceName), interfaceOf(to.host, to.interfaceName)];
-  if (into !== undefined && !isSameHost(to.host, target)) {
-    const atRouter = [...interfaceSteps(to.host, into, true), ...arpSteps(to.host, into, leg)];
-    const noted = atRouter.filter(({ state }) => state !== 'ok');
-    steps.push(...(hasAnswered(leg) ? noted.map(disproved) : noted));
-  }
-  if (out !== undefined && into !== undefined && out.mtu > into.mtu) {
-    const text = `${out.name} of ${from.name} sends packets of up to ${out.mtu} bytes, and ${into.name} of ${to.host.name} takes ${into.mtu}: longer ones are lost`;
-    const lookedAt = 'MTU of both';
-    steps.push({
-      topic: 'interface',
-      state: 'warning',
-      text,
-      lookedAt,
-      remedy: `Give both the same: --mtu ${into.mtu}`,
-    });
-  }
-  if (route.gateway === undefined || isForwarding === undefined) return steps;
-  const at = { topic: 'forwarding', lookedAt: `settings of ${to.host.name}` } as const;
-  if (isForwarding) {
-    steps.push({ ...at, state: 'ok', text: `${to.host.name} hands packets of others on` });
-  } else {
-    const name = route.gateway.includes(':') ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward';
-    const remedy = `Have it do so: vde exec ${to.host.name} sysctl -w ${name}=1`;
-    steps.push({
-      ...at,
-      state: 'problem',
-      text: `${to.host.name} is the router, and hands no packets of others on`,
-      remedy,
-    });
-  }
-  return steps;
+  const atRouter = into === undefined || isSameHost(to.host, target) ? [] : routerSteps(leg, to.host, into);
+  const mtu = out === undefined || into === undefined ? [] : mtuSteps(from, out, to.host, into);
+  return [...atRouter, ...mtu, ...(route.gateway === undefined ? [] : forwardingSteps(leg, to.host, route.gateway))];
+}
+
+/** What is wrong with the interface of a router. */
+function routerSteps(leg: LegFacts, router: HostFacts, into: InterfaceFacts): Step[] {
+  const steps = [...interfaceSteps(router, into, true), ...arpSteps(router, into, leg)];
+  const noted = steps.filter(({ state }) => state !== 'ok');
+  return hasAnswered(leg) ? noted.map(disproved) : noted;
+}
+
+function mtuSteps(from: HostFacts, out: InterfaceFacts, to: HostFacts, into: InterfaceFacts): Step[] {
+  if (out.mtu <= into.mtu) return [];
+  const text = `${out.name} of ${from.name} sends packets of up to ${out.mtu} bytes, and ${into.name} of ${to.name} takes ${into.mtu}: longer ones are lost`;
+  const remedy = `Give both the same: --mtu ${into.mtu}`;
+  return [{ topic: 'interface', state: 'warning', text, lookedAt: 'MTU of both', remedy }];
+}
+
+function forwardingSteps({ isForwarding }: LegFacts, router: HostFacts, gateway: string): Step[] {
+  if (isForwarding === undefined) return [];
+  const at = { topic: 'forwarding', lookedAt: `settings of ${router.name}` } as const;
+  if (isForwarding) return [{ ...at, state: 'ok', text: `${router.name} hands packets of others on` }];
+  const setting = gateway.includes(':') ? 'net.ipv6.conf.all.forwarding' : 'net.ipv4.ip_forward';
+  const text = `${router.name} is the router, and hands no packets of others on`;
+  const remedy = `Have it do so: vde exec ${router.name} sysctl -w ${setting}=1`;
+  return [{ ...at, state: 'problem', text, remedy }];
 }
 
 /** Step 6: what was dropped on the way, and why. */
