@@ -10,6 +10,8 @@ interface ToldLink {
   readonly id: string;
   readonly network: string;
   readonly impairment: readonly string[];
+  /** What its network has set by itself; a process of another version does not tell. */
+  readonly innerImpairment?: readonly string[];
   readonly isCut: boolean;
 }
 
@@ -59,9 +61,10 @@ function findPlace(where: string): Place {
   }
 }
 
-function lineFor({ id, network, impairment, isCut }: ToldLink): string {
+function lineFor({ id, network, impairment, innerImpairment = [], isCut }: ToldLink): string {
   const state = [...(isCut ? ['cut'] : []), ...impairment];
-  return `${printable(`${id}  ${network}  ${state.length === 0 ? 'as it is' : state.join(' ')}`)}\n`;
+  const inner = innerImpairment.length === 0 ? '' : `  (from its network: ${innerImpairment.join(' ')})`;
+  return `${printable(`${id}  ${network}  ${state.length === 0 ? 'as it is' : state.join(' ')}${inner}`)}\n`;
 }
 
 function readLinks(name: string, { links }: Readonly<Record<string, unknown>>): readonly ToldLink[] {
@@ -71,7 +74,11 @@ function readLinks(name: string, { links }: Readonly<Record<string, unknown>>): 
 
 function isLink(value: unknown): value is ToldLink {
   if (!isObject(value)) return false;
-  const { id, network, impairment, isCut } = value;
+  const { id, network, impairment, innerImpairment = [], isCut } = value;
   const hasTexts = typeof id === 'string' && typeof network === 'string' && typeof isCut === 'boolean';
-  return hasTexts && Array.isArray(impairment) && impairment.every((word) => typeof word === 'string');
+  return hasTexts && isWords(impairment) && isWords(innerImpairment);
+}
+
+function isWords(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((word) => typeof word === 'string');
 }

@@ -88,6 +88,15 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     return this.#madeWire === undefined ? [] : describeSettings(this.#madeWire.settings);
   }
 
+  /** What networks inside of this one have set by themselves, as `wirefilter://[...]{...}` has; from the outermost on. */
+  get innerImpairment(): readonly string[] {
+    const words: string[] = [];
+    for (let plug: Plug | undefined = this.inner; plug !== undefined; plug = plug.interior) {
+      if (plug instanceof ImpairedPlug) words.push(...(plug.isCut ? ['cut'] : []), ...plug.impairment);
+    }
+    return words;
+  }
+
   /**
    * Sets what the words say, and leaves the rest as it is.
    *

@@ -22,7 +22,8 @@ interface Target {
  * `{"do":"impair","words":["delay=20"]}` sets what the words say, `["none"]` takes everything away; without `words` it
  * only tells. `{"do":"cut"}` pulls cables out, `{"do":"join"}` puts them back. `"link"` says which, such as `vde0`;
  * without it all are meant that this process has for itself, and all ports of a switch when it has nothing else, or when
- * `"of"` is `switch`. The answer has `links`, each with `id`, `network`, `impairment`, `isCut`.
+ * `"of"` is `switch`. The answer has `links`, each with `id`, `network`, `impairment`,
+ * `isCut`, and in `innerImpairment` what the network has set by itself (`wirefilter://`).
  */
 export function impairmentOperations(inventory: Inventory): Operations {
   const operation =
@@ -41,8 +42,8 @@ export function impairmentOperations(inventory: Inventory): Operations {
   };
 }
 
-function describe({ link: { id, network }, plug: { impairment, isCut } }: Target): object {
-  return { id, network, impairment, isCut };
+function describe({ link: { id, network }, plug: { impairment, innerImpairment, isCut } }: Target): object {
+  return { id, network, impairment, innerImpairment, isCut };
 }
 
 function wordsOf(words: unknown): readonly string[] {

@@ -11,6 +11,8 @@ import type { ItemStatus, ProcessStatus } from './status.ts';
 export interface Impairable {
   /** What is set, in canonical words. */
   readonly impairment: readonly string[];
+  /** Likewise what its network has set by itself: that is changed at the network only. */
+  readonly innerImpairment: readonly string[];
   readonly isCut: boolean;
   /**
    * @param words such as `delay=20`, `loss=1%`; none, or `none`, clears it

@@ -306,6 +306,19 @@ test('a network that goes away while it is cut is not back when it is joined', a
   await plug.close();
 });
 
+test('what a network inside has set is told, and stays', async () => {
+  const filter = new ImpairedPlug(new MemoryPlug());
+  const plug = new ImpairedPlug(filter);
+  plug.start(() => true);
+  assert.deepEqual(plug.innerImpairment, []);
+  filter.impair(['delay=50']);
+  plug.impair(['loss=5']);
+  assert.deepEqual(plug.innerImpairment, ['delay=50']);
+  plug.impair(['none']);
+  assert.deepEqual([plug.impairment, plug.innerImpairment], [[], ['delay=50']]);
+  await plug.close();
+});
+
 test('wrong words change nothing', async () => {
   const plug = new ImpairedPlug(new MemoryPlug());
   plug.start(() => true);
