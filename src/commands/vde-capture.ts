@@ -68,6 +68,7 @@ export async function captureFrames(request: CaptureRequest): Promise<number> {
 export async function recordFrames({ subject, seconds, snap, bytes }: RecordRequest): Promise<number> {
   using control = await connectToProcess(subject.name);
   const answer = await control.request('record', { ...placesOf(subject), seconds, snap, bytes });
+  warnOfMissed(answer['missed'], []);
   if (seconds > 0) return 0;
   if (answer['wasOn'] === true) return 0;
   writeErrorLine(`vde capture: nothing was recorded at ${subject.name}`);
