@@ -289,7 +289,7 @@ export const VDENS_MANUAL: Manual = {
       'Puts a file with these name servers, IPv4 or IPv6, in the place of `/etc/resolv.conf`, for the command only.',
     ],
     name: [
-      'Gives the namespace a name, by which the other commands of `vde(1)` find it: `vde ls` lists it, `vde exec NAME` runs one more command in it. A name has 1 to 63 letters, digits, `_`, `.` and `-`, begins with a letter, a digit or `_`, and is not a number. Two that run at the same time cannot have the same one. Without `--name` it is `vdens-` and the pid.',
+      'Gives the namespace a name, by which the other commands of `vde(1)` find it: `vde ls` lists it, `vde exec NAME` runs one more command in it. A name has 1 to 63 letters and digits of ASCII, `_`, `.` and `-`, begins with a letter, a digit or `_`, and is not a number. Two that run at the same time cannot have the same one. Without `--name` it is `vdens-` and the pid.',
     ],
     hostname: [
       'Gives the namespace a host name of its own, and an entry for it in `/etc/hosts`, for the command only. Without this option the name is that of the machine.',

@@ -43,7 +43,7 @@ export class ControlConnection {
   #isAnswering = false;
   #isFinishing = false;
   /** Somebody wants to know when it ends: an operation goes on, and says something now and then. */
-  #isSubscribed = false;
+  #subscriptions = 0;
   #waitingEvents = 0;
   #timer: NodeJS.Timeout;
 
@@ -98,7 +98,7 @@ export class ControlConnection {
     }
     if (this.#stream.isClosed || this.#isFinishing) return;
     if (this.#isAnswering || this.#stream.isBehind) this.#stream.pause();
-    else if (this.#stream.isAtEnd && !this.#isSubscribed) this.#stream.end();
+    else if (this.#stream.isAtEnd && this.#subscriptions === 0) this.#stream.end();
     else this.#stream.resume();
   }
 
@@ -128,12 +128,21 @@ export class ControlConnection {
       left = [];
       return taken;
     };
+    let isSubscribed = false;
+    const subscribe = (): void => {
+      if (!isSubscribed) this.#subscriptions += 1;
+      isSubscribed = true;
+    };
+    const fail = (error: unknown): void => {
+      if (isSubscribed) this.#subscriptions -= 1;
+      this.#fail(error);
+    };
     let answer: object | Promise<object>;
     try {
-      answer = this.#operation(request)(request.fields, this.#context(descriptors, take));
+      answer = this.#operation(request)(request.fields, this.#context(descriptors, take, subscribe));
     } catch (error) {
       leave();
-      this.#fail(error);
+      fail(error);
       return;
     }
     if (!(answer instanceof Promise)) {
@@ -151,7 +160,7 @@ export class ControlConnection {
     };
     answer.then(
       (value) => settle(() => this.#answer(value)),
-      (error: unknown) => settle(() => this.#fail(error)),
+      (error: unknown) => settle(() => fail(error)),
     );
   }
 
@@ -161,20 +170,26 @@ export class ControlConnection {
     if (operation !== undefined) return operation;
     const names = Object.keys(operations).map((name) => `"${name}"`);
     const known = names.length > 1 ? `${names.slice(0, -1).join(', ')} or ${names.at(-1)}` : names.join();
-    throw new WrongRequest(`${shown(action)} cannot be done. Write "do":${known}`, { value: shown(action) });
+    const problem = `${shown(action)} cannot be done. Write "do":${known}`;
+    const details = { value: shown(action) };
+    // What another version knows is a request as well.
+    if (typeof action === 'string') throw new VdensError('ERR_USAGE', problem, details);
+    throw new WrongRequest(problem, details);
   }
 
-  #context(descriptors: readonly number[], takeDescriptors: () => readonly number[]): OperationContext {
-    const subscribe = (): AbortSignal => {
-      this.#isSubscribed = true;
-      return this.#over.signal;
-    };
+  #context(
+    descriptors: readonly number[],
+    takeDescriptors: () => readonly number[],
+    subscribe: () => void,
+  ): OperationContext {
+    const { signal } = this.#over;
     return {
       peer: this.#options.peer,
       descriptors,
       takeDescriptors,
       get signal() {
-        return subscribe();
+        subscribe();
+        return signal;
       },
       send: (event, sent = []) => this.#tell(event, sent),
     };
@@ -215,7 +230,7 @@ export class ControlConnection {
   }
 
   #beIdle(): void {
-    if (this.#isAnswering || this.#isSubscribed) this.#timer.refresh();
+    if (this.#isAnswering || this.#subscriptions > 0) this.#timer.refresh();
     else this.close();
   }
 }

@@ -8,4 +8,4 @@ export function isProcessName(text: string): boolean {
 }
 
 /** What is required of a name, in words that follow `which is`. */
-export const NAME_RULE: string = `1 to ${MAX_NAME_LENGTH} letters, digits, "_", "." and "-", begins with a letter, a digit or "_", not a number`;
+export const NAME_RULE: string = `1 to ${MAX_NAME_LENGTH} letters and digits of ASCII, "_", "." and "-", begins with a letter, a digit or "_", not a number`;

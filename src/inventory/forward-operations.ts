@@ -1,5 +1,5 @@
 /** The forwards of the gateways of a process. */
-import { isObject, shown } from '../control/message.ts';
+import { isObject, shown, WrongRequest } from '../control/message.ts';
 import type { Operations } from '../control/operation.ts';
 import { quote, VdensError } from '../errors.ts';
 import { formatIp } from '../net/ip.ts';
@@ -41,9 +41,21 @@ async function doForwards(inventory: Inventory, { gateway, change }: Fields): Pr
   }
   const guest =
     action === 'add' && fields['guestAddress'] === undefined ? await usualGuest(inventory, item) : undefined;
-  const request = readRequest(action, guest === undefined ? fields : { ...fields, guestAddress: guest });
+  const request = asAnswer(() =>
+    readRequest(action, guest === undefined ? fields : { ...fields, guestAddress: guest }),
+  );
   const changed = changeForwards(item.plug.label, item.plug.forwards, request);
   return { network: item.plug.label, ...emitForwards(changed) };
+}
+
+/** What is wrong with the change is no reason to end the connection: the line around it is a request. */
+function asAnswer<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof WrongRequest)) throw error;
+    throw new VdensError('ERR_USAGE', error.message, { cause: error });
+  }
 }
 
 /** Of the namespace that is plugged into the gateway; else whoever asks for an address first. */

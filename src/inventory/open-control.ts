@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { Operations } from '../control/operation.ts';
 import { isProcessName, NAME_RULE } from '../control/process-name.ts';
-import { openRuntimeDirectory } from '../control/runtime-directory.ts';
+import { openRuntimeDirectory, runtimeDirectory } from '../control/runtime-directory.ts';
 import { ControlServer } from '../control/server.ts';
 import { quote, VdensError } from '../errors.ts';
 import type { Inventory } from './inventory.ts';
@@ -60,12 +60,21 @@ function serveNamed(name: string, serve: (name: string) => ControlServer): Contr
   try {
     return serve(name);
   } catch (error) {
+    if (isOccupied(error)) {
+      const message = `--name ${name}: there is something else of that name in ${runtimeDirectory()}. Choose another name, or remove it`;
+      throw new VdensError('ERR_CONTROL', message, { value: name, errno: 'ENOTSOCK', cause: error });
+    }
     if (!isTaken(error)) throw error;
     const pid = /\(process (\d+)\)/.exec(error.message)?.[1];
     const who = pid === undefined ? '' : ` by process ${pid}`;
     const message = `--name ${name}: the name is taken${who}. Choose another one, or enter it: vde exec ${name}`;
     throw new VdensError('ERR_CONTROL', message, { value: name, errno: 'EADDRINUSE', cause: error });
   }
+}
+
+/** By a file, a directory or a link. */
+function isOccupied(error: unknown): boolean {
+  return error instanceof VdensError && error.errno === 'ENOTSOCK';
 }
 
 function isTaken(error: unknown): error is VdensError {

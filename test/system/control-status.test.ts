@@ -189,6 +189,13 @@ test('of two with one name the second is refused before its command runs, and sa
   assert.equal(second.stdout, '');
   assert.match(second.stderr, new RegExp(`^vdens: --name web: the name is taken by process ${first.pid}\\.`));
   assert.notEqual(second.status, 0);
+  mkdirSync(join(runtimeDirectory(), 'folder'));
+  const third = await runCommand([ours('vdens'), '--name', 'folder', 'null://', 'echo', 'ran']);
+  assert.equal(third.stdout, '');
+  assert.match(
+    third.stderr,
+    /^vdens: --name folder: there is something else of that name in .*\. Choose another name, or/,
+  );
 });
 
 test('names go with their processes, also with those that are killed; one that is stopped holds up nobody', async (t) => {

@@ -31,10 +31,10 @@ function useOwnDirectory(t: TestContext): string {
   return path;
 }
 
-async function makeItem(t: TestContext, name: string): Promise<NamespaceItem> {
+async function makeItem(t: TestContext, name: string, locator = 'null://'): Promise<NamespaceItem> {
   const namespace = await openNamespace({ interfaces: [{ name, addresses: ['10.0.0.1/24'] }] });
   t.after(() => namespace.close());
-  const network = await openPlug('null://');
+  const network = await openPlug(locator);
   t.after(() => network.close());
   return new NamespaceItem(namespace, [{ tap: namespace.interfaces[0]!.plug, network }], []);
 }
@@ -150,6 +150,18 @@ test('who waits until it can be asked waits for that, and not for ever', async (
     control.close();`;
   const { status, stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
   assert.deepEqual([status, stdout], [0, 'ready\n']);
+});
+
+test('at a switch that is served here the others are counted', async (t) => {
+  const lan = join(makeTemporaryDirectory(t), 'lan');
+  const item = await makeItem(t, 'eth0', `switch://${lan}`);
+  const peers = async (): Promise<NamespaceStatus['interfaces'][number]['peers']> =>
+    (await item.describe(new RateMeter())).interfaces[0]?.peers ?? [];
+  assert.deepEqual(await peers(), []);
+  const client = await openPlug(lan);
+  t.after(() => client.close());
+  await waitFor(async () => (await peers()).length === 1, WAIT_MS, 'the client');
+  assert.equal((await peers())[0]?.pid, process.pid);
 });
 
 test('an interface that was renamed inside has its addresses, and one that was removed is gone', async (t) => {

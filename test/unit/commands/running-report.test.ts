@@ -53,6 +53,20 @@ test('the list has a line for each interface, with what was done to it', () => {
   assert.deepEqual(formatList(seen, 60)[0], 'name   kind       address           network');
 });
 
+test('many addresses make no line long; an interface that was renamed or removed is told by both names', () => {
+  const many = Array.from({ length: 200 }, (_, index) => `10.0.0.${index + 1}/16`);
+  const [, line = ''] = formatList([process('web', 42, [namespace(link('vde0'), many)])], undefined);
+  assert.match(line, /vde0 10\.0\.0\.1\/16 10\.0\.0\.2\/16 10\.0\.0\.3\/16 10\.0\.0\.4\/16 … and 196 more /);
+  const item = namespace(link('vde0'), []);
+  assert.ok(item.kind === 'namespace');
+  const [vde0] = item.interfaces;
+  assert.ok(vde0 !== undefined);
+  const shown = (change: object): string =>
+    formatList([process('web', 42, [{ ...item, interfaces: [{ ...vde0, ...change }] }])], undefined)[1] ?? '';
+  assert.match(shown({ name: 'lan0' }), / lan0 \(was vde0\) /);
+  assert.match(shown({ mac: '', isUp: false }), / vde0 \(gone\) /);
+});
+
 test('a switch is the sum of its ports, a cable what its left end does', () => {
   const port = (number: number): { number: number; kind: string; peer: undefined; link: LinkStatus } => ({
     number,

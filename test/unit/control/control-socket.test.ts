@@ -270,6 +270,22 @@ test('descriptors that nobody asked for, or that wait for somebody who leaves, a
   await waitFor(() => countDescriptors() < before, WAIT_MS, 'the descriptors to be closed');
 });
 
+test('what is not known, and what fails to begin, is answered, and the connection goes on as before', async (t) => {
+  const { path, waiting } = serve(t);
+  const client = await connectControl(path);
+  t.after(() => client.close());
+  await assert.rejects(client.request('hallo'), {
+    code: 'ERR_USAGE',
+    message: /^"hallo" cannot be done\. Write "do":/,
+  });
+  assert.deepEqual(await client.request('hello'), { hello: 'you' });
+  // It has asked for the signal, and failed: nobody waits for what it would say, so the end of the requests is the end.
+  const text = `${emitRequest('wait')}${HELLO}`;
+  const said = say(t, path, text);
+  (await waitFor(() => waiting.shift(), WAIT_MS, 'the request'))(new Error('not now'));
+  assert.match(await said, /not now.*\n.*you/);
+});
+
 test('what is no request has one answer in words, and ends the connection', async (t) => {
   const { path } = serve(t);
   const table = [
