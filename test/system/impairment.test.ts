@@ -88,7 +88,8 @@ test('vde tc: an interface of vdens is delayed while it runs, and is as it was a
   assert.equal(await lan.say('tc', 'b', 'delay=40', 'loss=0'), `vde0  switch://${lan.path}  delay=40\n`);
   await lan.expectRoundTrip('b', A, 79, 200);
   const [link] = JSON.parse(await lan.say('tc', '--json', 'b:vde0', 'delay=out:0')) as [Record<string, unknown>];
-  assert.deepEqual(link, { id: 'vde0', network: `switch://${lan.path}`, impairment: ['delay=in:40'], isCut: false });
+  const network = `switch://${lan.path}`;
+  assert.deepEqual(link, { id: 'vde0', network, impairment: ['delay=in:40'], innerImpairment: [], isCut: false });
   await lan.expectRoundTrip('b', A, 39, 78);
   await lan.say('tc', 'b', 'none');
   await lan.expectRoundTrip('b', A, 0, 40);
@@ -138,6 +139,7 @@ test('wirefilter:// is a network that is worse from the beginning, with a consol
   await lan.start('a', A);
   const socket = join(lan.folder, 'm');
   await lan.start('b', B, `wirefilter://[delay=LR40/mgmt='${socket}'/seed=7]{switch://${lan.path}}`);
+  assert.match(await lan.say('tc', 'b'), / {2}as it is {2}\(from its network: delay=out:40\)\n$/);
   await lan.expectRoundTrip('b', A, 39, 78);
   const session = await ManagementSession.open(t, socket);
   session.send('showinfo\n');
