@@ -70,8 +70,15 @@ export interface Owner {
 export function makeTemporaryDirectory(t: Owner): string {
   const path = mkdtempSync(join(tmpdir(), 'vdens-test-'));
   t.after(() => rmSync(path, { recursive: true, force: true }));
+  madeDirectories.add(path);
   return path;
 }
+
+/** A process that is ended after its directory was removed may have made it anew. */
+const madeDirectories = new Set<string>();
+process.once('exit', () => {
+  for (const path of madeDirectories) rmSync(path, { recursive: true, force: true });
+});
 
 /** Waits until `condition` holds (or answers something other than undefined and false), and answers what it did. */
 export async function waitFor<T>(
