@@ -154,6 +154,7 @@ class RunningFilter {
   async open(): Promise<void> {
     const { values, isFifo, management, managementMode, pidFile, hasConsole, schedule } = this.#request;
     letOthersFirst();
+    native.scheduleAsBatch();
     const [left, right] = await this.#openEnds();
     const seed = this.#request.seed ?? Math.floor(Math.random() * MAX_RANDOM_SEED);
     const plug = new ImpairedPlug(right, { measure: ON_STREAM, seed });
