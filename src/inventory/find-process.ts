@@ -120,7 +120,8 @@ function isAlive(path: string): boolean {
 }
 
 function notFound(word: string): VdensError {
-  const names = namesInRuntimeDirectory();
+  const directory = runtimeDirectory();
+  const names = namesInRuntimeDirectory().filter((name) => isAlive(join(directory, name)));
   const meant = nearest(word, names);
   const told = names.slice(0, MAX_NAMES_TOLD).join(', ');
   const more = names.length > MAX_NAMES_TOLD ? `, and ${names.length - MAX_NAMES_TOLD} more` : '';

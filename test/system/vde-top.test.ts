@@ -50,6 +50,9 @@ test('a process is meant by its name, its number or the directory that it serves
     assert.deepEqual([status, stderr], [0, ''], word);
     assert.match(stdout, /^web +vde0 /m, word);
   }
+  // What somebody left who was killed does not run.
+  const leave = "require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))";
+  await runCommand([process.execPath, '-e', leave, join(folder, 'run', 'gone')]);
   const { status, stdout, stderr } = await runCommand([ours('vde'), 'top', '-n', '1', 'wbe'], { env });
   assert.deepEqual([status, stdout], [125, '']);
   assert.match(stderr, /^vde: "wbe": nothing that runs has that name or pid\. What runs: web\n$/);
