@@ -164,7 +164,7 @@ for (const kind of KINDS) {
     await terminal.waitFor(/^3021 port\/\+ 09$/m);
     await terminal.press('x');
     await command('port/create 10');
-    await terminal.waitFor(/^3021 port\/\+ 10$/m);
+    await terminal.waitFor(/^3021 port\/\+ 10\nvde\[mgmt\]: #x0123456789/m);
     const shown = (await terminal.screen()).replace(/^.*?1000 Success\n/s, '').trimEnd();
     assert.equal(shown, `3021 port/+ 09\n3021 port/+ 10\n${prompt}#x${long.slice(1)}`);
     await terminal.press('Enter');
