@@ -159,6 +159,7 @@ for (const kind of KINDS) {
     // A line that is wider than the terminal, with the cursor in its middle.
     const long = `#${'0123456789'.repeat(2)}`;
     for (const key of long) await terminal.press(key);
+    await terminal.waitFor(new RegExp(`${long}$`, 'm'));
     await terminal.press('Home', 'Right');
     await command('port/create 9');
     await terminal.waitFor(/^3021 port\/\+ 09$/m);
