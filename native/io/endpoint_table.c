@@ -72,9 +72,9 @@ struct endpoint *endpoint_table_add(struct endpoint_table *table, const union ud
 	return chosen;
 }
 
-HOT const struct endpoint *endpoint_table_of(const struct endpoint_table *table, uint32_t token)
+HOT struct endpoint *endpoint_table_of(const struct endpoint_table *table, uint32_t token)
 {
-	const struct endpoint *endpoint = &table->entries[token % MAX_ENDPOINTS];
+	struct endpoint *endpoint = &table->entries[token % MAX_ENDPOINTS];
 
 	return endpoint->token == token ? endpoint : NULL;
 }

@@ -53,7 +53,7 @@ struct endpoint *endpoint_table_find(const struct endpoint_table *table, const u
 struct endpoint *endpoint_table_add(struct endpoint_table *table, const union udp_address *key, uint32_t now);
 
 /* The endpoint of that token; NULL when it is gone. */
-const struct endpoint *endpoint_table_of(const struct endpoint_table *table, uint32_t token);
+struct endpoint *endpoint_table_of(const struct endpoint_table *table, uint32_t token);
 
 /* Forgets one, or all. */
 void endpoint_table_forget(struct endpoint *endpoint);

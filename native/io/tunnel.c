@@ -40,10 +40,11 @@ static struct {
 #define RARP_REQUEST 3
 #define RARP_FRAME 60
 
-/* Who gets a frame. */
+/* Who gets a frame: where its station was heard, or everybody. */
 struct targets {
 	const union udp_address *list;
 	uint32_t count;
+	struct endpoint *endpoint; /* NULL: everybody */
 };
 
 int tunnel_prepare(struct tunnel *tunnel, uint32_t table_size, uint32_t seed, uint32_t expire_ms)
@@ -99,23 +100,26 @@ static void report(struct tunnel *tunnel, uint32_t what, uint32_t length, int er
 	eventfd_write(tunnel->notice, 1);
 }
 
+HOT static struct targets everybody_of(const struct tunnel *tunnel)
+{
+	return (struct targets){ .list = tunnel->targets, .count = tunnel->target_count };
+}
+
 HOT static struct targets targets_of(const struct tunnel *tunnel, const uint8_t *frame, uint32_t length, uint32_t now)
 {
-	const struct targets everybody = { .list = tunnel->targets, .count = tunnel->target_count };
-
 	if (tunnel->table.size == 0 || frame[DESTINATION_OFFSET] & MULTICAST_BIT)
-		return everybody;
+		return everybody_of(tunnel);
 	const uint32_t token =
 		forwarding_table_find(&tunnel->table, forwarding_key(frame, length, DESTINATION_OFFSET), now);
-	const struct endpoint *endpoint = endpoint_table_of(&tunnel->endpoints, token);
-	return endpoint == NULL ? everybody : (struct targets){ .list = &endpoint->address, .count = 1 };
+	struct endpoint *endpoint = endpoint_table_of(&tunnel->endpoints, token);
+	return endpoint == NULL ? everybody_of(tunnel)
+				: (struct targets){ .list = &endpoint->address, .count = 1, .endpoint = endpoint };
 }
 
 /* Cuts frames from @first on, as long as they have the same targets and there is room; who gets them. */
 HOT static struct targets cut_frames(struct tunnel *tunnel, const struct frames *frames, uint32_t first)
 {
 	const uint32_t now = tunnel_now(tunnel);
-	const struct targets everybody = { .list = tunnel->targets, .count = tunnel->target_count };
 	/* What some of the targets have already is for the others, too, whatever has been learned meanwhile. */
 	const uint32_t promised = tunnel->resume.target > 0 ? tunnel->resume.frames + tunnel->resume.run : 0;
 	struct targets targets = { 0 };
@@ -130,7 +134,7 @@ HOT static struct targets cut_frames(struct tunnel *tunnel, const struct frames 
 		struct segment_result result;
 		const struct targets its =
 			cut.output.count < promised
-				? everybody
+				? everybody_of(tunnel)
 				: targets_of(tunnel, frames->arena + slot->offset, slot->length, now);
 		if (i == first)
 			targets = its;
@@ -193,6 +197,13 @@ HOT static void count_run(const struct tunnel *tunnel, uint32_t at, uint32_t run
 	}
 }
 
+/* Whether the kernel has no way for a packet; EINVAL and ENODEV are for an interface that is gone. */
+static bool means_no_way(int error)
+{
+	return error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL ||
+	       error == ENODEV || error == EINVAL;
+}
+
 static void count_failure(struct tunnel *tunnel, uint32_t at, uint32_t run, int error, double *sent)
 {
 	const uint32_t length = cut.slots[at].length;
@@ -200,8 +211,7 @@ static void count_failure(struct tunnel *tunnel, uint32_t at, uint32_t run, int 
 	if (error == EMSGSIZE) {
 		sent[DROP_TOO_LONG] += run;
 		report(tunnel, TUNNEL_TOO_LONG, length, error);
-	} else if (error == ENETUNREACH || error == EHOSTUNREACH || error == ENETDOWN || error == EADDRNOTAVAIL ||
-		   error == ENODEV || error == EINVAL) {
+	} else if (means_no_way(error)) {
 		sent[DROP_DOWN] += run;
 		report(tunnel, TUNNEL_UNREACHABLE, length, error);
 	} else {
@@ -211,18 +221,32 @@ static void count_failure(struct tunnel *tunnel, uint32_t at, uint32_t run, int 
 }
 
 /*
+ * Where there is no way to where a station was heard, forgets that and makes everybody the target: the station may be
+ * elsewhere by now, or at the same address of a link whose interface was made anew. Returns whether it did.
+ */
+static bool turns_to_everybody(struct tunnel *tunnel, struct targets *targets, uint32_t length, int error)
+{
+	if (targets->endpoint == NULL || !means_no_way(error))
+		return false;
+	report(tunnel, TUNNEL_UNREACHABLE, length, error);
+	endpoint_table_forget(targets->endpoint);
+	*targets = everybody_of(tunnel);
+	return true;
+}
+
+/*
  * Sends a run to all targets, but to those that have it. Of a run that the first of them has got in part, the rest
  * becomes another one. Returns how many frames were dealt with; 0 when the socket is full.
  */
-HOT static uint32_t send_to_all(struct tunnel *tunnel, struct targets targets, uint32_t at, uint32_t run, double *sent)
+HOT static uint32_t send_to_all(struct tunnel *tunnel, struct targets *targets, uint32_t at, uint32_t run, double *sent)
 {
-	int error = targets.count == 0 ? EHOSTUNREACH : 0;
+	int error = targets->count == 0 ? EHOSTUNREACH : 0;
 	bool has_left = tunnel->resume.target > 0;
 	uint32_t part = tunnel->resume.part < run ? tunnel->resume.part : run;
 
-	for (uint32_t i = tunnel->resume.target; i < targets.count; i++, part = 0) {
+	for (uint32_t i = tunnel->resume.target; i < targets->count; i++, part = 0) {
 		uint32_t left = 0;
-		int result = part == run ? 0 : send_run(tunnel, &targets.list[i], at + part, run - part, &left);
+		int result = part == run ? 0 : send_run(tunnel, &targets->list[i], at + part, run - part, &left);
 		if (result == EAGAIN && i == 0 && left > 0) {
 			run = left;
 			result = 0;
@@ -239,9 +263,11 @@ HOT static uint32_t send_to_all(struct tunnel *tunnel, struct targets targets, u
 	tunnel->resume.target = 0;
 	tunnel->resume.run = 0;
 	tunnel->resume.part = 0;
+	if (!has_left && turns_to_everybody(tunnel, targets, cut.slots[at].length, error))
+		return send_to_all(tunnel, targets, at, run, sent);
 	if (has_left)
 		count_run(tunnel, at, run, sent);
-	else if (targets.count == 0)
+	else if (targets->count == 0)
 		sent[DROP_DOWN] += run; /* nobody is known */
 	else
 		count_failure(tunnel, at, run, error, sent);
@@ -261,7 +287,7 @@ HOT static uint32_t send_cut(struct tunnel *tunnel, struct targets targets, doub
 		/* Not all may have found room where they wait. */
 		if (run > cut.output.count - at)
 			run = cut.output.count - at;
-		run = send_to_all(tunnel, targets, at, run, sent);
+		run = send_to_all(tunnel, &targets, at, run, sent);
 		if (run == 0)
 			break;
 		at += run;
