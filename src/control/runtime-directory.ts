@@ -3,7 +3,7 @@
  *
  * `$VDENS_RUNTIME_DIR`, else `vdens` in `$XDG_RUNTIME_DIR`, else `/tmp/vdens-UID`.
  */
-import { type Dirent, lstatSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { type Dirent, lstatSync, mkdirSync, readdirSync, readFileSync, type Stats } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { VdensError } from '../errors.ts';
 
@@ -91,7 +91,12 @@ function checkDirectory(path: string): void {
 
 function problemOf(path: string): string | undefined {
   const another = 'Name another directory for control sockets: VDENS_RUNTIME_DIR=DIRECTORY';
-  const stats = lstatSync(path, { throwIfNoEntry: false });
+  let stats: Stats | undefined;
+  try {
+    stats = lstatSync(path, { throwIfNoEntry: false });
+  } catch (error) {
+    return `it cannot be looked at (lstat: ${(error as NodeJS.ErrnoException).code}). ${another}`;
+  }
   if (stats === undefined) return 'the directory of control sockets has just been removed. Try again';
   if (!stats.isDirectory()) return `it is no directory, and control sockets are to be there. ${another}`;
   if (stats.uid !== process.geteuid?.()) return `it belongs to another user, uid ${stats.uid}. ${another}`;
@@ -101,6 +106,10 @@ function problemOf(path: string): string | undefined {
 }
 
 function isOurDirectory(path: string): boolean {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  return stats?.isDirectory() === true && stats.uid === process.geteuid?.();
+  try {
+    const stats = lstatSync(path);
+    return stats.isDirectory() && stats.uid === process.geteuid?.();
+  } catch {
+    return false; // Nothing is there, or it is in a directory of another user.
+  }
 }

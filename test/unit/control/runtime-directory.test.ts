@@ -47,6 +47,16 @@ test('it is made for one user, whatever the umask says, and has the sockets that
   assert.deepEqual(namesInRuntimeDirectory(env), ['db', 'web']);
 });
 
+test('one that may not be looked at is refused in words, and that of a session is left alone', (t) => {
+  if (process.geteuid?.() === 0) return t.skip('root may look everywhere');
+  const shut = join(makeTemporaryDirectory(t), 'shut');
+  mkdirSync(shut, 0o000);
+  const path = join(shut, 'run');
+  assert.equal(runtimeDirectory({ XDG_RUNTIME_DIR: path }), usual);
+  const message = `${path}: it cannot be looked at (lstat: EACCES). Name another directory for control sockets: VDENS_RUNTIME_DIR=DIRECTORY`;
+  assert.throws(() => namesInRuntimeDirectory({ VDENS_RUNTIME_DIR: path }), { code: 'ERR_CONTROL', message });
+});
+
 test('one that is open to others, is no directory, a link, or cannot be made is refused in words', (t) => {
   const folder = makeTemporaryDirectory(t);
   const open = join(folder, 'open');
