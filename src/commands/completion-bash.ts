@@ -1,26 +1,25 @@
 /** A command's table as a completion for bash(1). It needs bash 4.2 and nothing else. */
-import {
-  commandOperand,
-  GENERATED,
-  isChain,
-  NO_NETWORK,
-  networkSchemes,
-  offered,
-  operandVariants,
-  shellWord,
-  spellings,
-  subcommandWord,
-  valuedSpellings,
-} from './completion.ts';
-import { type CommandTable, type OperandSpec, shownOptions, type ValueKind } from './option-table.ts';
+import { GENERATED, NO_NETWORK, networkSchemes, shellWord } from './completion.ts';
+import { commandFunctions, functionName, placeFunctions, type ShellDialect } from './completion-functions.ts';
+import type { CommandTable, ValueKind } from './option-table.ts';
+
+const BASH: ShellDialect = {
+  index: 'cword',
+  typed: 'cur',
+  leaveName: `        add=$word=
+        cur=\${cur#"$add"}`,
+  action,
+  oneOf: (_, offers) => `_vdens_one_of ${offers.map(({ name }) => name).join(' ')}`,
+};
 
 /** The completion of a command, as the text of its file. */
 export function bashCompletion(table: CommandTable): string {
   const name = functionName(table.name);
-  const functions = [...(table.subcommands ?? []), table].map(commandFunction);
   return `# ${GENERATED}
-${HELPERS.replace('@NETWORKS@', networkCases()).replace('@SCHEMES@', schemeWords())}
-${functions.join('\n')}
+
+. "$(dirname -- "$(readlink -f -- "\${BASH_SOURCE[0]}")")/_vdens_common"
+
+${commandFunctions(table, BASH)}
 ${name}_begin() {
     local words=() raws=() seen=() valued=() separators=() cword=0 at=0 cur= cut= add= place= value=
     _vdens_words
@@ -31,72 +30,15 @@ complete -F ${name}_begin ${table.name}
 `;
 }
 
-function functionName(name: string): string {
-  return `_vdens_for_${name.replaceAll(' ', '-')}`;
+/** What the completions of all commands share, as the text of a file beside theirs. */
+export function bashCommon(): string {
+  const helpers = HELPERS.replace('@NETWORKS@', networkCases()).replace('@SCHEMES@', schemeWords());
+  return `# ${GENERATED}
+${placeFunctions(BASH)}${helpers}`;
 }
 
-function commandFunction(table: CommandTable): string {
-  const options = shownOptions(table).flatMap(offered).map(shellWord).join(' ');
-  return `${functionName(table.name)}() {
-    valued=(${valuedSpellings(table).map(shellWord).join(' ')})
-    separators=(${(table.commandAfter ?? []).map(shellWord).join(' ')})
-    _vdens_place "$1" ${placeArguments(table)}
-    case $place in
-        option) _vdens_one_of ${options} ;;
-${valueCases(table)}${commandCase(table)}    esac
-${operandCases(table)}}
-`;
-}
-
-/** For _vdens_place: what its comment says. */
-function placeArguments(table: CommandTable): string {
-  if (table.subcommands !== undefined) return '0 0 =1';
-  const variants = operandVariants(table).map(({ spellings: names, operands }) => {
-    return shellWord(`${names.join('|')}=${commandOperand(operands)}`);
-  });
-  return [table.isPermuted === true ? 1 : 0, isChain(table) ? 1 : 0, ...variants].join(' ');
-}
-
-function valueCases(table: CommandTable): string {
-  return table.options
-    .filter(({ argument, values }) => argument !== undefined && values !== undefined)
-    .map((option) => {
-      const patterns = spellings(option, table).map((name) => `value${name}`);
-      return `        ${patterns.join(' | ')}) ${action(option.values)} ;;\n`;
-    })
-    .join('');
-}
-
-function commandCase({ subcommands }: CommandTable): string {
-  if (subcommands === undefined) return '        command) _vdens_command ;;\n';
-  const cases = subcommands.map(
-    (table) => `                ${subcommandWord(table)}) ${functionName(table.name)} $((at + 1)) ;;`,
-  );
-  return `        command)
-            (( at == cword )) && _vdens_one_of ${subcommands.map(subcommandWord).join(' ')} && return
-            case \${words[at]} in
-${cases.join('\n')}
-            esac
-            ;;
-`;
-}
-
-function operandCases(table: CommandTable): string {
-  const variants = operandVariants(table).map(({ spellings: names, operands }) => {
-    const rows = operands.flatMap((operand, index) => operandCase(operand, index + 1));
-    const body = rows.length === 0 ? '' : `    case $place in\n${rows.join('\n')}\n    esac\n`;
-    return names.length === 0 ? body : `    if _vdens_saw ${names.join(' ')}; then\n${body}    return\n    fi\n`;
-  });
-  return variants.join('');
-}
-
-function operandCase({ values, repeatable = false }: OperandSpec, number: number): string[] {
-  if (values === undefined || values === 'command') return [];
-  return [`        operand${repeatable ? '*' : number}) ${action(values)} ;;`];
-}
-
-function action(values: ValueKind | undefined): string {
-  if (values === undefined) return ':';
+function action(values: ValueKind | undefined): string | undefined {
+  if (values === undefined) return undefined;
   if (typeof values !== 'string') {
     return 'list' in values
       ? `_vdens_list ${values.list.map(shellWord).join(' ')}`
@@ -114,7 +56,7 @@ function action(values: ValueKind | undefined): string {
     running: `_vdens_one_of $("\${COMP_WORDS[0]}" ls --names 2> /dev/null)`,
     network: '_vdens_networks',
   };
-  return actions[values] ?? ':';
+  return actions[values];
 }
 
 function schemeWords(): string {
@@ -159,109 +101,6 @@ _vdens_words() {
     # What readline does not replace, as it takes it for an earlier word.
     [[ -n $word && -z \${word//["$COMP_WORDBREAKS"]/} ]] && word=
     cut=\${cur%"$word"}
-}
-
-_vdens_among() {
-    local wanted=$1 word
-    shift
-    for word; do [[ $word == "$wanted" ]] && return 0; done
-    return 1
-}
-
-# Whether one of these options was given.
-_vdens_saw() {
-    local word
-    for word; do _vdens_among "$word" "\${seen[@]}" && return 0; done
-    return 1
-}
-
-# Whether the word after this option is its value; then its name is in "value".
-_vdens_takes_next() {
-    local word=$1
-    local -i k
-    value=$word
-    seen+=("$word")
-    _vdens_among "$word" "\${valued[@]}" && return 0
-    [[ $word == --* ]] && return 1
-    for (( k = 1; k < \${#word}; k++ )); do
-        value=-\${word:k:1}
-        seen+=("$value")
-        if _vdens_among "$value" "\${valued[@]}"; then
-            (( k == \${#word} - 1 ))
-            return
-        fi
-    done
-    return 1
-}
-
-# What is completed: "option", "value--name", "operand3", or "command", which begins at the word "at".
-# FIRST PERMUTED CHAIN VARIANT...: the first word that counts; whether options stand among operands; whether there are
-# commands after each separator; and OPTION|OPTION=N: with one of these, operand N begins a command.
-_vdens_place() {
-    local -i i=$1 permuted=$2 chain=$3 ended=0 n=0 first=0
-    shift 3
-    local word variant
-    place= seen=()
-    while (( i < cword )); do
-        word=\${words[i]//[\\\\\\"\\']/}
-        (( i += 1 ))
-        if (( ! ended )) && [[ $word == -- ]]; then
-            ended=1
-            continue
-        fi
-        if (( ! ended )) && [[ $word == -?* ]]; then
-            if _vdens_takes_next "$word"; then
-                if (( i == cword )); then
-                    place=value$value
-                    return
-                fi
-                (( i += 1 ))
-            fi
-            continue
-        fi
-        if (( n > 0 || permuted || chain )) && _vdens_among "$word" "\${separators[@]}"; then
-            at=$i place=command
-            break
-        fi
-        (( n += 1 ))
-        (( permuted )) || ended=1
-        _vdens_first "$@"
-        if (( n == first )); then
-            at=$(( i - 1 )) place=command
-            break
-        fi
-    done
-    if [[ $place == command ]]; then
-        for (( ; chain && i < cword; i++ )); do
-            _vdens_among "\${words[i]//[\\\\\\"\\']/}" "\${separators[@]}" && at=$(( i + 1 ))
-        done
-        return
-    fi
-    if (( ! ended )) && [[ $cur == -*=* ]] && _vdens_among "\${cur%%=*}" "\${valued[@]}"; then
-        place=value\${cur%%=*}
-        add=\${cur%%=*}=
-        cur=\${cur#"$add"}
-        return
-    fi
-    if (( ! ended )) && [[ $cur == -* ]]; then
-        place=option
-        return
-    fi
-    _vdens_first "$@"
-    place=operand$(( n + 1 ))
-    (( n + 1 == first )) && at=$cword place=command
-    return 0
-}
-
-# The operand at which a command begins, with the options that were seen.
-_vdens_first() {
-    local variant names=()
-    for variant; do
-        first=\${variant##*=}
-        IFS='|' read -ra names <<< "\${variant%=*}"
-        (( \${#names[@]} == 0 )) && return
-        _vdens_saw "\${names[@]}" && return
-    done
 }
 
 _vdens_reply() {

@@ -1,8 +1,8 @@
-/** The files of completions/: one for each command and shell. */
+/** The files of completions/: one for each command and shell, and one for what those of a shell share. */
 import { COMMANDS } from './command-tables.ts';
-import { bashCompletion } from './completion-bash.ts';
-import { fishCompletion } from './completion-fish.ts';
-import { zshCompletion } from './completion-zsh.ts';
+import { bashCommon, bashCompletion } from './completion-bash.ts';
+import { fishCommon, fishCompletion } from './completion-fish.ts';
+import { zshCommon, zshCompletion } from './completion-zsh.ts';
 
 /** A file below completions/. */
 export interface CompletionFile {
@@ -12,9 +12,15 @@ export interface CompletionFile {
 
 /** Where each shell looks for them by itself: bash by the command's name, zsh after `_`, fish before `.fish`. */
 export function completionFiles(): readonly CompletionFile[] {
-  return COMMANDS.flatMap(({ table }) => [
+  const common = [
+    { path: 'bash/_vdens_common', text: bashCommon() },
+    { path: 'zsh/_vdens_common', text: zshCommon() },
+    { path: 'fish/_vdens_common.fish', text: fishCommon() },
+  ];
+  const own = COMMANDS.flatMap(({ table }) => [
     { path: `bash/${table.name}`, text: bashCompletion(table) },
     { path: `zsh/_${table.name}`, text: zshCompletion(table) },
     { path: `fish/${table.name}.fish`, text: fishCompletion(table) },
   ]);
+  return [...common, ...own];
 }

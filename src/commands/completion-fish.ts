@@ -23,12 +23,20 @@ export function fishCompletion(table: CommandTable): string {
   const command = `complete -c ${table.name}`;
   const subcommands = table.subcommands ?? [];
   return `# ${GENERATED}
-${HELPERS.replace('@NETWORKS@', networkCases()).replace('@SCHEMES@', schemeRows())}
+
+source (dirname (realpath (status filename)))/_vdens_common.fish
+
 ${placeFunction(table, 2)}${subcommands.map((inner) => placeFunction(inner, 3)).join('')}
 ${command} -f
 ${rules(table, command).join('\n')}
 ${subcommands.flatMap((inner) => rules(inner, command)).join('\n')}
 `;
+}
+
+/** What the completions of all commands share, as the text of a file beside theirs. */
+export function fishCommon(): string {
+  return `# ${GENERATED}
+${HELPERS.replace('@NETWORKS@', networkCases()).replace('@SCHEMES@', schemeRows())}`;
 }
 
 function placeName(table: CommandTable): string {
@@ -56,7 +64,7 @@ end
 function rules(table: CommandTable, command: string): string[] {
   const at = (place: string): string => `-n '${placeName(table)} ${place}'`;
   return [
-    ...shownOptions(table).map((option) => optionRule(option, table, `${command} ${at('own')}`)),
+    ...shownOptions(table).flatMap((option) => optionRules(option, table, command)),
     ...operandRules(table, command),
     ...(table.subcommands ?? []).map(
       (inner) => `${command} ${at('command1')} -a ${subcommandWord(inner)} -d ${fishWord(inner.summary)}`,
@@ -71,15 +79,22 @@ function hasCommand(table: CommandTable): boolean {
   return table.commandAfter !== undefined || commandOperand(table.operands) > 0;
 }
 
-function optionRule(option: OptionSpec, table: CommandTable, command: string): string {
-  const names = [
-    ...(option.short === undefined ? [] : [`-s ${option.short}`]),
-    ...longNames(option).flatMap((name) =>
-      table.hasSingleDash === true ? [`-l ${name}`, `-o ${name}`] : [`-l ${name}`],
-    ),
-  ];
-  const value = option.argument === undefined ? '' : ` ${action(option.values)}`;
-  return `${command} ${names.join(' ')}${value} -d ${fishWord(option.help)}`;
+function optionRules(option: OptionSpec, table: CommandTable, command: string): string[] {
+  const { short, argument, help, values } = option;
+  const isOwn = `${placeName(table)} own`;
+  const rule = (condition: string, names: readonly string[]): string => {
+    const value = argument === undefined ? '' : ` ${action(values)}`;
+    return `${command} -n '${condition}' ${names.join(' ')}${value} -d ${fishWord(help)}`;
+  };
+  const shorts = short === undefined ? [] : [`-s ${short}`];
+  const longs = longNames(option).flatMap((name) =>
+    table.hasSingleDash === true ? [`-l ${name}`, `-o ${name}`] : [`-l ${name}`],
+  );
+  if (table.hasSingleDash !== true || short === undefined || argument === undefined) {
+    return [rule(isOwn, [...shorts, ...longs])];
+  }
+  // Of "-so", fish would make "-s o", and not offer "-sock".
+  return [rule(`${isOwn}; and not string match -qr -- "^-[^-]." (commandline -ct)`, shorts), rule(isOwn, longs)];
 }
 
 function operandRules(table: CommandTable, command: string): string[] {
@@ -228,7 +243,7 @@ function __vdens_place -a what first permuted chain
         case index
             echo $at
         case command
-            test $at -gt 0
+            test $at -gt 0; and not contains -- (commandline -ct) $separators
         case command1
             test $at -gt $last
         case own

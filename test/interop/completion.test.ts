@@ -63,6 +63,8 @@ const LINES: readonly (readonly [line: string, offers: string])[] = [
   ['vde ls --j', '--json'],
   ['vde ls names', 'namespaces'],
   ['vde_switch --vdes', '--vdesock'],
+  ['vde_switch -so', '-sock'],
+  ['vde_switch -mg', '-mgmt -mgmtgroup -mgmtmode'],
   ['vde_switch -s oth', 'other/'],
   ['vde_switch -sock oth', 'other/'],
   ['vde_switch --unix=oth', '--unix=other/'],
@@ -103,17 +105,22 @@ async function prepare(t: TestContext): Promise<Folder> {
   };
 }
 
-async function check(t: TestContext, shell: 'bash' | 'zsh' | 'fish', argv: readonly string[]): Promise<void> {
+async function check(
+  t: TestContext,
+  shell: 'bash' | 'zsh' | 'fish',
+  argv: readonly string[],
+  table = LINES,
+): Promise<void> {
   if (!requireCommands(t, shell)) return;
   const { path, env } = await prepare(t);
-  const lines = LINES.map(([line]) => line.replace('$PWD', path));
+  const lines = table.map(([line]) => line.replace('$PWD', path));
   const script = [...argv, join(FIXTURES, `complete.${shell}`), join(COMPLETIONS, shell), ...lines];
   const { status, stdout, stderr } = await runCommand(script, { cwd: path, env, timeoutMs: 60_000 });
   assert.deepEqual([status, stderr], [0, '']);
   const answers = stdout.split('\n');
-  for (const [index, [line, expected]] of LINES.entries()) {
+  for (const [index, [line, expected]] of table.entries()) {
     const offers = readOffers(answers[index] ?? '');
-    const wanted = expected.replace('$PWD', path).split(' ');
+    const wanted = expected.replace('$PWD', path).split(' ').filter(Boolean);
     const isOpen = wanted.at(-1) === '...';
     // Shells differ in whether the slash is part of the offer.
     const missing = wanted.filter(
@@ -136,7 +143,8 @@ function readOffers(answer: string): ReadonlySet<string> {
 
 test('bash', (t) => check(t, 'bash', ['bash', '--norc', '--noprofile']));
 test('zsh', (t) => check(t, 'zsh', ['zsh', '-f']));
-test('fish', (t) => check(t, 'fish', ['fish']));
+// Behind a "=", fish would look for files, and zsh for commands; for fish it is a word of ours.
+test('fish', (t) => check(t, 'fish', ['fish'], [...LINES, ['dpipe a =', '']]));
 
 test('bash with a user at a terminal', async (t) => {
   if (!requireCommands(t, 'tmux', 'bash')) return;
