@@ -14,7 +14,7 @@ import { Blinker, usualBlinkId } from '../impairment/blink.ts';
 import { ImpairedPlug } from '../impairment/impaired-plug.ts';
 import { RunningSchedule } from '../impairment/schedule.ts';
 import { answerOf, readConsoleSchedule } from '../impairment/scheduled-console.ts';
-import { ON_STREAM } from '../impairment/wire.ts';
+import { type ManagedWire, ON_STREAM } from '../impairment/wire.ts';
 import { STEPS, stepLine, wireConsole } from '../impairment/wire-console.ts';
 import { ProcessControl } from '../inventory/serve-control.ts';
 import { openPlug } from '../locator/open-plug.ts';
@@ -55,7 +55,6 @@ const CLOSE_TIMEOUT_MS = 3000;
 const SHUTDOWN = 'shutdown';
 /** In milliseconds. */
 const HOUR = 3_600_000;
-const MAX_RANDOM_SEED = 2 ** 32;
 
 const ENDING_SIGNALS = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP'] as const;
 type Ending = (typeof ENDING_SIGNALS)[number] | 'end';
@@ -156,13 +155,14 @@ class RunningFilter {
     letOthersFirst();
     native.scheduleAsBatch();
     const [left, right] = await this.#openEnds();
-    const seed = this.#request.seed ?? Math.floor(Math.random() * MAX_RANDOM_SEED);
-    const plug = new ImpairedPlug(right, { measure: ON_STREAM, seed });
+    const plug = new ImpairedPlug(right, { measure: ON_STREAM, seed: this.#request.seed });
     this.#plug = plug;
-    const service = this.#makeConsole(plug);
-    for (const [quantity, placed] of values) plug.wire.settings.set(quantity, placed);
-    if (!isFifo) plug.wire.settings.isFifo = false;
-    const steps = schedule === undefined ? undefined : readConsoleSchedule(schedule, plug.wire.settings);
+    const managed = await plug.manage();
+    const { settings, seed } = managed.wire;
+    const service = this.#makeConsole(managed);
+    for (const [quantity, placed] of values) settings.set(quantity, placed);
+    if (!isFifo) settings.isFifo = false;
+    const steps = schedule === undefined ? undefined : readConsoleSchedule(schedule, settings);
     this.#runCommands(service);
     this.#openBlinker(plug);
     if (management !== undefined) {
@@ -174,7 +174,7 @@ class RunningFilter {
       `${this.#isBidirectional ? 'bidirectional' : 'monodirectional'} filter between ${left.label} and ${right.label}, --seed ${seed}`,
     );
     this.#lay(left, plug);
-    plug.changed();
+    managed.changed();
     if (hasConsole) this.#console = this.#openConsole(service);
     if (steps !== undefined) {
       this.#schedule = new RunningSchedule(steps, ({ command, line }) => {
@@ -268,7 +268,7 @@ class RunningFilter {
     if (!heals && hasBeenUp !== false) this.#controller.abort('end');
   }
 
-  #makeConsole(managed: ImpairedPlug): ConsoleService {
+  #makeConsole(managed: ManagedWire): ConsoleService {
     const service = wireConsole({
       managed,
       isBidirectional: this.#isBidirectional,

@@ -12,7 +12,7 @@ import { RunningSchedule } from './schedule.ts';
 import { answerOf, readConsoleSchedule } from './scheduled-console.ts';
 import type { Quantity } from './settings.ts';
 import type { PlacedValue } from './value.ts';
-import { ON_STREAM } from './wire.ts';
+import { type ManagedWire, ON_STREAM } from './wire.ts';
 import { STEPS, stepLine, wireConsole } from './wire-console.ts';
 
 const DEFAULT_MANAGEMENT_MODE = 0o700;
@@ -56,7 +56,7 @@ export class FilterPlug extends ImpairedPlug {
   static async open(label: string, inner: Plug, options: FilterOptions): Promise<FilterPlug> {
     const plug = new FilterPlug(label, inner, options.seed);
     try {
-      plug.#prepare(options);
+      plug.#prepare(await plug.manage(), options);
       return plug;
     } catch (error) {
       await plug.close();
@@ -75,19 +75,20 @@ export class FilterPlug extends ImpairedPlug {
     return closed;
   }
 
-  #prepare(options: FilterOptions): void {
+  #prepare(managed: ManagedWire, options: FilterOptions): void {
+    const { wire } = managed;
+    const { settings } = wire;
     const { values, isFifo, management, managementMode, blink, blinkId, rcFile, schedule, pidFile } = options;
-    const { settings } = this.wire;
     for (const [quantity, placed] of values) settings.set(quantity, placed);
     settings.isFifo = isFifo;
     const service = wireConsole({
-      managed: this,
+      managed,
       isBidirectional: true,
       version: packageVersion(),
       // It lives as long as whoever uses the network.
       shutdown: () => this.cut(),
     });
-    this.wire.stepped = (from, to) => this.#server?.tell(STEPS, stepLine(settings, from, to));
+    wire.stepped = (from, to) => this.#server?.tell(STEPS, stepLine(settings, from, to));
     const steps = schedule === undefined ? undefined : readConsoleSchedule(schedule, settings);
     if (rcFile !== undefined) {
       const answering = { selection: new DebugSelection([]), write: () => undefined };
@@ -114,7 +115,7 @@ export class FilterPlug extends ImpairedPlug {
         this.tell(new VdensError('ERR_USAGE', `${steps.path}, line ${line}: ${command}: ${problem}`));
       });
     }
-    this.changed();
+    managed.changed();
   }
 }
 

@@ -3,26 +3,23 @@
  *
  * As long as nothing is the matter with it, it is not there: what the network lends it lends on, and frames move without
  * JavaScript. When something is, it takes the loan back, and frames pass here; when nothing is any more, it says so
- * (`lendable`), at which a cable lays its line again.
+ * (`lendable`), at which a cable lays its line again. What that takes is loaded when something is set for the first time.
  *
  * ```
  * send ─────▶ channel LR ─▶ … until its time ─▶ inner.send
  * receiver ◀─ … until its time ◀─ channel RL ◀─ inner's receiver
  * ```
  */
-import { VdensError } from '../errors.ts';
 import { type FrameBatch, SLOT_WORDS } from '../frames/batch.ts';
 import { batchBytes } from '../plugs/counters.ts';
 import type { KernelEnd, Lender } from '../plugs/kernel-end.ts';
 import type { Line } from '../plugs/line.ts';
 import type { Plug, PlugEvents } from '../plugs/plug.ts';
 import { WrapperPlug } from '../plugs/wrapper.ts';
-import { PreciseTimer } from '../system/precise-timer.ts';
+import type { PreciseTimer } from '../system/precise-timer.ts';
 import type { Losses, Measure } from './channel.ts';
-import type { Settings } from './settings.ts';
 import type { Direction } from './value.ts';
-import { PLAIN, Wire } from './wire.ts';
-import { describeSettings, readWords, type Wish } from './words.ts';
+import type { ManagedWire, Wire } from './wire.ts';
 
 const CUT_REASON = 'the cable was cut (vde cut)';
 /**
@@ -30,7 +27,6 @@ const CUT_REASON = 'the cable was cut (vde cut)';
  * wakes up a little later than it ends.
  */
 const SOON_MS = 0.2;
-const MAX_RANDOM_SEED = 2 ** 32;
 
 /** How a plug is impaired. */
 export interface ImpairedPlugOptions {
@@ -46,12 +42,19 @@ export interface ImpairedPlugOptions {
   readonly unneeded?: () => void;
 }
 
+/** What hardly any plug ever needs. */
+interface Works {
+  readonly wire: Wire;
+  readonly Timer: typeof PreciseTimer;
+}
+
 export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   /** Called for each frame that has passed, with its length in bytes. */
   passed: ((direction: Direction, length: number) => void) | undefined;
   readonly #options: ImpairedPlugOptions;
-  /** Made when something is to be the matter for the first time. */
-  #madeWire: Wire | undefined;
+  #works: Works | undefined;
+  #loading: Promise<Works> | undefined;
+  /** While frames pass here. */
   #timer: PreciseTimer | undefined;
   /** Whether frames pass here because something is the matter, or was and some still wait. */
   #isActive = false;
@@ -76,16 +79,9 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     this.#options = options;
   }
 
-  /** What is set; who changes it calls {@link changed}. */
-  get wire(): Wire {
-    const { measure = PLAIN, seed } = this.#options;
-    this.#madeWire ??= new Wire(measure, seed ?? Math.floor(Math.random() * MAX_RANDOM_SEED));
-    return this.#madeWire;
-  }
-
   /** What is set, in canonical words. */
   get impairment(): readonly string[] {
-    return this.#madeWire === undefined ? [] : describeSettings(this.#madeWire.settings);
+    return this.#works?.wire.words ?? [];
   }
 
   /** What networks inside of this one have set by themselves, as `wirefilter://[...]{...}` has; from the outermost on. */
@@ -98,34 +94,21 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   }
 
   /**
-   * Sets what the words say, and leaves the rest as it is.
+   * Sets what the words say, and leaves the rest as it is. Calls take effect in their order.
    *
    * @param words such as `delay=20`, `loss=1%`; none, or `none`, clears everything
-   * @throws VdensError `ERR_USAGE`
+   * @throws VdensError `ERR_USAGE`, and nothing is set
    */
-  impair(words: readonly string[]): void {
-    const wishes = readWords(words);
-    const { settings } = this.wire;
-    for (const wish of wishes) requireNode(wish, settings);
-    if (wishes.length === 0) settings.clear();
-    for (const wish of wishes) this.#grant(wish);
-    this.changed();
+  async impair(words: readonly string[]): Promise<void> {
+    const { wire } = await this.#load();
+    wire.impair(words);
+    this.#follow();
   }
 
-  /** To be called when {@link wire} was set to something else. */
-  changed(): void {
-    if (this.#isClear) {
-      for (const channel of Object.values(this.wire.channels)) channel.unblock(performance.now());
-    } else {
-      this.#isActive = true;
-    }
-    if (!this.#isActive || this.#isClosed) return;
-    this.#timer ??= new PreciseTimer(() => this.#work());
-    this.#passHere();
-    const now = performance.now();
-    this.wire.follow(now);
-    this.wire.step(now);
-    this.#workAt(now);
+  /** For a console, which sets it without words. */
+  async manage(): Promise<ManagedWire> {
+    const { wire } = await this.#load();
+    return { wire, changed: () => this.#follow(), cut: () => this.cut(), join: () => this.join() };
   }
 
   get isCut(): boolean {
@@ -253,27 +236,35 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     };
   }
 
-  #grant(wish: Wish): void {
-    const { settings } = this.wire;
-    switch (wish.kind) {
-      case 'clear':
-        settings.clear();
-        break;
-      case 'fifo':
-        settings.isFifo = wish.isFifo;
-        break;
-      case 'seed':
-        this.wire.seed = wish.seed;
-        break;
-      case 'value':
-        settings.set(wish.quantity, wish.placed);
-        break;
+  #load(): Promise<Works> {
+    this.#loading ??= loadWorks(this.#options).then((works) => {
+      this.#works = works;
+      return works;
+    });
+    return this.#loading;
+  }
+
+  /** Does as the wire was told. */
+  #follow(): void {
+    const { wire, Timer } = this.#works!;
+    if (this.#isClosed) return;
+    if (this.#isClear) {
+      for (const channel of Object.values(wire.channels)) channel.unblock(performance.now());
+    } else {
+      this.#timer ??= new Timer(() => this.#work());
+      this.#isActive = true;
     }
+    if (!this.#isActive) return;
+    this.#passHere();
+    const now = performance.now();
+    wire.follow(now);
+    wire.step(now);
+    this.#workAt(now);
   }
 
   /** Whether nothing has to be done to frames. */
   get #isClear(): boolean {
-    return (this.#madeWire?.settings.isClear ?? true) && this.passed === undefined;
+    return (this.#works?.wire.settings.isClear ?? true) && this.passed === undefined;
   }
 
   /** Whether frames have to pass here. */
@@ -282,7 +273,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   }
 
   #isBlocked(direction: Direction): boolean {
-    return this.#isActive && this.wire.channels[direction].blockedUntil > performance.now() + SOON_MS;
+    return this.#isActive && this.#wire.channels[direction].blockedUntil > performance.now() + SOON_MS;
   }
 
   /** Has frames pass through here from now on. */
@@ -302,7 +293,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   #take(direction: Direction, batch: FrameBatch): boolean {
     const now = performance.now();
     const { count } = batch;
-    const losses = this.wire.take(direction, batch, this.inner.maxFrameBytes, now);
+    const losses = this.#wire.take(direction, batch, this.inner.maxFrameBytes, now);
     this.#count(direction, losses, count);
     return this.#workAt(now);
   }
@@ -331,7 +322,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
     // What happens within is looked at before it is over.
     if (this.#isWorking) return true;
     this.#isWorking = true;
-    if (this.wire.stepAt <= now + SOON_MS) this.wire.step(now + SOON_MS);
+    if (this.#wire.stepAt <= now + SOON_MS) this.#wire.step(now + SOON_MS);
     let onlyFrames = this.#release(now + SOON_MS);
     this.#updatePause();
     if (!this.inner.busy && !this.#isBlocked('LR')) onlyFrames = this.#tellDrained() && onlyFrames;
@@ -343,7 +334,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
   }
 
   #release(due: number): boolean {
-    const { LR, RL } = this.wire.channels;
+    const { LR, RL } = this.#wire.channels;
     let onlyFrames = true;
     if (!this.#isPaused) {
       RL.store.release(due, (batch) => {
@@ -364,8 +355,8 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   /** When there is something to do again, but for what others tell. */
   #nextMoment(): number {
-    const { LR, RL } = this.wire.channels;
-    let next = this.wire.stepAt;
+    const { LR, RL } = this.#wire.channels;
+    let next = this.#wire.stepAt;
     if (!this.#isPaused) next = Math.min(next, RL.store.nextTime);
     if (!this.inner.busy) next = Math.min(next, LR.store.nextTime);
     if (this.#isInnerPaused && this.#isBlocked('RL')) next = Math.min(next, RL.blockedUntil);
@@ -375,7 +366,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   /** Whether nothing is the matter any more, and nothing waits. */
   get #isOver(): boolean {
-    const { LR, RL } = this.wire.channels;
+    const { LR, RL } = this.#wire.channels;
     return this.#isActive && this.#isClear && LR.store.count === 0 && RL.store.count === 0;
   }
 
@@ -408,15 +399,19 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   /** What waits is lost. */
   #forget(): void {
-    if (this.#madeWire === undefined) return;
-    const { LR, RL } = this.#madeWire.channels;
+    if (this.#works === undefined) return;
+    const { LR, RL } = this.#wire.channels;
     this.counters.drop('sent', 'down', LR.clear());
     this.counters.drop('received', 'down', RL.clear());
   }
+
+  /** Of a plug that is, or was, impaired. */
+  get #wire(): Wire {
+    return this.#works!.wire;
+  }
 }
 
-function requireNode(wish: Wish, settings: Settings): void {
-  if (wish.kind !== 'value' || settings.hasNode(wish.placed.node)) return;
-  const message = `there is no node ${wish.placed.node} in its Markov chain, which has ${settings.nodes.length}`;
-  throw new VdensError('ERR_USAGE', message, { value: `${wish.placed.node}` });
+async function loadWorks({ measure, seed }: ImpairedPlugOptions): Promise<Works> {
+  const [{ Wire }, { PreciseTimer }] = await Promise.all([import('./wire.ts'), import('../system/precise-timer.ts')]);
+  return { wire: new Wire(measure, seed), Timer: PreciseTimer };
 }

@@ -10,7 +10,7 @@ import type { ConsoleService } from '../console/session.ts';
 import { readSeed } from './random.ts';
 import { MAX_NODE_NAME, MAX_NODES, parseQuantity, QUANTITIES, type Quantity, type Settings } from './settings.ts';
 import { type Direction, formatNumber, formatValue } from './value.ts';
-import type { Wire } from './wire.ts';
+import type { ManagedWire } from './wire.ts';
 
 /** As the prompt has it. */
 const NAME = 'VDEwf';
@@ -27,15 +27,6 @@ export const STEPS = 'markov';
 const CATEGORIES: readonly DebugCategory[] = [
   { path: STEPS, tag: '8', help: 'steps of the Markov chain', format: (text) => text },
 ];
-
-/** A wire that is in use. */
-export interface ManagedWire {
-  readonly wire: Wire;
-  /** To be called when something was set. */
-  changed(): void;
-  cut(): void;
-  join(): void;
-}
 
 /** What the console is about. */
 export interface WireConsoleOptions {

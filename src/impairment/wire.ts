@@ -1,19 +1,31 @@
 /** A wire with something the matter: two channels, the settings for both, and the Markov chain that changes them. */
+import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import { Channel, type Losses, type Measure, noLosses } from './channel.ts';
 import { Random } from './random.ts';
 import { Settings } from './settings.ts';
 import { DIRECTIONS, type Direction } from './value.ts';
+import { describeSettings, readWords, type Wish } from './words.ts';
 
 const STREAMS: Readonly<Record<Direction, number>> = { LR: 0, RL: 1 };
 const MARKOV_STREAM = 2;
 /** As many steps are taken at a time when the process stood still. */
 const MAX_STEPS = 1000;
+const MAX_RANDOM_SEED = 2 ** 32;
 
 /** Frames as they are. */
 export const PLAIN: Measure = { extra: 0, mtuExtra: -14 };
 /** As wirefilter(1) measures: with the two bytes of their length on a stream. */
 export const ON_STREAM: Measure = { extra: 2, mtuExtra: 2 };
+
+/** A wire that is in use. */
+export interface ManagedWire {
+  readonly wire: Wire;
+  /** To be called when something was set. */
+  changed(): void;
+  cut(): void;
+  join(): void;
+}
 
 export class Wire {
   readonly settings: Settings = new Settings();
@@ -25,7 +37,11 @@ export class Wire {
   #steps = 0;
   #stepAt = Number.POSITIVE_INFINITY;
 
-  constructor(measure: Measure, seed: number) {
+  /**
+   * @param measure how frames are measured. @defaultValue as they are
+   * @param seed @defaultValue a random one
+   */
+  constructor(measure: Measure = PLAIN, seed: number = Math.floor(Math.random() * MAX_RANDOM_SEED)) {
     this.#seed = seed;
     this.channels = { LR: new Channel(measure, seed, STREAMS.LR), RL: new Channel(measure, seed, STREAMS.RL) };
     this.#random = new Random(seed, MARKOV_STREAM);
@@ -41,6 +57,41 @@ export class Wire {
     for (const direction of DIRECTIONS) this.channels[direction].restart(seed, STREAMS[direction]);
     this.#random = new Random(seed, MARKOV_STREAM);
     this.#steps = 0;
+  }
+
+  /** What is set, in canonical words. */
+  get words(): readonly string[] {
+    return describeSettings(this.settings);
+  }
+
+  /**
+   * Sets what the words say, and leaves the rest as it is.
+   *
+   * @param words such as `delay=20`, `loss=1%`; none, or `none`, clears everything
+   * @throws VdensError `ERR_USAGE`, and nothing is set
+   */
+  impair(words: readonly string[]): void {
+    const wishes = readWords(words);
+    for (const wish of wishes) requireNode(wish, this.settings);
+    if (wishes.length === 0) this.settings.clear();
+    for (const wish of wishes) this.#grant(wish);
+  }
+
+  #grant(wish: Wish): void {
+    switch (wish.kind) {
+      case 'clear':
+        this.settings.clear();
+        break;
+      case 'fifo':
+        this.settings.isFifo = wish.isFifo;
+        break;
+      case 'seed':
+        this.seed = wish.seed;
+        break;
+      case 'value':
+        this.settings.set(wish.quantity, wish.placed);
+        break;
+    }
   }
 
   /** Takes frames in. Returns what was not let through, and what came to be more; valid until the next call. */
@@ -93,3 +144,9 @@ export class Wire {
 }
 
 const NONE: Readonly<Losses> = noLosses();
+
+function requireNode(wish: Wish, settings: Settings): void {
+  if (wish.kind !== 'value' || settings.hasNode(wish.placed.node)) return;
+  const message = `there is no node ${wish.placed.node} in its Markov chain, which has ${settings.nodes.length}`;
+  throw new VdensError('ERR_USAGE', message, { value: `${wish.placed.node}` });
+}

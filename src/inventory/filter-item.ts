@@ -34,13 +34,13 @@ export class FilterItem implements InventoryItem {
     ];
   }
 
-  describe(rates: RateMeter): Promise<FilterStatus> {
-    const { settings, seed } = this.#right.wire;
+  async describe(rates: RateMeter): Promise<FilterStatus> {
+    const { settings, seed } = (await this.#right.manage()).wire;
     const states = settings.nodes.length === 1 ? [] : [`state ${settings.current} of ${settings.nodes.length}`];
-    return Promise.resolve({
+    return {
       kind: 'filter',
       links: this.links().map((link) => linkStatus(link, rates)),
       notes: [`left: ${this.left.label}`, `seed ${seed}`, ...states],
-    });
+    };
   }
 }

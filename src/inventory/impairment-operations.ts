@@ -27,18 +27,18 @@ interface Target {
  */
 export function impairmentOperations(inventory: Inventory): Operations {
   const operation =
-    (act: (plug: Impairable, fields: Fields) => void) =>
-    (fields: Fields): object => {
+    (act: (plug: Impairable, fields: Fields) => Promise<void>) =>
+    async (fields: Fields): Promise<object> => {
       const targets = targetsOf(inventory, fields);
-      for (const { plug } of targets) act(plug, fields);
+      await Promise.all(targets.map(({ plug }) => act(plug, fields)));
       return { links: targets.map(describe) };
     };
   return {
-    impair: operation((plug, { words }) => {
-      if (words !== undefined) plug.impair(wordsOf(words));
+    impair: operation(async (plug, { words }) => {
+      if (words !== undefined) await plug.impair(wordsOf(words));
     }),
-    cut: operation((plug) => plug.cut()),
-    join: operation((plug) => plug.join()),
+    cut: operation(async (plug) => plug.cut()),
+    join: operation(async (plug) => plug.join()),
   };
 }
 

@@ -18,7 +18,7 @@ export interface Impairable {
    * @param words such as `delay=20`, `loss=1%`; none, or `none`, clears it
    * @throws VdensError `ERR_USAGE`
    */
-  impair(words: readonly string[]): void;
+  impair(words: readonly string[]): Promise<void>;
   cut(): void;
   join(): void;
 }

@@ -1,5 +1,6 @@
 /** ImpairedPlug: not there while nothing is the matter; frames held until their time; pushing back; cutting. */
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { batchOf, type FrameBatch } from '../../../src/frames/batch.ts';
@@ -107,7 +108,7 @@ test('a loan is passed on, taken back when something is the matter, and offered 
   plug.start(() => true, { lendable: () => lendable++ });
   const loan = borrow(plug);
   assert.equal(inner.lent, 1);
-  plug.impair(['delay=5']);
+  await plug.impair(['delay=5']);
   assert.equal(loan.isOver, true);
   assert.equal(inner.lent, 0);
   assert.equal(
@@ -116,7 +117,7 @@ test('a loan is passed on, taken back when something is the matter, and offered 
   );
   assert.deepEqual(plug.impairment, ['delay=5']);
   assert.equal(lendable, 0);
-  plug.impair(['none']);
+  await plug.impair(['none']);
   assert.equal(lendable, 1);
   const again = borrow(plug);
   plug.cut();
@@ -133,9 +134,9 @@ test('what was adopted is let go of, too, and a cable has it adopted again', asy
   const plug = new ImpairedPlug(inner);
   const joined = cable(other, plug, {}, { line: true });
   assert.equal(inner.adoptions.length, 1);
-  plug.impair(['loss=1']);
+  await plug.impair(['loss=1']);
   assert.equal(inner.adoptions.length, 0);
-  plug.impair(['loss=0']);
+  await plug.impair(['loss=0']);
   assert.equal(inner.adoptions.length, 1);
   plug.cut();
   assert.equal(inner.adoptions.length, 0);
@@ -153,7 +154,7 @@ test('frames of both directions wait for their time, and pass at once when it is
     for (let i = 0; i < batch.count; i++) received.push(performance.now());
     return true;
   });
-  plug.impair(['delay=out:40', 'delay=in:60']);
+  await plug.impair(['delay=out:40', 'delay=in:60']);
   const startedAt = performance.now();
   plug.send(frames(3));
   inner.deliver(frames(2));
@@ -161,9 +162,9 @@ test('frames of both directions wait for their time, and pass at once when it is
   await waitFor(() => inner.sent.length === 3 && received.length === 2, WAIT_MS, 'the frames');
   for (const { at } of inner.sent) assert.ok(at - startedAt >= 39.7, `out after ${at - startedAt} ms`);
   for (const at of received) assert.ok(at - startedAt >= 59.7, `in after ${at - startedAt} ms`);
-  plug.impair(['delay=100000']);
+  await plug.impair(['delay=100000']);
   plug.send(frames(4));
-  plug.impair(['none']);
+  await plug.impair(['none']);
   assert.equal(inner.sent.length, 7);
   plug.send(frames(1));
   assert.equal(inner.sent.length, 8);
@@ -180,7 +181,7 @@ test('a network that is full holds frames, and whoever sends hears of it', async
       return true;
     },
   });
-  plug.impair(['delay=1']);
+  await plug.impair(['delay=1']);
   inner.busy = true;
   plug.send(frames(2));
   await sleep(30);
@@ -200,7 +201,7 @@ test('who takes no frames gets them later', async () => {
     received += batch.count;
     return true;
   });
-  plug.impair(['delay=1']);
+  await plug.impair(['delay=1']);
   plug.pause();
   assert.equal(inner.isPaused, true);
   inner.deliver(frames(3));
@@ -222,7 +223,7 @@ test('speed: who sends waits, in both directions', async () => {
       return true;
     },
   });
-  plug.impair(['speed=10000']);
+  await plug.impair(['speed=10000']);
   plug.send(frames(3));
   assert.equal(plug.busy, true);
   inner.deliver(frames(3));
@@ -236,7 +237,7 @@ test('what is lost is counted by reason, on its side', async () => {
   const inner = new MemoryPlug();
   const plug = new ImpairedPlug(inner);
   plug.start(() => true);
-  plug.impair(['loss=100', 'mtu=500']);
+  await plug.impair(['loss=100', 'mtu=500']);
   plug.send(frames(3));
   plug.send(frames(2, 1000));
   inner.deliver(frames(4));
@@ -244,7 +245,7 @@ test('what is lost is counted by reason, on its side', async () => {
   assert.deepEqual(inner.counters.received.drops, { impaired: 4 });
   assert.equal(inner.counters.received.frames, 0);
   assert.equal(inner.counters.received.bytes, 0);
-  plug.impair(['none', 'dup=100']);
+  await plug.impair(['none', 'dup=100']);
   inner.deliver(frames(1));
   assert.equal(inner.counters.received.frames, 128);
   assert.equal(inner.counters.received.bytes, 12_800);
@@ -256,7 +257,7 @@ test('a cut says that the network is gone, and joining that it is back; what wai
   const plug = new ImpairedPlug(inner);
   const said: string[] = [];
   plug.start(() => true, { down: (reason) => said.push(`down ${reason}`), up: () => said.push('up') });
-  plug.impair(['delay=10000']);
+  await plug.impair(['delay=10000']);
   plug.send(frames(5));
   plug.cut();
   plug.cut();
@@ -276,14 +277,14 @@ test('what was slow before a cut, or before it was made faster, delays nobody af
   const inner = new MemoryPlug();
   const plug = new ImpairedPlug(inner);
   plug.start(() => true);
-  plug.impair(['speed=out:1', 'bandwidth=out:1']);
+  await plug.impair(['speed=out:1', 'bandwidth=out:1']);
   plug.send(frames(5));
   plug.cut();
   plug.join();
   assert.equal(plug.busy, false);
   plug.send(frames(5));
   assert.equal(inner.sent.length, 0);
-  plug.impair(['speed=1G', 'bandwidth=1G']);
+  await plug.impair(['speed=1G', 'bandwidth=1G']);
   await waitFor(() => inner.sent.length === 5 && !plug.busy, WAIT_MS, 'the frames');
   plug.send(frames(1));
   await waitFor(() => inner.sent.length === 6, WAIT_MS, 'one frame more');
@@ -311,10 +312,10 @@ test('what a network inside has set is told, and stays', async () => {
   const plug = new ImpairedPlug(filter);
   plug.start(() => true);
   assert.deepEqual(plug.innerImpairment, []);
-  filter.impair(['delay=50']);
-  plug.impair(['loss=5']);
+  await filter.impair(['delay=50']);
+  await plug.impair(['loss=5']);
   assert.deepEqual(plug.innerImpairment, ['delay=50']);
-  plug.impair(['none']);
+  await plug.impair(['none']);
   assert.deepEqual([plug.impairment, plug.innerImpairment], [[], ['delay=50']]);
   await plug.close();
 });
@@ -322,9 +323,31 @@ test('what a network inside has set is told, and stays', async () => {
 test('wrong words change nothing', async () => {
   const plug = new ImpairedPlug(new MemoryPlug());
   plug.start(() => true);
-  plug.impair(['loss=5']);
-  assert.throws(() => plug.impair(['delay=3', 'loss=x']), /loss "x" is no value/);
-  assert.throws(() => plug.impair(['delay=3[1]']), /no node 1/);
+  await plug.impair(['loss=5']);
+  await assert.rejects(plug.impair(['delay=3', 'loss=x']), /loss "x" is no value/);
+  await assert.rejects(plug.impair(['delay=3[1]']), /no node 1/);
   assert.deepEqual(plug.impairment, ['loss=5%']);
   await plug.close();
+});
+
+test('what is asked for at the same time is done in order', async () => {
+  const plug = new ImpairedPlug(new MemoryPlug());
+  plug.start(() => true);
+  await Promise.all([plug.impair(['loss=5']), plug.impair(['none']), plug.impair(['delay=3']), plug.impair(['dup=1'])]);
+  assert.deepEqual(plug.impairment, ['delay=3', 'dup=1%']);
+  await plug.close();
+});
+
+test('a plug that is closed meanwhile is not impaired any more', async () => {
+  const inner = new MemoryPlug();
+  const plug = new ImpairedPlug(inner);
+  plug.start(() => true);
+  const descriptors = (): number => readdirSync('/proc/self/fd').length;
+  const before = descriptors();
+  const impaired = plug.impair(['delay=5']);
+  await plug.close();
+  await impaired;
+  plug.send(frames(1));
+  assert.equal(inner.sent.length, 1);
+  assert.equal(descriptors(), before);
 });
