@@ -12,6 +12,8 @@
  * have lasted for a moment, or delivered a frame. A network that goes away again soon does not shorten the
  * pauses, so nothing spins. Frames sent meanwhile are dropped and counted as `down`.
  *
+ * A network that waits for somebody to come (a line between two) is left to wait.
+ *
  * That nobody is there is no news while the network is down; any other reason for which it cannot be opened is told,
  * as `trouble`, once until it is back.
  */
@@ -60,6 +62,7 @@ export class HealingPlug implements Plug, Lender {
   #up = true;
   /** Whether `down` was said, and `up` not yet. */
   #isDownSaid = false;
+  #hasBeenUp = false;
   /** Why it could not be opened, as far as it was told. */
   readonly #troubles = new Set<string>();
   #receiver: FrameReceiver | undefined;
@@ -109,6 +112,11 @@ export class HealingPlug implements Plug, Lender {
 
   get isServedHere(): boolean {
     return this.#up && this.#inner.isServedHere === true;
+  }
+
+  get hasBeenUp(): boolean {
+    this.#hasBeenUp ||= this.#inner.hasBeenUp !== false;
+    return this.#hasBeenUp;
   }
 
   report(): readonly string[] {
@@ -170,10 +178,17 @@ export class HealingPlug implements Plug, Lender {
   #startInner(): void {
     const inner = this.#inner;
     if (this.#paused) inner.pause();
+    let isAwaited = inner.hasBeenUp === false;
     const events: PlugEvents = {
       drain: () => this.#events.drain?.() === true,
       down: (reason) => {
-        if (inner === this.#inner) this.#lose(reason);
+        if (inner !== this.#inner) return;
+        if (isAwaited) this.#await(reason);
+        else this.#lose(reason);
+      },
+      up: () => {
+        isAwaited = false;
+        if (inner === this.#inner) this.#settle();
       },
       trouble: (error) => {
         if (inner === this.#inner) this.#events.trouble?.(error);
@@ -200,12 +215,21 @@ export class HealingPlug implements Plug, Lender {
     if (performance.now() - this.#upSince > LONGEST_PAUSE_MS) this.#pauseMs = FIRST_PAUSE_MS;
     // Whoever waits for room need not wait any longer.
     this.#events.drain?.();
-    if (!this.#isDownSaid) {
-      this.#isDownSaid = true;
-      this.#events.down?.(reason);
-    }
+    this.#sayDown(reason);
     this.#trying = this.#inner.close();
     this.#schedule();
+  }
+
+  /** It is open, and says itself when somebody has come. */
+  #await(reason: string): void {
+    clearTimeout(this.#timer);
+    this.#sayDown(reason);
+  }
+
+  #sayDown(reason: string): void {
+    if (this.#isDownSaid) return;
+    this.#isDownSaid = true;
+    this.#events.down?.(reason);
   }
 
   #schedule(): void {
@@ -233,7 +257,7 @@ export class HealingPlug implements Plug, Lender {
     if (this.#settleMs > 0) this.#timer = setTimeout(() => this.#settle(), this.#settleMs);
     if (this.#receiver !== undefined) this.#startInner();
     // Starting may have shown that it is gone again already.
-    if (this.#settleMs === 0 && this.#up) this.#settle();
+    if (this.#settleMs === 0 && this.#up && inner.hasBeenUp !== false) this.#settle();
   }
 
   /** The loss itself was told, and the missing carrier shows that it lasts. */

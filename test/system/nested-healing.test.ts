@@ -3,8 +3,10 @@ import assert from 'node:assert/strict';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { batchOf } from '../../src/frames/batch.ts';
 import { openPlug } from '../../src/locator/open-plug.ts';
+import type { Plug } from '../../src/plugs/plug.ts';
 import { FakeSwitch } from '../fixtures/fake-switch.ts';
 import {
   makeTemporaryDirectory,
@@ -52,6 +54,37 @@ test('all come back with the innermost, whichever of them looks after that', { t
     }
     await plug.close();
     await fake.close();
+  }
+});
+
+test('a line between two waits for its other end inside of others, too', { timeout: 60_000 }, async (t) => {
+  const line = `ptp://${join(makeTemporaryDirectory(t), 'line')}`;
+  const open = async (network: string): Promise<{ plug: Plug; events: string[] }> => {
+    const plug = await openPlug(network);
+    t.after(() => plug.close());
+    const events: string[] = [];
+    plug.start(() => true, { down: (reason) => events.push(reason), up: () => events.push('up') });
+    return { plug, events };
+  };
+  const first = await open(`restart://{vlan://4{${line}}}`);
+  assert.deepEqual([first.events, first.plug.hasBeenUp], [['the other end is not there yet'], false]);
+  for (let round = 1; round <= 2; round++) {
+    // Longer than a network has to last to be taken for one that is back.
+    await sleep(1500);
+    assert.equal(first.events.length, 2 * round - 1);
+    const second = await open(`vlan://4{restart://{${line}}}`);
+    await waitFor(() => first.events.at(-1) === 'up', 10_000, 'somebody to have come');
+    assert.equal(first.plug.hasBeenUp, true);
+    await waitFor(
+      () => {
+        first.plug.send(batchOf([pattern(100, round)]));
+        return second.plug.counters.received.frames > 0;
+      },
+      5000,
+      'a frame',
+    );
+    await second.plug.close();
+    await waitFor(() => first.events.length === 2 * round + 1, 10_000, 'the news that the other end left');
   }
 });
 
