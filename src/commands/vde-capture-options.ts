@@ -1,5 +1,5 @@
 /** The options of `vde capture`, and what a command line of it asks for. */
-import { existsSync } from 'node:fs';
+import { type Place, splitPlace } from '../inventory/link-name.ts';
 import type { CommandTable } from './option-table.ts';
 import { type ParsedOptions, parseOptions, usage } from './parse-options.ts';
 
@@ -46,19 +46,12 @@ export const VDE_CAPTURE_TABLE: CommandTable = {
   ],
 };
 
-/** What is looked at. */
-export interface CaptureSubject {
-  /** A name, a pid, or a path. */
-  readonly name: string;
-  readonly link: string | undefined;
-}
-
 /** What a command line of `vde capture` asks for. */
 export type CaptureAction =
   | { readonly action: 'help'; readonly table: CommandTable }
   | {
       readonly action: 'capture';
-      readonly subject: CaptureSubject;
+      readonly subject: Place;
       readonly filter: string;
       /** `undefined`: a line for each frame. */
       readonly file: string | undefined;
@@ -72,7 +65,7 @@ export type CaptureAction =
     }
   | {
       readonly action: 'record';
-      readonly subject: CaptureSubject;
+      readonly subject: Place;
       /** 0: not any more. */
       readonly seconds: number;
       readonly snap: number;
@@ -86,7 +79,8 @@ export function interpretCapture(argv: readonly string[]): CaptureAction {
   if (values.has('help')) return { action: 'help', table: VDE_CAPTURE_TABLE };
   const [word = '', ...filter] = operands;
   if (word === '') throw usage(VDE_CAPTURE_TABLE, 'a name is missing, for example: vde capture web -w web.pcapng', '');
-  const subject = subjectOf(word, values.get('link')?.[0]);
+  const place = splitPlace(word);
+  const subject = { name: place.name, link: values.get('link')?.[0] ?? place.link };
   const snap = wholeNumber(options, 'snap', LEAST_SNAP, DEFAULT_SNAP) ?? DEFAULT_SNAP;
   if (values.has('ring')) return recording(options, subject, snap, filter);
   if (values.has('last')) {
@@ -113,12 +107,7 @@ export function interpretCapture(argv: readonly string[]): CaptureAction {
   };
 }
 
-function recording(
-  options: ParsedOptions,
-  subject: CaptureSubject,
-  snap: number,
-  filter: readonly string[],
-): CaptureAction {
+function recording(options: ParsedOptions, subject: Place, snap: number, filter: readonly string[]): CaptureAction {
   for (const other of ['write', 'count', 'seconds', 'buffer-size', 'last']) {
     if (options.values.has(other))
       throw usage(
@@ -136,15 +125,6 @@ function recording(
     snap,
     bytes: (wholeNumber(options, 'ring-size', 1, MAX_MIB) ?? DEFAULT_RING_MIB) * MEBIBYTE,
   };
-}
-
-/** `web:vde1`, `/tmp/lan:port 3`; a path that is there may have a colon of its own. */
-function subjectOf(word: string, link: string | undefined): CaptureSubject {
-  const colon = word.lastIndexOf(':');
-  if (colon <= 0) return { name: word, link };
-  const behind = word.slice(colon + 1);
-  if (behind === '' || behind.includes('/') || (word.includes('/') && existsSync(word))) return { name: word, link };
-  return { name: word.slice(0, colon), link: link ?? behind };
 }
 
 function wholeNumber({ values }: ParsedOptions, name: string, least: number, most: number): number | undefined {

@@ -15,12 +15,13 @@ import { type ReaderCounts, RingReader } from '../capture/ring-reader.ts';
 import type { ControlClient } from '../control/client.ts';
 import { VdensError } from '../errors.ts';
 import { connectToProcess } from '../inventory/find-process.ts';
+import type { Place } from '../inventory/link-name.ts';
 import { CaptureRing } from '../plugs/capture-ring.ts';
 import { errnoName, native } from '../system/native.ts';
 import { type Choice, FilteringRecipient, LineRecipient, type Recipient, WholeRecipient } from './capture-recipient.ts';
 import { type CaptureSink, openSink, standardOutput } from './capture-sink.ts';
 import { printable, writeErrorLine } from './standard-streams.ts';
-import type { CaptureAction, CaptureSubject } from './vde-capture-options.ts';
+import type { CaptureAction } from './vde-capture-options.ts';
 import { version } from './version.ts';
 
 type CaptureRequest = Extract<CaptureAction, { action: 'capture' }>;
@@ -194,7 +195,7 @@ async function ringFrom(
   throw new VdensError('ERR_NATIVE', `cannot take the ring of the capture (${errno}). Is memory short?`, { errno });
 }
 
-function placesOf({ name, link }: CaptureSubject): object {
+function placesOf({ name, link }: Place): object {
   const isPath = name.includes('/') || name === '.' || name === '..';
   return { link, ...(isPath ? { kind: 'switch', network: resolve(name) } : {}) };
 }

@@ -46,9 +46,8 @@ async function findEntrance(word: string): Promise<Entrance> {
     const { entranceBy } = await import('../namespace/entrance.ts');
     return entranceBy(Number(word));
   }
-  const [, name = word, link] = /^([^:/]+):(.+)$/.exec(word) ?? [];
-  const { findProcess } = await import('../inventory/find-process.ts');
-  const found = findProcess(name);
+  const { findPlace } = await import('../inventory/find-process.ts');
+  const { found, name, link } = findPlace(word);
   try {
     return await askEntrance(found.path, name, link, ANSWER_MS);
   } catch (error) {

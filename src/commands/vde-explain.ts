@@ -8,7 +8,7 @@ import { formatExplanation } from '../inventory/explain/explanation.ts';
 import { type AskedProcess, addressOf, gatherFacts, type Question } from '../inventory/explain/gather.ts';
 import { explain } from '../inventory/explain/reasoning.ts';
 import type { RunningProcess } from '../inventory/explain/world.ts';
-import { type FoundProcess, findProcess, type ListedProcess, listProcesses } from '../inventory/find-process.ts';
+import { type FoundPlace, findPlace, type ListedProcess, listProcesses } from '../inventory/find-process.ts';
 import { writeOutput } from './standard-streams.ts';
 import type { ExplainAction } from './vde-explain-options.ts';
 
@@ -70,24 +70,7 @@ function running({ name, path, pid, answer }: ListedProcess): RunningProcess {
   };
 }
 
-/** What a word means: a process, and which of its interfaces. */
-interface Place {
-  readonly found: FoundProcess;
-  readonly link?: string;
-}
-
-/** A name, or a name and an interface: names may have colons, as paths have. */
-function findPlace(word: string): Place {
-  try {
-    return { found: findProcess(word) };
-  } catch (error) {
-    const [, name, link] = /^(.+):([^:]+)$/.exec(word) ?? [];
-    if (name === undefined || link === undefined) throw error;
-    return { found: findProcess(name), link };
-  }
-}
-
-function pick(listed: readonly RunningProcess[], { found: { pid, name }, link }: Place): AskedProcess {
+function pick(listed: readonly RunningProcess[], { found: { pid, name }, link }: FoundPlace): AskedProcess {
   const process = listed.find((each) => each.pid === pid);
   if (process !== undefined) return { process, link };
   const message = `${name}: it ended just now. See what runs: vde ls`;

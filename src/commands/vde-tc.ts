@@ -1,7 +1,7 @@
 /** `vde tc`, `vde cut`, `vde join`: what becomes of the frames of something that runs. */
 import { isObject } from '../control/message.ts';
 import { printable, VdensError } from '../errors.ts';
-import { connectToFound, type FoundProcess, findProcess } from '../inventory/find-process.ts';
+import { connectToFound, findPlace } from '../inventory/find-process.ts';
 import { writeOutput } from './standard-streams.ts';
 import type { ImpairAction } from './vde-tc-options.ts';
 
@@ -41,24 +41,6 @@ export async function impair({
     control.close();
   }
   return 0;
-}
-
-interface Place {
-  readonly found: FoundProcess;
-  readonly name: string;
-  readonly link: string | undefined;
-}
-
-/** A name, or a name and a link: names may have colons, as paths have. */
-function findPlace(where: string): Place {
-  try {
-    return { found: findProcess(where), name: where, link: undefined };
-  } catch (error) {
-    const colon = where.lastIndexOf(':');
-    if (colon < 1 || colon === where.length - 1) throw error;
-    const name = where.slice(0, colon);
-    return { found: findProcess(name), name, link: where.slice(colon + 1) };
-  }
 }
 
 function lineFor({ id, network, impairment, innerImpairment = [], isCut }: ToldLink): string {

@@ -10,6 +10,7 @@ import { quote, VdensError } from '../errors.ts';
 import { nearest } from '../locator/nearest.ts';
 import { answers, lookAt, removeStale } from '../plugs/ptp-names.ts';
 import { listenedOnBy, listenerOwner } from '../system/listener-owner.ts';
+import { type Place, splitPlace } from './link-name.ts';
 import { type FoundProcess, isSuspended, stopped } from './list-processes.ts';
 
 /** How many names an error tells. */
@@ -29,6 +30,21 @@ export function findProcess(word: string): FoundProcess {
   const found = isPath(word) ? findByPath(word) : /^\d+$/.test(word) ? findByPid(Number(word)) : findByName(word);
   if (found !== undefined) return found;
   throw notFound(word);
+}
+
+/** A process, and which of its links, when that was said. */
+export interface FoundPlace extends Place {
+  readonly found: FoundProcess;
+}
+
+/**
+ * The process that a word means, and the link that may stand behind a colon.
+ *
+ * @throws VdensError as {@link findProcess}
+ */
+export function findPlace(word: string): FoundPlace {
+  const place = splitPlace(word);
+  return { found: findProcess(place.name), ...place };
 }
 
 /**

@@ -251,6 +251,10 @@ test('the namespaces of a program that uses the library are told apart by their 
   const enter = async (word: string): Promise<CommandResult> =>
     await runCommand([ours('vde'), 'exec', word, 'sh', '-c', 'uname -n; grep CapEff /proc/self/status'], { env });
   assert.equal((await enter('lab:left0')).stdout, 'left0\nCapEff:\t0000000000003c00\n');
+  assert.equal(
+    (await enter(`${join(env.VDENS_RUNTIME_DIR, 'lab')}:left0`)).stdout,
+    'left0\nCapEff:\t0000000000003c00\n',
+  );
   assert.equal((await enter('lab:right0')).stdout, 'right0\nCapEff:\t0000000000203c00\n');
   const { status, stderr } = await enter('lab');
   assert.deepEqual([status, stderr], [125, 'vde: lab has 2 namespaces. Say which by an interface, as in lab:left0\n']);
