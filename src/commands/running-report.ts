@@ -3,13 +3,14 @@
  *
  * Everything that processes say of themselves is made printable here.
  */
-import type {
-  DirectionStatus,
-  InterfaceStatus,
-  ItemStatus,
-  LinkStatus,
-  PeerStatus,
-  ProcessStatus,
+import {
+  type DirectionStatus,
+  type InterfaceStatus,
+  type ItemStatus,
+  type LinkStatus,
+  linksOf,
+  type PeerStatus,
+  type ProcessStatus,
 } from '../inventory/status.ts';
 import { printable } from './standard-streams.ts';
 import { formatColumns, formatDuration, formatQuantity, type TableColumn } from './text-table.ts';
@@ -113,13 +114,11 @@ function itemRows(item: ItemStatus): readonly ItemRow[] {
     case 'gateway':
       return [{ kind, network: printable(item.network), addresses: printable(item.addresses.join(' ')) }];
     default: {
-      const [left, ...others] = item.links;
+      const [seen] = item.links;
       const peers: readonly PeerStatus[] = 'peers' in item ? item.peers : [];
       const network = item.links.map((link) => `${printable(link.network)}${stateOf(link)}`).join(' = ');
-      const seen = left ?? others[0];
-      return [
-        { kind, network, peers: String(peers.length), traffic: seen === undefined ? undefined : trafficOf([seen]) },
-      ];
+      const traffic = seen === undefined ? undefined : trafficOf([seen]);
+      return [{ kind, network, peers: String(peers.length), traffic }];
     }
   }
 }
@@ -221,19 +220,6 @@ function between(before: Sample | undefined, { link, at }: Sample): Traffic {
     bytesOut: rate('sent', 'bytes'),
     dropped: countDrops(link.received) + countDrops(link.sent),
   };
-}
-
-function linksOf(item: ItemStatus): readonly LinkStatus[] {
-  switch (item.kind) {
-    case 'namespace':
-      return item.interfaces.map(({ link }) => link);
-    case 'switch':
-      return item.ports.map(({ link }) => link);
-    case 'gateway':
-      return [];
-    default:
-      return item.links;
-  }
 }
 
 /** In the order that was asked for; what is equal stays in that of names. */

@@ -146,3 +146,17 @@ export interface ProcessStatus {
   readonly uptimeSeconds: number;
   readonly items: readonly ItemStatus[];
 }
+
+/** The places at which frames of it pass. */
+export function linksOf(item: ItemStatus): readonly LinkStatus[] {
+  switch (item.kind) {
+    case 'namespace':
+      return item.interfaces.map(({ link }) => link);
+    case 'switch':
+      return item.ports.map(({ link }) => link);
+    case 'gateway':
+      return [];
+    default:
+      return item.links;
+  }
+}

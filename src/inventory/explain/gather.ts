@@ -4,7 +4,7 @@
 import { quote, VdensError } from '../../errors.ts';
 import { formatIp, isLinkLocalIp, isLoopbackIp, isUnspecifiedIp, parseIp } from '../../net/ip.ts';
 import { formatMac, parseMac } from '../../net/mac.ts';
-import type { LinkStatus } from '../status.ts';
+import { type LinkStatus, linksOf } from '../status.ts';
 import { askForwarding, askNeighbour, askNeighbours, askRoute } from './ask.ts';
 import {
   type BackFacts,
@@ -384,21 +384,6 @@ function candidates({ facts }: Host, isMeant: (each: InterfaceFacts) => boolean)
 
 function linkOf(host: Host | undefined, name: string): LinkStatus | undefined {
   return host?.status.interfaces.find((each) => each.name === name)?.link;
-}
-
-type Item = NonNullable<RunningProcess['status']>['items'][number];
-
-function linksOf(item: Item): readonly LinkStatus[] {
-  switch (item.kind) {
-    case 'namespace':
-      return item.interfaces.map(({ link }) => link);
-    case 'switch':
-      return item.ports.map(({ link }) => link);
-    case 'gateway':
-      return [];
-    default:
-      return item.links;
-  }
 }
 
 /** Where frames can be dropped in a passage. */

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listenerOwner } from '../../system/listener-owner.ts';
+import { isStopped } from '../list-processes.ts';
 import type {
   CableStatus,
   FilterStatus,
@@ -184,16 +185,6 @@ function programOf(pid: number): string | undefined {
     return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
   } catch {
     return undefined;
-  }
-}
-
-/** Whether a process is stopped (proc(5), /proc/PID/stat: `T`, or `t` by a debugger). */
-function isStopped(pid: number): boolean {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return /^\s*[Tt]/.test(text.slice(text.lastIndexOf(')') + 1));
-  } catch {
-    return false;
   }
 }
 
