@@ -5,13 +5,11 @@ import { VdensError } from '../errors.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
 import type { HealingOptions, OpenInner } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
-import { requireGroupId } from './group-id.ts';
 import type { Locator } from './locator.ts';
 import type { OpenInside } from './nested.ts';
 import { parseNetworkWord } from './network.ts';
-import { defaultNodeDirectory, nodeOptions } from './node-options.ts';
 import { defaultSwitchDirectories, type ResolvedLocator, resolveLocator } from './resolve.ts';
-import { type VdePort, vdeAccessOptions, vdePortOption } from './vde-options.ts';
+import type { VdePort } from './vde-options.ts';
 
 /** A command always starts; one that speaks the stream is still there after so long, in milliseconds. */
 const COMMAND_SETTLE_MS = 1000;
@@ -158,13 +156,14 @@ function isLeftToOriginal(scheme: string): boolean {
 }
 
 async function openVde(label: string, locator: Locator, options: OpenPlugOptions): Promise<Plug> {
+  const { vdeAccessOptions, vdePortOption } = await import('./vde-options.ts');
   const { VdePlug } = await import('../plugs/vde.ts');
-  const port = portOf(locator, options.access?.port);
+  const port = portOf(vdePortOption(locator), options.access?.port);
   const { group, mode } = { ...options.access, ...vdeAccessOptions(locator) };
   const connection = {
     ...(port.kind === 'port' ? { port: port.port } : {}),
     ...(port.kind === 'group' ? { portGroup: port.name } : {}),
-    ...(group === undefined ? {} : { group: await requireGroupId(label, group) }),
+    ...(await groupOf(label, group)),
     ...(mode === undefined ? {} : { mode }),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     description: describe(options.description ?? 'vdens'),
@@ -185,19 +184,25 @@ async function openVde(label: string, locator: Locator, options: OpenPlugOptions
   });
 }
 
-function portOf(locator: Locator, wanted: number | undefined): VdePort {
-  const port = vdePortOption(locator);
+function portOf(port: VdePort, wanted: number | undefined): VdePort {
   return port.kind === 'any' && wanted !== undefined ? { kind: 'port', port: wanted } : port;
+}
+
+async function groupOf(label: string, name: string | undefined): Promise<{ readonly group?: number }> {
+  if (name === undefined) return {};
+  const { requireGroupId } = await import('./group-id.ts');
+  return { group: await requireGroupId(label, name) };
 }
 
 /** A segment that we serve, or join when somebody else does. */
 async function openNode(label: string, locator: Locator, options: OpenPlugOptions): Promise<Plug> {
+  const { defaultNodeDirectory, nodeOptions } = await import('./node-options.ts');
   const { openSwitchNetwork } = await import('../switch/switch-network.ts');
   const { group, mode, dirmode, ...table } = nodeOptions(locator);
   const network = {
     ...(mode === undefined ? {} : { mode }),
     ...(dirmode === undefined ? {} : { dirmode }),
-    ...(group === undefined ? {} : { group: await requireGroupId(label, group) }),
+    ...(await groupOf(label, group)),
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
     switch: {
       ...table,
