@@ -62,6 +62,24 @@ test('imports point one way, from the commands down to frames, wire and net', ()
   assert.deepEqual(wrong, []);
 });
 
+/** What is loaded with a file, itself among it: by imports that are neither of types alone nor dynamic. */
+function loadedWith(path: string, loaded = new Set<string>()): ReadonlySet<string> {
+  if (loaded.has(path)) return loaded;
+  loaded.add(path);
+  const found = readFileSync(path, 'utf8').matchAll(/^(?:import|export) (?!type )(?:[^;]*? from )?'(\.[^']+)'/gm);
+  for (const [, target = ''] of found) loadedWith(join(dirname(path), target), loaded);
+  return loaded;
+}
+
+test('a start with a network does not load what is needed when somebody asks', () => {
+  const loaded = loadedWith(join(source, 'commands', 'run-networks.ts'));
+  const names = Array.from(loaded, (path) => relative(source, path));
+  assert.ok(names.includes('plugs/tap.ts'), 'the search finds imports');
+  const late = /^(?:impairment|inventory|control|console|capture|switch|gateway|overlay)\//;
+  const early = ['impairment/impaired-plug.ts', 'inventory/serve-control.ts'];
+  assert.deepEqual(names.filter((name) => late.test(name)).toSorted(), early);
+});
+
 test('every folder of src has its storey in the house', () => {
   const unknown = files.map(folderOf).filter((name) => name !== 'errors.ts' && storeyOf(name) === -1);
   assert.deepEqual([...new Set(unknown)], []);
