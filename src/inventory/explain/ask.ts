@@ -1,8 +1,6 @@
-/**
- * Questions to a process (explain-operations.ts), and their answers: it may be of another version than we are, so
- * everything is looked at before it is taken for what it should be.
- */
+/** Questions to a process (explain-operations.ts), and their answers. */
 import { VdensError } from '../../errors.ts';
+import { fieldsOf, flag, listOf, number, object, oneOf, optional, type Reader, text, tryRead } from '../readers.ts';
 import type {
   GatewayFacts,
   GatewayRuleFacts,
@@ -54,8 +52,7 @@ const KINDS: ReadonlySet<string> = new Set<NetworkKind>([
 
 /** What its links are plugged into. */
 export async function askNetworks(process: Asked): Promise<readonly LinkNetwork[]> {
-  const { networks } = await process.ask('explain-networks');
-  return read(process, () => listOf(networks, network));
+  return readAnswer(process, listOf(network), (await process.ask('explain-networks'))['networks']);
 }
 
 /**
@@ -64,8 +61,8 @@ export async function askNetworks(process: Asked): Promise<readonly LinkNetwork[
  * @param device the interface by which they are to leave. Absent: any
  */
 export async function askRoute(process: Asked, destination: string, device?: string): Promise<RouteFacts> {
-  const { route } = await process.ask('explain-route', { destination, interface: device });
-  return read(process, () => readRoute(fieldsOf(route)));
+  const answer = await process.ask('explain-route', { destination, interface: device });
+  return readAnswer(process, route, answer['route']);
 }
 
 /** Whether a neighbour is there, if it shall be asked; otherwise what is known of it. */
@@ -73,16 +70,13 @@ export async function askNeighbour(
   process: Asked,
   query: { readonly interface: string; readonly address: string; readonly ask: boolean; readonly timeoutMs: number },
 ): Promise<NeighbourFacts> {
-  const { neighbour } = await process.ask('explain-neighbour', query, query.timeoutMs + ANSWER_MS);
-  return read(process, () => readNeighbour(fieldsOf(neighbour)));
+  const answer = await process.ask('explain-neighbour', query, query.timeoutMs + ANSWER_MS);
+  return readAnswer(process, neighbour, answer['neighbour']);
 }
 
 /** All neighbours that the kernel remembers. */
 export async function askNeighbours(process: Asked): Promise<readonly KnownNeighbour[]> {
-  const { neighbours } = await process.ask('explain-neighbours');
-  return read(process, () =>
-    listOf(neighbours, ({ address, mac }) => ({ address: text(address), ...optional('mac', mac, text) })),
-  );
+  return readAnswer(process, listOf(knownNeighbour), (await process.ask('explain-neighbours'))['neighbours']);
 }
 
 /** Whether packets of others are handed on. */
@@ -96,132 +90,87 @@ export async function askPassage(
   process: Asked,
   query: { readonly link: string; readonly mac?: string | undefined; readonly destination?: string | undefined },
 ): Promise<OverlayFacts | GatewayFacts | undefined> {
-  const { passage } = await process.ask('explain-passage', query);
-  return passage === undefined ? undefined : read(process, () => readPassage(fieldsOf(passage)));
+  const { passage: told } = await process.ask('explain-passage', query);
+  return told === undefined ? undefined : readAnswer(process, passage, told);
 }
 
 /** The VLANs of a switch, by port; none when it leaves tags alone. */
 export async function askVlans(process: Asked, path: string): Promise<readonly PortVlans[]> {
-  const { ports } = await process.ask('explain-vlans', { path });
-  return read(process, () => listOf(ports, portVlans));
+  return readAnswer(process, listOf(portVlans), (await process.ask('explain-vlans', { path }))['ports']);
 }
 
-type Fields = Readonly<Record<string, unknown>>;
+const network = object<LinkNetwork>({
+  link: text,
+  label: text,
+  kind: (value) => (KINDS.has(text(value)) ? (value as NetworkKind) : 'other'),
+  identity: text,
+  layers: listOf(text),
+  place: text,
+  namespace: optional(number),
+  isArpOff: optional(flag),
+});
 
-function network({ link, label, kind, identity, layers, place, namespace, isArpOff }: Fields): LinkNetwork {
-  const known = text(kind);
-  return {
-    link: text(link),
-    label: text(label),
-    kind: KINDS.has(known) ? (known as NetworkKind) : 'other',
-    identity: text(identity),
-    layers: textsOf(layers),
-    place: text(place),
-    ...optional('namespace', namespace, number),
-    ...(isArpOff === true ? { isArpOff } : {}),
-  };
-}
+const route: Reader<RouteFacts> = (value) =>
+  fieldsOf(value)['kind'] === 'none'
+    ? object<Extract<RouteFacts, { kind: 'none' }>>({ kind: oneOf('none'), errno: text })(value)
+    : object<Extract<RouteFacts, { kind: 'route' }>>({
+        kind: oneOf('route'),
+        interfaceName: text,
+        isLocal: flag,
+        isForMany: flag,
+        gateway: optional(text),
+        source: optional(text),
+      })(value);
 
-function readRoute({ kind, errno, interfaceName, isLocal, isForMany, gateway, source }: Fields): RouteFacts {
-  if (kind === 'none') return { kind, errno: text(errno) };
-  return {
-    kind: 'route',
-    interfaceName: text(interfaceName),
-    isLocal: isLocal === true,
-    isForMany: isForMany === true,
-    ...optional('gateway', gateway, text),
-    ...optional('source', source, text),
-  };
-}
+const neighbour = object<NeighbourFacts>({
+  address: text,
+  isAsked: flag,
+  before: text,
+  state: text,
+  waitedMs: number,
+  mac: optional(text),
+});
 
-function readNeighbour({ address, isAsked, before, state, mac, waitedMs }: Fields): NeighbourFacts {
-  return {
-    address: text(address),
-    isAsked: isAsked === true,
-    before: text(before),
-    state: text(state),
-    waitedMs: number(waitedMs),
-    ...optional('mac', mac, text),
-  };
-}
+const knownNeighbour = object<KnownNeighbour>({ address: text, mac: optional(text) });
 
-function readPassage({ kind, label, ...rest }: Fields): OverlayFacts | GatewayFacts {
-  if (kind === 'gateway') {
-    return {
-      kind,
-      label: text(label),
-      addresses: textsOf(rest['addresses']),
-      rules: listOf(rest['rules'], gatewayRule),
-    };
-  }
-  return {
-    kind: 'overlay',
-    label: text(label),
-    place: text(rest['place']),
-    ...optional('endpoint', rest['endpoint'], text),
-    stationCount: number(rest['stationCount']),
-    isOtherKnown: rest['isOtherKnown'] === true,
-    foreignPackets: number(rest['foreignPackets']),
-  };
-}
+const gatewayRule = object<GatewayRuleFacts>({
+  protocol: oneOf('tcp', 'udp', 'echo'),
+  purpose: text,
+  action: text,
+  to: optional(text),
+});
 
-function gatewayRule({ protocol, purpose, action, to }: Fields): GatewayRuleFacts {
-  if (protocol !== 'tcp' && protocol !== 'udp' && protocol !== 'echo') throw new Mismatch();
-  return { protocol, purpose: text(purpose), action: text(action), ...optional('to', to, text) };
-}
+const gateway = object<GatewayFacts>({
+  kind: oneOf('gateway'),
+  label: text,
+  addresses: listOf(text),
+  rules: listOf(gatewayRule),
+});
 
-function portVlans({ number: portNumber, untaggedVlan, taggedVlans, blockedVlans, owner }: Fields): PortVlans {
-  return {
-    number: number(portNumber),
-    ...optional('untaggedVlan', untaggedVlan, number),
-    taggedVlans: numbersOf(taggedVlans),
-    blockedVlans: numbersOf(blockedVlans),
-    ...optional('owner', owner, text),
-  };
-}
+const overlay = object<OverlayFacts>({
+  kind: oneOf('overlay'),
+  label: text,
+  place: text,
+  endpoint: optional(text),
+  stationCount: number,
+  isOtherKnown: flag,
+  foreignPackets: number,
+});
 
-class Mismatch extends Error {}
+const passage: Reader<OverlayFacts | GatewayFacts> = (value) =>
+  fieldsOf(value)['kind'] === 'gateway' ? gateway(value) : overlay(value);
 
-function read<T>({ name }: Asked, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    if (!(error instanceof Mismatch)) throw error;
-    const message = `${name}: its answer makes no sense. It may be of another version: start it anew`;
-    throw new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno: 'EPROTO' });
-  }
-}
+const portVlans = object<PortVlans>({
+  number,
+  untaggedVlan: optional(number),
+  taggedVlans: listOf(number),
+  blockedVlans: listOf(number),
+  owner: optional(text),
+});
 
-function text(value: unknown): string {
-  if (typeof value === 'string') return value;
-  throw new Mismatch();
-}
-
-function number(value: unknown): number {
-  if (typeof value === 'number') return value;
-  throw new Mismatch();
-}
-
-function optional<Key extends string, T>(key: Key, value: unknown, parse: (value: unknown) => T): { [K in Key]?: T } {
-  return value === undefined ? {} : ({ [key]: parse(value) } as { [K in Key]?: T });
-}
-
-function fieldsOf(value: unknown): Fields {
-  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new Mismatch();
-}
-
-function listOf<T>(value: unknown, parse: (fields: Fields) => T): T[] {
-  if (Array.isArray(value)) return value.map((each) => parse(fieldsOf(each)));
-  throw new Mismatch();
-}
-
-function textsOf(value: unknown): string[] {
-  if (Array.isArray(value)) return value.map(text);
-  throw new Mismatch();
-}
-
-function numbersOf(value: unknown): number[] {
-  if (Array.isArray(value)) return value.map(number);
-  throw new Mismatch();
+function readAnswer<T>({ name }: Asked, read: Reader<T>, value: unknown): T {
+  const answer = tryRead(read, value);
+  if (answer !== undefined) return answer;
+  const message = `${name}: its answer makes no sense. It may be of another version: start it anew`;
+  throw new VdensError('ERR_NETWORK_OPEN', message, { value: name, errno: 'EPROTO' });
 }
