@@ -3,12 +3,13 @@
  *
  * ```
  * filter    = term { ("and" | "or") term }        both bind alike, from the left
- * term      = "not" term | "(" filter ")" | primitive
+ * term      = "not" term | "(" filter ")" | primitive | bytes [ "&" number ] relation number
  * primitive = [proto] [direction] [type] value | a word that says all
+ * bytes     = proto "[" number [ ":" size ] "]"
  * ```
  *
- * A value alone is asked about as the one before it was: `port 80 or 443`, `port http or domain`. What a filter says that is not known here is an
- * error that names the word. Numbers in brackets (`tcp[13]`) are not known.
+ * A value alone is asked about as the one before it was: `port 80 or 443`, `port http or domain`. What a filter says that
+ * is not known here is an error that names the word. It cannot calculate: `ip[2:2] - 20` is not known.
  */
 import { readFileSync } from 'node:fs';
 import { VdensError } from '../../errors.ts';
@@ -24,8 +25,8 @@ const MAX_DEPTH = 64;
 const LEAST_ETHERTYPE = 0x600;
 
 const KNOWN =
-  'host, net, port, portrange, proto with src or dst; ether, ip, ip6, arp, rarp, tcp, udp, sctp, icmp, icmp6, igmp, vlan, ' +
-  'broadcast, multicast, less, greater, inbound, outbound; and, or, not, parentheses';
+  'host, net, port, portrange, proto with src or dst; ether, ip, ip6, arp, rarp, tcp, udp, sctp, icmp, icmp6, igmp, esp, ah, vlan, ' +
+  'broadcast, multicast, less, greater, inbound, outbound; bytes such as tcp[13] & 2 != 0; and, or, not, parentheses';
 
 const FAMILIES = ['ether', 'ip', 'ip6', 'arp', 'rarp', 'tcp', 'udp', 'sctp'] as const;
 type Family = (typeof FAMILIES)[number];
@@ -40,12 +41,27 @@ interface Qualifiers {
 }
 
 const OPERATORS: Readonly<Record<string, 'and' | 'or' | 'not'>> = { '&&': 'and', '||': 'or', '!': 'not' };
-const ETHERTYPES: Readonly<Record<string, number>> = {
-  ip: tests.ETHERTYPE_IP,
-  arp: tests.ETHERTYPE_ARP,
-  rarp: tests.ETHERTYPE_RARP,
-  ip6: tests.ETHERTYPE_IPV6,
-};
+/** Numbers that have names where bytes are compared (RFC 9293, 3.1; RFC 792; RFC 4443). */
+const NAMED_NUMBERS: ReadonlyMap<string, number> = new Map([
+  ['tcpflags', 13],
+  ...['fin', 'syn', 'rst', 'push', 'ack', 'urg', 'ece', 'cwr'].map((name, bit) => [`tcp-${name}`, 1 << bit] as const),
+  ...['icmp', 'icmp6'].flatMap((name) => [[`${name}type`, 0] as const, [`${name}code`, 1] as const]),
+  ['icmp-echo', 8],
+  ['icmp-echoreply', 0],
+  ['icmp-unreach', 3],
+  ['icmp6-echo', 128],
+  ['icmp6-echoreply', 129],
+]);
+const RELATIONS: ReadonlyMap<string, (a: number, b: number) => boolean> = new Map([
+  ['=', (a, b) => a === b],
+  ['==', (a, b) => a === b],
+  ['!=', (a, b) => a !== b],
+  ['<', (a, b) => a < b],
+  ['>', (a, b) => a > b],
+  ['<=', (a, b) => a <= b],
+  ['>=', (a, b) => a >= b],
+]);
+const MAX_NUMBER = 0xffffffff;
 
 /** Whether a frame passes. */
 export type CaptureFilter = (bytes: Uint8Array, length: number, isOutbound: boolean) => boolean;
@@ -58,7 +74,7 @@ export type CaptureFilter = (bytes: Uint8Array, length: number, isOutbound: bool
 export function parseFilter(text: string): CaptureFilter {
   if (text.length > MAX_FILTER_LENGTH)
     throw new VdensError('ERR_USAGE', `the filter is longer than ${MAX_FILTER_LENGTH} characters`);
-  const words = text.match(/&&|\|\||[!()]|[^\s!()&|]+|[&|]/g) ?? [];
+  const words = text.match(/\w+\[[^\]]*\]|&&|\|\||[!<>=]=|[^\s!()&|<>=]+|\S/g) ?? [];
   const test = words.length === 0 ? () => true : new Parser(words).parse();
   const frame = new FilteredFrame();
   return (bytes, length, isOutbound) => {
@@ -153,6 +169,7 @@ class Parser {
   /** A word that needs no value, or takes its own. */
   #wordAlone(): FrameTest | undefined {
     const word = this.#peek() ?? '';
+    if (word.includes('[')) return this.#comparison();
     if (word === 'broadcast' || word === 'multicast') {
       this.#at++;
       return word === 'broadcast' ? tests.etherBroadcast : tests.etherMulticast;
@@ -178,9 +195,41 @@ class Parser {
     return undefined;
   }
 
+  /** `tcp[13] = 2`, `tcp[tcpflags] & (tcp-syn|tcp-ack) != 0` */
+  #comparison(): FrameTest {
+    const word = this.#next();
+    const [, protocol = '', place = '', size = '1'] = /^(\w+)\[\s*([\w-]+)\s*(?::\s*([124])\s*)?\]$/.exec(word) ?? [];
+    if (!tests.WITH_BYTES.includes(protocol))
+      throw wrong(
+        `cannot read "${word}". Bytes are written so: tcp[13], ip[2:2]; there are those of: ${tests.WITH_BYTES.join(', ')}`,
+        word,
+      );
+    const at = constantIn(place);
+    const hasMask = this.#peek() === '&';
+    if (hasMask) this.#at++;
+    const mask = hasMask ? this.#constant() : MAX_NUMBER;
+    const sign = this.#next();
+    const relation = RELATIONS.get(sign);
+    if (relation === undefined)
+      throw wrong(`has "${sign}" where bytes are to be compared, for example so: ${word} & 2 != 0`, sign);
+    const other = this.#constant();
+    const isAsked = (value: number): boolean => relation((value & mask) >>> 0, other);
+    return tests.bytes(protocol, at, Number(size), isAsked, this.#tags);
+  }
+
+  /** `2`, `tcp-syn`, `(tcp-syn|tcp-ack)` */
+  #constant(): number {
+    const word = this.#next();
+    if (word !== '(') return constantIn(word);
+    let bits = 0;
+    for (let sign = '|'; sign === '|'; sign = this.#next()) bits |= constantIn(this.#next());
+    if (this.#words[this.#at - 1] !== ')') throw wrong('has a "(" without its ")"', '(');
+    return bits >>> 0;
+  }
+
   #protocol(name: string): FrameTest {
     const tags = this.#tags;
-    if (Object.hasOwn(ETHERTYPES, name)) return tests.etherType(ETHERTYPES[name]!, tags);
+    if (Object.hasOwn(tests.ETHERTYPES, name)) return tests.etherType(tests.ETHERTYPES[name]!, tags);
     const number = tests.PROTOCOLS[name]!;
     if (name === 'icmp' || name === 'igmp') return tests.ipProtocol(number, tags);
     if (name === 'icmp6') return tests.ipv6Protocol(number, tags);
@@ -226,10 +275,10 @@ class Parser {
     const name = word.startsWith('\\') ? word.slice(1) : word;
     const tags = this.#tags;
     if (family === 'ether') {
-      const type = Object.hasOwn(ETHERTYPES, name) ? ETHERTYPES[name]! : numberIn(name, 0xffff);
+      const type = Object.hasOwn(tests.ETHERTYPES, name) ? tests.ETHERTYPES[name]! : numberIn(name, 0xffff);
       if (type !== undefined && type >= LEAST_ETHERTYPE) return tests.etherType(type, tags);
       throw wrong(
-        `has "${word}" for an EtherType. It is a number from 0x600 on, or one of: ${Object.keys(ETHERTYPES).join(', ')}`,
+        `has "${word}" for an EtherType. It is a number from 0x600 on, or one of: ${Object.keys(tests.ETHERTYPES).join(', ')}`,
         word,
       );
     }
@@ -261,7 +310,7 @@ class Parser {
     if ((isV4 && family === 'ip6') || (!isV4 && family !== undefined && family !== 'ip6'))
       throw wrong(`has "${word}" behind "${family}", which has other addresses`, word);
     const tags = this.#tags;
-    if (family === 'arp' || family === 'rarp') return tests.arpAddress(ETHERTYPES[family]!, match, side, tags);
+    if (family === 'arp' || family === 'rarp') return tests.arpAddress(tests.ETHERTYPES[family]!, match, side, tags);
     const inHeader = tests.ipAddress(match, side, tags);
     if (!isV4 || family === 'ip') return inHeader;
     return tests.any(
@@ -356,6 +405,15 @@ class Parser {
   }
 }
 
+function constantIn(word: string): number {
+  const value = NAMED_NUMBERS.get(word) ?? numberIn(word, MAX_NUMBER);
+  if (value !== undefined) return value;
+  throw wrong(
+    `has "${word}" for a number. It is one up to ${MAX_NUMBER}, or a name: ${[...NAMED_NUMBERS.keys()].join(', ')}`,
+    word,
+  );
+}
+
 function isKeyword(word: string): boolean {
   const words: readonly string[] = [
     ...FAMILIES,
@@ -381,8 +439,8 @@ function looksLikeValue(word: string, before: string | undefined): boolean {
 }
 
 function numberIn(word: string, most: number): number | undefined {
-  if (!/^(0x[\da-f]+|\d+)$/i.test(word)) return undefined;
-  const value = Number(word);
+  if (!/^(0x[\da-f]+|0[0-7]*|[1-9]\d*)$/i.test(word)) return undefined;
+  const value = /^0\d/.test(word) ? Number.parseInt(word, 8) : Number(word);
   return value <= most ? value : undefined;
 }
 

@@ -52,6 +52,12 @@ export const ETHERTYPE_IP = 0x0800;
 export const ETHERTYPE_ARP = 0x0806;
 export const ETHERTYPE_RARP = 0x8035;
 export const ETHERTYPE_IPV6 = 0x86dd;
+export const ETHERTYPES: Readonly<Record<string, number>> = {
+  ip: ETHERTYPE_IP,
+  arp: ETHERTYPE_ARP,
+  rarp: ETHERTYPE_RARP,
+  ip6: ETHERTYPE_IPV6,
+};
 const VLAN_TYPES: readonly number[] = [0x8100, 0x88a8, 0x9100];
 
 const ETHERNET_TYPE_AT = 12;
@@ -84,6 +90,10 @@ export const PROTOCOLS: Readonly<Record<string, number>> = {
   icmp6: 58,
   sctp: 132,
 };
+/** Those of which IPv4 has bytes that can be asked about, as pcap-filter(7) has it. */
+const OVER_IP: readonly string[] = ['tcp', 'udp', 'sctp', 'icmp', 'igmp'];
+/** All of which there are bytes. */
+export const WITH_BYTES: readonly string[] = ['ether', ...Object.keys(ETHERTYPES), ...OVER_IP, 'icmp6'];
 /** Those that have ports. */
 const WITH_PORTS: readonly number[] = [6, 17, 132];
 
@@ -204,13 +214,46 @@ export function ports(first: number, last: number, side: Side, protocol: number 
   };
   const v4: FrameTest = (frame) => {
     if (!protocols.includes(frame.u8(at + IP_PROTOCOL_AT))) return false;
-    // A fragment behind the first has no ports.
-    if ((frame.u16(at + IP_FRAGMENT_AT) & FRAGMENT_OFFSET_MASK) !== 0) return false;
-    return areAsked(frame, at + (frame.u8(at) & 0xf) * 4);
+    return isFirstFragment(frame, at) && areAsked(frame, transportAt(frame, at));
   };
   const v6: FrameTest = (frame) =>
     protocols.includes(frame.u8(at + IPV6_NEXT_HEADER_AT)) && areAsked(frame, at + IPV6_HEADER);
   return any(all(etherType(ETHERTYPE_IP, tags), v4), all(etherType(ETHERTYPE_IPV6, tags), v6));
+}
+
+/** @param protocol one of {@link WITH_BYTES}; @param size how many bytes are one number: 1, 2 or 4 */
+export function bytes(
+  protocol: string,
+  at: number,
+  size: number,
+  isAsked: (value: number) => boolean,
+  tags: number,
+): FrameTest {
+  const network = networkAt(tags);
+  const number = PROTOCOLS[protocol] ?? 0;
+  const compare = (frame: FilteredFrame, start: number): boolean =>
+    isAsked(
+      Array.from({ length: size }, (_, i) => frame.u8(start + at + i)).reduce((sum, byte) => sum * 256 + byte, 0),
+    );
+  if (protocol === 'ether') return (frame) => compare(frame, 0);
+  if (OVER_IP.includes(protocol))
+    return all(
+      ipProtocol(number, tags),
+      (frame) => isFirstFragment(frame, network) && compare(frame, transportAt(frame, network)),
+    );
+  if (protocol !== 'icmp6') return all(etherType(ETHERTYPES[protocol]!, tags), (frame) => compare(frame, network));
+  const isIcmp: FrameTest = (frame) => frame.u8(network + IPV6_NEXT_HEADER_AT) === number;
+  return all(etherType(ETHERTYPE_IPV6, tags), isIcmp, (frame) => compare(frame, network + IPV6_HEADER));
+}
+
+/** Whether an IPv4 packet has what follows its header: a fragment behind the first does not. */
+function isFirstFragment(frame: FilteredFrame, network: number): boolean {
+  return (frame.u16(network + IP_FRAGMENT_AT) & FRAGMENT_OFFSET_MASK) === 0;
+}
+
+/** Where the header of an IPv4 packet ends. */
+function transportAt(frame: FilteredFrame, network: number): number {
+  return network + (frame.u8(network) & 0xf) * 4;
 }
 
 function networkAt(tags: number): number {

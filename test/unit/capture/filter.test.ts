@@ -114,6 +114,16 @@ const side = oneOf('', 'src ', 'dst ', 'src or dst ', 'src and dst ');
 const host = fc
   .tuple(oneOf('', 'ip '), side, oneOf(...IPV4))
   .map(([family, which, ip]) => `${family}${which}host ${ip}`);
+const comparison = fc
+  .tuple(
+    oneOf('ether', 'ip', 'ip6', 'arp', 'rarp', 'tcp', 'udp', 'sctp', 'icmp', 'igmp', 'icmp6'),
+    oneOf('0', '2', '6', '0x3', '010', '13', 'tcpflags', '60', '70000'),
+    oneOf('', ':1', ' : 2 ', ':4'),
+    oneOf('', ' & 2', '&(tcp-syn|tcp-ack)', '&0xffff', ' & (0x80000000)'),
+    oneOf('=', '==', '!=', '<', '>', '<=', '>='),
+    oneOf('0', '1', '2', '0x10', '017', '33', '0xffffffff', 'tcp-syn', '(tcp-syn|tcp-ack)', 'icmp6-echo'),
+  )
+  .map(([from, index, size, mask, relation, other]) => `${from}[${index}${size}]${mask} ${relation}${other}`);
 const primitive: fc.Arbitrary<string> = fc.oneof(
   oneOf('ip', 'ip6', 'arp', 'rarp', 'tcp', 'udp', 'sctp', 'icmp', 'icmp6', 'igmp', 'esp', 'ah'),
   oneOf('broadcast', 'multicast', 'ether broadcast', 'ether multicast', 'ip multicast', 'ip6 multicast'),
@@ -153,6 +163,10 @@ const primitive: fc.Arbitrary<string> = fc.oneof(
     'ip6 proto 58',
     'ip6 proto \\tcp',
     'proto 17',
+    'tcp[tcpflags] & tcp-syn != 0',
+    'tcp[13]&0x12=0x12',
+    'ip[2:2] > 40',
+    'icmp6[icmp6type] = icmp6-echo',
     'port http',
     'port domain',
     'port 80 or domain',
@@ -161,6 +175,7 @@ const primitive: fc.Arbitrary<string> = fc.oneof(
   ),
   oneOf('less 64', 'greater 64', 'less 42', 'greater 100'),
   oneOf('vlan', 'vlan 5', 'vlan 4094'),
+  comparison,
 ); // prettier-ignore
 const expression: fc.Arbitrary<string> = fc.letrec<{ all: string; pair: string; not: string; nested: string }>(
   (tie) => ({
@@ -189,35 +204,48 @@ function pcapFile(frames: readonly Kept[]): Buffer {
   return Buffer.concat([header, ...records]);
 }
 
-test('the same frames pass as with tcpdump', async (t) => {
-  if (!requireCommands(t, 'tcpdump')) return;
-  const frames = fc.sample(frame, { numRuns: FRAMES, seed: 7 });
-  const file = join(makeTemporaryDirectory(t), 'frames.pcap');
-  writeFileSync(file, pcapFile(frames));
-  let tried = 0;
-  for (const text of fc.sample(expression, { numRuns: EXPRESSIONS, seed: 11 })) {
-    const { status, stdout, stderr } = await runCommand([
-      original('tcpdump') ?? '',
-      '-r',
-      file,
-      '-O',
-      '-n',
-      '-tt',
-      '-q',
-      text,
-    ]);
-    // It refuses some that can never be true (ours let nothing pass then), and has a narrower grammar.
-    if (status !== 0)
-      assert.match(stderr, /rejects all packets|not supported|VLAN|syntax error/i, `${text}: ${stderr}`);
-    if (status !== 0 && !stderr.includes('rejects all')) continue;
-    const expected = [...stdout.matchAll(/^(\d+)\.000000 /gm)].map(([, second]) => Number(second));
-    const filter = parseFilter(text);
-    const actual = frames.flatMap(({ bytes, length }, index) => (filter(bytes, length, false) ? [index] : []));
-    assert.deepEqual(actual, expected, text);
-    tried += expected.length > 0 ? 1 : 0;
-  }
-  assert.ok(tried > EXPRESSIONS / 2, `${tried} expressions let something pass`);
-});
+/** Samples of what filters may be. */
+const SAMPLES: readonly (readonly [string, fc.Arbitrary<string>])[] = [
+  ['of all kinds', expression],
+  [
+    'that compare bytes',
+    fc.oneof(
+      comparison,
+      fc.tuple(oneOf('vlan and', 'not', 'ip or'), comparison).map((words) => words.join(' ')),
+    ),
+  ],
+];
+
+for (const [kind, filters] of SAMPLES)
+  test(`the same frames pass as with tcpdump: filters ${kind}`, async (t) => {
+    if (!requireCommands(t, 'tcpdump')) return;
+    const frames = fc.sample(frame, { numRuns: FRAMES, seed: 7 });
+    const file = join(makeTemporaryDirectory(t), 'frames.pcap');
+    writeFileSync(file, pcapFile(frames));
+    let tried = 0;
+    for (const text of fc.sample(filters, { numRuns: EXPRESSIONS, seed: 11 })) {
+      const { status, stdout, stderr } = await runCommand([
+        original('tcpdump') ?? '',
+        '-r',
+        file,
+        '-O',
+        '-n',
+        '-tt',
+        '-q',
+        text,
+      ]);
+      // It refuses some that can never be true (ours let nothing pass then), and has a narrower grammar.
+      if (status !== 0)
+        assert.match(stderr, /rejects all packets|not supported|VLAN|syntax error/i, `${text}: ${stderr}`);
+      if (status !== 0 && !stderr.includes('rejects all')) continue;
+      const expected = [...stdout.matchAll(/^(\d+)\.000000 /gm)].map(([, second]) => Number(second));
+      const filter = parseFilter(text);
+      const actual = frames.flatMap(({ bytes, length }, index) => (filter(bytes, length, false) ? [index] : []));
+      assert.deepEqual(actual, expected, text);
+      tried += expected.length > 0 ? 1 : 0;
+    }
+    assert.ok(tried > EXPRESSIONS / 3, `${tried} expressions let something pass`);
+  });
 
 test('a value alone is asked about as the one before it was', () => {
   const [frame80, frame443] = [80, 443].map((port) =>
@@ -295,7 +323,16 @@ const WRONG: readonly (readonly [string, RegExp])[] = [
   ['ip6 host 10.0.0.1', /behind "ip6"/],
   ['ether', /"ether" without what to look for/],
   ['ether host web', /where a MAC address is to be/],
-  ['tcp[13] & 2 != 0', /tcp\[13\]/],
+  ['tcp[13] & 2', /ends behind "2"/],
+  ['tcp[13] and udp', /"and" where bytes are to be compared, for example so: tcp\[13\] & 2 != 0/],
+  ['(tcp[13] & 2) != 0', /"\)" where bytes are to be compared/],
+  ['ip[2:2] - 20 > 4', /"-" where bytes are to be compared/],
+  ['tcp[13', /cannot read "tcp\[13"\. Bytes are written so: tcp\[13\]/],
+  ['tcp[0:3] = 1', /cannot read "tcp\[0:3\]"/],
+  ['web[13] = 1', /there are those of: ether, ip/],
+  ['tcp[tcpflag] & 2 != 0', /"tcpflag" for a number.*tcp-syn/],
+  ['tcp[0] = 4294967296', /"4294967296" for a number/],
+  ['tcp[0] & (1|2 = 3', /"\(" without its "\)"/],
   ['less', /ends behind "less"/],
   ['less x', /"x" behind "less"/],
   ['not', /ends behind "not"/],
@@ -338,6 +375,11 @@ test('no text makes anything but a filter or an error', () => {
     '-',
     'proto',
     'less',
+    'tcp[13]',
+    'ip[2:2]',
+    'ether[',
+    '|',
+    '=',
     'constructor',
     '__proto__',
     'toString',
