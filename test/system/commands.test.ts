@@ -1,12 +1,12 @@
 /** What all commands have in common: where they are, what they say of themselves, and how they take a wrong word. */
 import assert from 'node:assert/strict';
-import { accessSync, constants, readdirSync, readFileSync } from 'node:fs';
+import { accessSync, constants, cpSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { COMMANDS } from '../../src/commands/command-tables.ts';
 import { formatHelp } from '../../src/commands/help.ts';
 import { type CommandTable, longNames, usageStatusOf } from '../../src/commands/option-table.ts';
-import { checkout, ours, runCommand } from '../interop/harness.ts';
+import { checkout, makeTemporaryDirectory, ours, runCommand } from '../interop/harness.ts';
 
 const NAMES = COMMANDS.map(({ table }) => table.name);
 const TABLES = COMMANDS.flatMap(({ table }) => [table, ...(table.subcommands ?? [])]);
@@ -20,11 +20,26 @@ interface PackageFile {
 test('every program in bin/ is in the list, in package.json, and has a manual page', () => {
   const text = readFileSync(join(checkout, 'package.json'), 'utf8');
   const { bin, man, files } = JSON.parse(text) as PackageFile;
-  assert.deepEqual(readdirSync(join(checkout, 'bin')).toSorted(), NAMES.toSorted());
+  assert.deepEqual(readdirSync(join(checkout, 'bin')).toSorted(), [...NAMES, 'start.js'].toSorted());
   assert.deepEqual(bin, Object.fromEntries(NAMES.map((name) => [name, `bin/${name}`])));
   assert.deepEqual(man.toSorted(), NAMES.map((name) => `man/${name}.1`).toSorted());
   for (const folder of ['bin', 'man', 'completions']) assert.ok(files.includes(folder), folder);
   for (const name of NAMES) accessSync(ours(name), constants.X_OK);
+});
+
+test('what nobody expected is one line, and the status is that of a failure: in a checkout that was not built', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  cpSync(join(checkout, 'bin'), join(folder, 'bin'), { recursive: true });
+  cpSync(join(checkout, 'package.json'), join(folder, 'package.json'));
+  for (const [name, failure] of [
+    ['vde', 125],
+    ['vde_switch', 1],
+    ['cadrop', 2],
+  ] as const) {
+    const { status, stdout, stderr } = await runCommand([join(folder, 'bin', name), '--help']);
+    assert.deepEqual([status, stdout], [failure, '']);
+    assert.match(stderr, new RegExp(`^${name}: unexpected: Cannot find module [^\\n]+\\n$`));
+  }
 });
 
 test('options have one meaning each, and every command has help', () => {
