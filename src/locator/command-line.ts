@@ -6,16 +6,17 @@
  * quotes a backslash keeps the next character. `$name` at the beginning of a word is a variable without a
  * value; a bare `$` within a word is dropped; a bare `;` is refused.
  */
-import { VdensError } from '../errors.ts';
+import { printable, VdensError } from '../errors.ts';
 
 const SHELL_REMEDY = "To use a shell, write: sh -c 'one; two'";
 
 /**
  * The words of a command.
  *
- * @throws {VdensError} `ERR_COMMAND` when there is no command, a quote does not end, or a bare `;` is found.
+ * @throws {VdensError} `ERR_COMMAND` when there is no command, a quote does not end, or a bare `;` or a NUL is found.
  */
 export function splitCommandLine(line: string): string[] {
+  if (line.includes('\0')) throw refused(line, 'holds a NUL byte, which no word can. Leave it out');
   const words: string[] = [];
   let word: string | undefined;
   for (let i = 0; i < line.length; i++) {
@@ -55,5 +56,5 @@ function closingQuote(line: string, start: number): number {
 }
 
 function refused(line: string, what: string): VdensError {
-  return new VdensError('ERR_COMMAND', `the command "${line}" ${what}`, { value: line });
+  return new VdensError('ERR_COMMAND', `the command "${printable(line)}" ${what}`, { value: line });
 }

@@ -15,7 +15,16 @@ import type { VdensError } from '../errors.ts';
 import { nearest } from './nearest.ts';
 import { wrongLocator } from './option-values.ts';
 import { FOREIGN, isForeignName, OPENABLE_SCHEMES, SCHEMES, type Scheme } from './schemes.ts';
-import { indexOfBare, isBare, lastIndexOfBare, plainText, splitAtBare, type Unit, unitsOf } from './units.ts';
+import {
+  indexOfBare,
+  isBare,
+  lastIndexOfBare,
+  plainText,
+  refuseNul,
+  splitAtBare,
+  type Unit,
+  unitsOf,
+} from './units.ts';
 
 /** A network's name, taken apart. */
 export interface Locator {
@@ -51,6 +60,7 @@ export function parseLocator(text: string, options: ParseLocatorOptions = {}): L
   const home = options.home ?? HOME;
   const { name, scheme, rest } = splitScheme(text, options.allowForeign ?? false);
   if (scheme.style === 'raw') {
+    refuseNul(rest, text);
     const isHome = scheme.isPath && home !== '' && rest.startsWith('~/');
     const address = isHome ? home + rest.slice(1) : rest;
     return { scheme: name, address, options: new Map(), repeated: new Map(), text };

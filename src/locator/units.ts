@@ -87,8 +87,13 @@ export function plainText(units: readonly Unit[], whole: string): string {
     bytes.length = 0;
   }
   text += decode(bytes, whole);
-  if (text.includes('\0')) throw badCharacter(whole, 'a NUL byte');
+  refuseNul(text, whole);
   return text;
+}
+
+/** @throws {VdensError} `ERR_LOCATOR` */
+export function refuseNul(text: string, whole: string): void {
+  if (text.includes('\0')) throw badCharacter(whole, 'a NUL byte');
 }
 
 function decode(bytes: readonly Buffer[], whole: string): string {

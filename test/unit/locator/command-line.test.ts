@@ -34,6 +34,7 @@ test('names what is wrong and what would be right', () => {
     ['a "b', 'the command "a "b" has a " that is never closed. Close it, or write \\"'],
     ['a "b\\"', 'the command "a "b\\"" has a " that is never closed. Close it, or write \\"'],
     ['a \\', 'the command "a \\" ends in a backslash. Write two, or take it away'],
+    ['a\n\0', 'the command "a\\x0a\\x00" holds a NUL byte, which no word can. Leave it out'],
     [
       'a; b',
       `the command "a; b" holds a bare ";", but one command is all that can be run. To use a shell, write: sh -c 'one; two'`,

@@ -197,6 +197,7 @@ test('names what is wrong and what would be right', () => {
       'agno://{vde://}[ethtype=1]: nothing may follow the last }. Take away "[ethtype=1]"',
     ],
     ['/tmp/a%00', "/tmp/a%00: a NUL byte cannot be in a network's name. Leave it out, or write é as %c3%a9"],
+    ['tap://a\0b', "tap://a%00b: a NUL byte cannot be in a network's name. Leave it out, or write é as %c3%a9"],
     ['/tmp/%ff', "/tmp/%ff: a %HH that is not UTF-8 cannot be in a network's name. Leave it out, or write é as %c3%a9"],
   ];
   for (const [text, message] of table) assert.throws(() => parseLocator(text), { code: 'ERR_LOCATOR', message });
