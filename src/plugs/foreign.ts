@@ -12,8 +12,9 @@ import type { ChildProcess } from 'node:child_process';
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
 import { printable, VdensError } from '../errors.ts';
+import { helperError } from '../system/launch-error.ts';
 import { endSupervised, runSupervised } from '../system/launcher.ts';
-import { errnoName, foreignPath, native } from '../system/native.ts';
+import { errnoName, foreignPath, launchPath, native } from '../system/native.ts';
 import { READABLE, Watch } from '../system/reactor.ts';
 import { SOCK_SEQPACKET } from '../system/unix-address.ts';
 import type { PlugCounters } from './counters.ts';
@@ -72,6 +73,7 @@ class ForeignProcess {
   readonly #life: number;
   readonly #timer: NodeJS.Timeout;
   readonly exited: Promise<void>;
+  #startFailure: NodeJS.ErrnoException | undefined;
   #reason: string | undefined;
   #ending: string | undefined;
   #status: number | undefined;
@@ -91,7 +93,7 @@ class ForeignProcess {
     native.setNonBlocking(this.socket);
     this.exited = new Promise((resolve) => {
       this.child.on('error', (error) => {
-        this.#ending = `the program for it could not be started (${error.message})`;
+        this.#startFailure = error;
         resolve();
       });
       // With `close` all that it said has been read.
@@ -103,6 +105,11 @@ class ForeignProcess {
     this.#passLinesOn(label);
     this.#timer = setInterval(() => this.#checkLife(), LIFE_CHECK_MS);
     this.#timer.unref();
+  }
+
+  /** Why it could not be started, if that is so. */
+  get startFailure(): NodeJS.ErrnoException | undefined {
+    return this.#startFailure;
   }
 
   /** Its exit status, when it ended by itself. */
@@ -147,9 +154,10 @@ class ForeignProcess {
         this.#reason = printable(reason);
       },
     });
-    const stream = this.child.stderr!.setEncoding('utf8');
-    stream.on('data', (text: string) => lines.push(text));
-    stream.on('end', () => lines.end());
+    // What could not be started has none.
+    const stream = this.child.stderr?.setEncoding('utf8');
+    stream?.on('data', (text: string) => lines.push(text));
+    stream?.on('end', () => lines.end());
   }
 
   /** A check that comes late, because we were stopped, finds what was said meanwhile. */
@@ -196,7 +204,7 @@ export class ForeignPlug extends SocketPlug {
    * Has the library open a network.
    *
    * @throws UnknownToLibraryError when there is no library, or it does not know this kind of network
-   * @throws VdensError `ERR_NETWORK_OPEN`, `ERR_NETWORK_TIMEOUT`; the signal's reason
+   * @throws VdensError `ERR_NETWORK_OPEN`, `ERR_NETWORK_TIMEOUT`, `ERR_NATIVE`; the signal's reason
    */
   static async open(label: string, options: ForeignOptions): Promise<ForeignPlug> {
     options.signal.throwIfAborted();
@@ -271,6 +279,8 @@ async function judge(
   }
   if (answer.length === STATUS_BYTES && String.fromCharCode(answer[0]!) === OPENED) return;
   await running.settle();
+  const { startFailure } = running;
+  if (startFailure !== undefined) throw helperError(launchPath, startFailure.code ?? 'unknown error', startFailure);
   if (answer.length !== STATUS_BYTES) {
     const message = `${label}: the originals' library could not open it: ${running.reason}. Is its plugin a good one?`;
     throw new VdensError('ERR_NETWORK_OPEN', message, { value: label });

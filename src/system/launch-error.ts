@@ -22,6 +22,12 @@ const STEPS: Readonly<Record<string, string>> = {
   fork: 'cannot start the command',
 };
 
+const HELPER_REMEDIES: Readonly<Record<string, string>> = {
+  ENOENT: 'In a checkout, run: npm run build',
+  EMFILE: 'There are too many open files. See: ulimit -n',
+  EAGAIN: 'There are too many processes. See: ulimit -u',
+};
+
 /** The error for a step of `launch` that failed with `errno` (positive) on `subject`. */
 export function launchError(step: string, errno: number, subject: string): VdensError {
   const name = errno > 0 ? errnoName(-errno) : 'unknown error';
@@ -32,6 +38,6 @@ export function launchError(step: string, errno: number, subject: string): Vdens
 
 /** The error for a helper that cannot be started at all. */
 export function helperError(path: string, errno: string, cause?: unknown): VdensError {
-  const remedy = errno === 'ENOENT' ? 'In a checkout, run: npm run build' : 'See: vde doctor';
+  const remedy = HELPER_REMEDIES[errno] ?? 'See: vde doctor';
   return new VdensError('ERR_NATIVE', `cannot run the helper ${path} (${errno}). ${remedy}`, { errno, cause });
 }
