@@ -74,6 +74,7 @@ for (const [how, left] of [
     const server = serverOf(segment);
     for (const member of segment.members) {
       const isServer = member === server;
+      await member.host.run.waitForOutput(/^vdens: vde0: switch:\/\/\S+: is back/m);
       assert.deepEqual(messages(member), { gone: 1, back: isServer ? 0 : 1, here: isServer ? 1 : 0 });
     }
   });
@@ -87,8 +88,8 @@ test(`who serves is killed ${ROUNDS} times in a row, and the pings of two others
     const [newcomer] = await Promise.all([segment.start(1), segment.settle().catch(() => undefined)]);
     await segment.settle();
     const [a, b] = segment.members;
-    await a!.host.ping(b!.address);
-    await a!.host.ping(newcomer[0]!.address);
+    await a!.host.waitForPing(b!.address, HEALING_MS);
+    await a!.host.waitForPing(newcomer[0]!.address, HEALING_MS);
   }
   await segment.pingAll();
 });
