@@ -23,7 +23,7 @@ import { requireCommands, waitFor } from '../interop/harness.ts';
 const LIMIT = { timeout: 60_000 };
 const PORT = 14789;
 /** From a change of addresses until it is acted on, amply. */
-const SETTLE_MS = 500;
+const SETTLE_MS = 1500;
 
 for (const family of [4, 6]) {
   test(`IPv${family}: peers are heard where any address can be bound`, LIMIT, async (t) => {
