@@ -205,8 +205,7 @@ async function openWithTwo(t: TestContext): Promise<{ scene: Scene; first: Backg
   const first = await startAnswerer(scene.lab, 'first', '127.0.0.1');
   await startAnswerer(scene.lab, 'second', HOST.v4);
   scene.lab.setNameServers('127.0.0.1', HOST.v4);
-  const isThere = async (): Promise<boolean> => (await whoAnswers(scene)) === '"first"';
-  await waitFor(isThere, 15_000, 'the answer of the first');
+  await waitForAnswerer(scene, 'first');
   await sleep(1500); // Both were asked by then who answers.
   return { scene, first };
 }
@@ -216,12 +215,16 @@ async function whoAnswers(scene: Scene, ...options: readonly string[]): Promise<
   return await dig(scene, NAME_SERVER.v4, '+short', ...options, 'who.test', 'TXT');
 }
 
+async function waitForAnswerer(scene: Scene, name: string): Promise<void> {
+  await waitFor(async () => (await whoAnswers(scene)) === `"${name}"`, 20_000, `the answer of the ${name}`);
+}
+
 test('the name server of the gateway is that of the host, over UDP and TCP, for both families', async (t) => {
   const scene = await openScene(t, 'dig');
   if (scene === undefined) return;
   await startAnswerer(scene.lab, 'first', '127.0.0.53');
   scene.lab.setNameServers('127.0.0.53');
-  await sleep(1500); // The originals look once a second.
+  await waitForAnswerer(scene, 'first');
   for (const server of [NAME_SERVER.v4, NAME_SERVER.v6]) {
     for (const way of ['+notcp', '+tcp']) {
       assert.equal(await dig(scene, server, way, '+short', 'www.test', 'A'), '192.0.2.7', `${server} ${way}`);
@@ -236,7 +239,7 @@ test('EDNS and truncation pass as they are', async (t) => {
   if (scene === undefined) return;
   await startAnswerer(scene.lab, 'first', '127.0.0.1');
   scene.lab.setNameServers('127.0.0.1');
-  await sleep(1500);
+  await waitForAnswerer(scene, 'first');
   assert.equal(await dig(scene, NAME_SERVER.v4, '+noedns', '+short', 'edns.test', 'TXT'), '"0"');
   assert.equal(await dig(scene, NAME_SERVER.v4, '+bufsize=1232', '+short', 'edns.test', 'TXT'), '"1232"');
   const truncated = await dig(scene, NAME_SERVER.v4, '+bufsize=1232', '+ignore', 'big.test', 'TXT');
@@ -274,9 +277,7 @@ test('when the resolv.conf of the host changes, so does the name server', async 
     ['127.0.0.1', 'first'],
   ] as const) {
     scene.lab.setNameServers(address);
-    const isThere = async (): Promise<boolean> =>
-      (await dig(scene, NAME_SERVER.v4, '+short', 'who.test', 'TXT')) === `"${name}"`;
-    await waitFor(isThere, 15_000, `the answer of the ${name}`);
+    await waitForAnswerer(scene, name);
     assert.equal(await dig(scene, NAME_SERVER.v4, '+tcp', '+short', 'who.test', 'TXT'), `"${name}"`);
   }
 });
@@ -286,9 +287,7 @@ test('a name server of the host that does not answer is passed over', async (t) 
   if (scene === undefined) return;
   await startAnswerer(scene.lab, 'second', '127.0.0.1');
   scene.lab.setNameServers(HOST.v4, '127.0.0.1'); // Nobody listens at the first.
-  const isThere = async (): Promise<boolean> =>
-    (await dig(scene, NAME_SERVER.v4, '+short', 'who.test', 'TXT')) === '"second"';
-  await waitFor(isThere, 20_000, 'the answer of the second');
+  await waitForAnswerer(scene, 'second');
 });
 
 test('a name server of the host that begins to refuse is left after one refusal', async (t) => {
@@ -298,7 +297,7 @@ test('a name server of the host that begins to refuse is left after one refusal'
   first.kill('SIGKILL');
   await first.waitForExit();
   await whoAnswers(scene);
-  await sleep(1500);
+  await sleep(1500); // Time to ask the other one.
   assert.equal(await whoAnswers(scene), '"second"');
 });
 
@@ -317,8 +316,8 @@ test('a name server of the host that is silent from the start is not waited for'
   first.kill('SIGSTOP');
   await startAnswerer(scene.lab, 'second', HOST.v4);
   scene.lab.setNameServers('127.0.0.1', HOST.v4);
-  await sleep(5000); // The file is looked at every 3 s at least.
-  assert.equal(await whoAnswers(scene), '"second"');
+  // The file is looked at every 3 s at least.
+  await waitForAnswerer(scene, 'second');
 });
 
 test('disable_host_loopback: of a name server on the loopback interface, guests reach port 53 alone', async (t) => {

@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { isDeepStrictEqual } from 'node:util';
 import { cable, openNamespace, openPlug } from '../../src/index.ts';
 import { Mark } from '../fixtures/marked.ts';
-import { ours, runCommand } from '../interop/harness.ts';
+import { ours, runCommand, waitFor } from '../interop/harness.ts';
 
 /** What a leak would add to. */
 interface Holdings {
@@ -23,6 +23,25 @@ function holdings(): Holdings {
     mounts: readFileSync('/proc/self/mountinfo', 'utf8'),
     files: [...readdirSync(tmpdir()), ...readdirSync('/tmp').filter((name) => /^\.?vdens?-(?!run-|test-)/.test(name))],
   };
+}
+
+/** What is held when nothing is on its way out any more. */
+async function settledHoldings(): Promise<Holdings> {
+  let last = holdings();
+  const isQuiet = async (): Promise<boolean> => {
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const before = last;
+    last = holdings();
+    return isDeepStrictEqual(before, last);
+  };
+  await waitFor(isQuiet, 10_000, 'quiet');
+  return last;
+}
+
+async function assertHoldings(wanted: Holdings): Promise<void> {
+  await waitFor(() => isDeepStrictEqual(holdings(), wanted), 5000, 'the same as before').catch(() =>
+    assert.deepEqual(holdings(), wanted),
+  );
 }
 
 /** Opens all that there is, uses it, closes it. */
@@ -44,11 +63,9 @@ async function cycle(number: number): Promise<void> {
 
 test('500 namespaces with an interface, addresses, routes and a network leak nothing', async () => {
   for (let number = 0; number < 10; number++) await cycle(number); // What is opened once and kept.
-  await sleep(50);
-  const before = holdings();
+  const before = await settledHoldings();
   for (let number = 0; number < 500; number++) await cycle(number);
-  await sleep(50);
-  assert.deepEqual(holdings(), before);
+  await assertHoldings(before);
 });
 
 test('namespaces whose opening fails leak nothing', async () => {
@@ -60,13 +77,11 @@ test('namespaces whose opening fails leak nothing', async () => {
     () => openPlug('vde:///no/such/switch'),
   ];
   for (const attempt of attempts) await assert.rejects(attempt);
-  await sleep(50);
-  const before = holdings();
+  const before = await settledHoldings();
   for (let round = 0; round < 10; round++) {
     for (const attempt of attempts) await assert.rejects(attempt);
   }
-  await sleep(50);
-  assert.deepEqual(holdings(), before);
+  await assertHoldings(before);
 });
 
 test('50 runs of the command leave nothing', async () => {
@@ -78,5 +93,5 @@ test('50 runs of the command leave nothing', async () => {
   };
   for (let round = 0; round < 25; round++) await Promise.all([one(), one()]);
   await mark.waitForNone();
-  assert.deepEqual(holdings(), before);
+  await assertHoldings(before);
 });

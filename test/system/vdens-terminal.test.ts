@@ -66,10 +66,8 @@ for (const network of WAYS) {
     await terminal.waitFor(/^status 130$/m);
     await terminal.type('jobs; echo end');
     await terminal.waitFor(/^end$/m);
-    assert.equal(
-      mark.processes().some(({ command }) => /sleep|launch|node/.test(command)),
-      false,
-    );
+    const isGone = (): boolean => !mark.processes().some(({ command }) => /sleep|launch|node/.test(command));
+    await waitFor(isGone, 8000, 'the end of all of it');
   });
 
   test(`a shell inside that suspends itself stops vdens, and fg goes on with it (${network})`, async (t) => {
