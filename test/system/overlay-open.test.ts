@@ -59,7 +59,8 @@ for (const [signal, status] of [
       const start = performance.now();
       run.kill(signal);
       assert.deepEqual(await run.waitForExit(SOON_MS), { status, signal: null }, network);
-      assert.ok(performance.now() - start < 1000, `${network}: ${performance.now() - start} ms`);
+      // It would wait for 5 s, of which one has passed.
+      assert.ok(performance.now() - start < 3000, `${network}: ${performance.now() - start} ms`);
       assert.equal(run.output(), '');
     }
   });

@@ -95,7 +95,7 @@ async function measureCrossing(
     assert.ok(from.send(probe));
     const isThere = (): boolean => to.take().some((bytes) => Buffer.compare(bytes, probe) === 0);
     for (let there = isThere(); !there; there = isThere()) {
-      assert.ok(performance.now() - start < 3000, 'a frame is lost');
+      assert.ok(performance.now() - start < 10_000, 'a frame is lost');
       await new Promise((resolve) => setImmediate(resolve));
     }
     most = Math.max(most, performance.now() - start);
@@ -139,7 +139,7 @@ test('a client that stops reading makes others wait once and shortly, and its lo
     if (one.send(frame(station(3), station(1), 1000))) continue;
     const start = performance.now();
     while (!one.send(frame(station(3), station(1), 1000))) {
-      assert.ok(performance.now() - start < 2000, 'it is held for ever');
+      assert.ok(performance.now() - start < 10_000, 'it is held for ever');
       await new Promise((resolve) => setImmediate(resolve));
     }
     if (performance.now() - start > 15) pauses++;

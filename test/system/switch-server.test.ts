@@ -145,7 +145,7 @@ test('what is no request is refused at once', async (t) => {
     client.say(bytes);
     // What was not read makes the end of the connection a reset.
     await waitFor(() => native.receive(client.control, new Uint8Array(1)) !== -11, 1000, 'the refusal');
-    assert.ok(performance.now() - start < 500);
+    assert.ok(performance.now() - start < 1900, 'who is silent has 2 s');
   }
   assert.equal(served.plugs.length, 0);
   assert.equal(served.refusals.length, 7);

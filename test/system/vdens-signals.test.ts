@@ -153,7 +153,7 @@ test('^C while a silent switch is waited for ends vdens, and nothing is left', a
     if (signal === 'SIGKILL') process.kill(running.pid, signal);
     else process.kill(-running.pid, signal);
     const end = await running.waitForExit(2000);
-    assert.ok(performance.now() - start < 1500);
+    assert.ok(performance.now() - start < 4000, 'the switch has 5 s for its answer');
     const number = { SIGINT: 2, SIGTERM: 15, SIGHUP: 1, SIGKILL: 9 }[signal];
     assert.ok(end.signal === signal || end.status === 128 + number, `${signal}: ${JSON.stringify(end)}`);
     assert.equal(running.output(), '');
