@@ -3,19 +3,16 @@ import { VdensError } from '../errors.ts';
 import { dropCapabilities } from '../system/drop-capabilities.ts';
 import { commandVariables, inheritanceWords, replaceVariables } from '../system/inheritance.ts';
 import { errnoName, native } from '../system/native.ts';
+import { printAbout } from './about.ts';
 import { CADROP_TABLE, type CadropAction, interpretCadropArguments } from './cadrop-options.ts';
-import { formatHelp } from './help.ts';
 import { reportError } from './report-error.ts';
-import { writeOutput } from './standard-streams.ts';
 import { unrunnable } from './unrunnable.ts';
-import { version } from './version.ts';
 
 const NAME = 'cadrop';
 /** As the original: there is no shell, or the kernel refused. */
 const STATUS_FAILURE = 1;
 /** As the original: the list of capabilities was wrong, or the command could not be run. */
 const STATUS_USAGE = 2;
-const DEFAULT_COLUMNS = 80;
 const STANDARD_STREAMS = Int32Array.of(0, 1, 2);
 
 /**
@@ -36,11 +33,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function act(request: CadropAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      await writeOutput(formatHelp(CADROP_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
-      return 0;
     case 'version':
-      await writeOutput(`${NAME} ${version()}\n`);
-      return 0;
+      return printAbout(request.action, CADROP_TABLE);
     case 'drop':
       return drop(request.set, request.command ?? [shell()]);
   }

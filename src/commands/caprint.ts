@@ -6,13 +6,12 @@
  */
 import { readFileSync, writeSync } from 'node:fs';
 import { CAPABILITY_NAMES, capabilityBit, namedCapabilities } from '../system/capabilities.ts';
-import { type CaprintAction, interpretCaprintArguments } from './caprint-options.ts';
+import { CAPRINT_TABLE, type CaprintAction, interpretCaprintArguments } from './caprint-options.ts';
 
 const NAME = 'caprint';
 /** As the original: the command line was wrong, and there is no such process. */
 const STATUS_USAGE = 1;
 const STATUS_NO_PROCESS = 2;
-const DEFAULT_COLUMNS = 80;
 /** Columns of a number, and digits of a mask. */
 const NUMBER_WIDTH = 2;
 const MASK_DIGITS = 16;
@@ -36,9 +35,10 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function act(request: CaprintAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      return printHelp();
-    case 'version':
-      return printVersion();
+    case 'version': {
+      const { printAbout } = await import('./about.ts');
+      return printAbout(request.action, CAPRINT_TABLE);
+    }
     case 'print':
       return print(request);
   }
@@ -94,20 +94,4 @@ function formatLong(capability: number): string {
 
 function formatMask(set: bigint): string {
   return set.toString(16).padStart(MASK_DIGITS, '0');
-}
-
-async function printHelp(): Promise<number> {
-  const [{ formatHelp }, { CAPRINT_TABLE }, { writeOutput }] = await Promise.all([
-    import('./help.ts'),
-    import('./caprint-options.ts'),
-    import('./standard-streams.ts'),
-  ]);
-  await writeOutput(formatHelp(CAPRINT_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
-  return 0;
-}
-
-async function printVersion(): Promise<number> {
-  const [{ version }, { writeOutput }] = await Promise.all([import('./version.ts'), import('./standard-streams.ts')]);
-  await writeOutput(`${NAME} ${version()}\n`);
-  return 0;
 }

@@ -17,11 +17,11 @@ import { wasIgnored } from '../system/ignored-signals.ts';
 import { inheritanceWords, replaceVariables, restoreFileLimit } from '../system/inheritance.ts';
 import { errnoName, native } from '../system/native.ts';
 import { PidFile } from '../system/pid-file.ts';
+import { printAbout } from './about.ts';
 import { DPIPE_TABLE, type DpipeAction, interpretDpipeArguments } from './dpipe-options.ts';
 import type { Pipeline } from './dpipe-stages.ts';
-import { formatHelp } from './help.ts';
 import { reportError } from './report-error.ts';
-import { writeErrorLine, writeOutput } from './standard-streams.ts';
+import { writeErrorLine } from './standard-streams.ts';
 import {
   type CommandEnd,
   commandEnvironment,
@@ -30,12 +30,10 @@ import {
   StartedCommands,
 } from './started-commands.ts';
 import { unrunnable } from './unrunnable.ts';
-import { version } from './version.ts';
 
 const NAME = 'dpipe';
 /** The command line was wrong, or nothing could be started. */
 const STATUS_FAILURE = 1;
-const DEFAULT_COLUMNS = 80;
 const STDERR = 2;
 
 /**
@@ -56,11 +54,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function act(request: DpipeAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      await writeOutput(formatHelp(DPIPE_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
-      return 0;
     case 'version':
-      await writeOutput(`${NAME} ${version()}\n`);
-      return 0;
+      return printAbout(request.action, DPIPE_TABLE);
     case 'run':
       return run(request);
   }

@@ -7,15 +7,14 @@ import { userInfo } from 'node:os';
 import { basename } from 'node:path';
 import { VdensError } from '../errors.ts';
 import { requireGroupId } from '../locator/group-id.ts';
+import { printAbout } from './about.ts';
 import { type FrameObserver, openCommandEnd, openNetworkEnd, openStreamEnd, requireStream } from './cable-ends.ts';
-import { formatHelp } from './help.ts';
 import { usageStatusOf } from './option-table.ts';
 import { reportError } from './report-error.ts';
 import { isUsageError, needsDirectory, type RunningEnd, runCable } from './run-cable.ts';
 import { SessionLog } from './session-log.ts';
-import { writeErrorLine, writeOutput } from './standard-streams.ts';
+import { writeErrorLine } from './standard-streams.ts';
 import { interpretVdePlugArguments, type JoinRequest, VDE_PLUG_TABLE, type VdePlugAction } from './vde-plug-options.ts';
-import { version } from './version.ts';
 
 const NAME = 'vde_plug';
 /** As the original: a network could not be opened. */
@@ -24,7 +23,6 @@ const STATUS_USAGE = usageStatusOf(VDE_PLUG_TABLE);
 /** As env(1) has it: there is no such command, or it is no program. */
 const STATUS_NOT_FOUND = 127;
 const STATUS_NOT_EXECUTABLE = 126;
-const DEFAULT_COLUMNS = 80;
 /** Of users in this group, whose login shell we are, addresses are logged, too. */
 const ADDRESS_LOG_GROUP = 'vdeplug_iplog';
 
@@ -47,11 +45,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function act(request: VdePlugAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      await writeOutput(formatHelp(VDE_PLUG_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
-      return 0;
     case 'version':
-      await writeOutput(`${NAME} ${version()}\n`);
-      return 0;
+      return printAbout(request.action, VDE_PLUG_TABLE);
     case 'refuse-login':
       return refuseLogin();
     case 'join':

@@ -3,14 +3,12 @@
  * end of it ends it.
  */
 import { openHostTap } from '../plugs/host-tap.ts';
+import { printAbout } from './about.ts';
 import { openNetworkEnd, openStreamEnd, requireStream } from './cable-ends.ts';
-import { formatHelp } from './help.ts';
 import { usageStatusOf } from './option-table.ts';
 import { reportError } from './report-error.ts';
 import { isUsageError, needsDirectory, runCable } from './run-cable.ts';
-import { writeOutput } from './standard-streams.ts';
 import { interpretVdePlug2tapArguments, VDE_PLUG2TAP_TABLE, type VdePlug2tapAction } from './vde-plug2tap-options.ts';
-import { version } from './version.ts';
 
 const NAME = 'vde_plug2tap';
 /** What the operator of a switch sees. */
@@ -18,7 +16,6 @@ const DESCRIPTION = 'vde_plug2tap:';
 /** As the original: something could not be opened. */
 const STATUS_FAILURE = 1;
 const STATUS_USAGE = usageStatusOf(VDE_PLUG2TAP_TABLE);
-const DEFAULT_COLUMNS = 80;
 
 /**
  * Runs `vde_plug2tap`.
@@ -38,11 +35,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function act(request: VdePlug2tapAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      await writeOutput(formatHelp(VDE_PLUG2TAP_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
-      return 0;
     case 'version':
-      await writeOutput(`${NAME} ${version()}\n`);
-      return 0;
+      return printAbout(request.action, VDE_PLUG2TAP_TABLE);
     case 'join':
       return join(request);
   }

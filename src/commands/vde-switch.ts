@@ -26,10 +26,10 @@ import { disregardMeaninglessSignals } from '../system/meaningless-signals.ts';
 import { native } from '../system/native.ts';
 import { PidFile } from '../system/pid-file.ts';
 import { Syslog } from '../system/syslog.ts';
-import { formatHelp } from './help.ts';
+import { printAbout } from './about.ts';
 import { reportError } from './report-error.ts';
 import { servedBySomebody } from './served-by-somebody.ts';
-import { writeErrorLineNow, writeOutput } from './standard-streams.ts';
+import { writeErrorLineNow } from './standard-streams.ts';
 import {
   interpretVdeSwitchArguments,
   VDE_SWITCH_COMMAND_TABLE,
@@ -40,7 +40,6 @@ import { version } from './version.ts';
 
 const NAME = 'vde_switch';
 const STATUS_FAILURE = 1;
-const DEFAULT_COLUMNS = 80;
 /** How long letting go of everything may take before we leave it to the kernel. */
 const CLOSE_TIMEOUT_MS = 3000;
 /** Files of commands to start with when none is named: the first that is there. */
@@ -65,11 +64,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function act(request: VdeSwitchAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      await writeOutput(formatHelp(VDE_SWITCH_COMMAND_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
-      return 0;
     case 'version':
-      await writeOutput(`${NAME} ${version()}\n`);
-      return 0;
+      return printAbout(request.action, VDE_SWITCH_COMMAND_TABLE);
     case 'serve':
       return serve(request);
   }

@@ -1,8 +1,6 @@
 /**
  * The `vde` command. What a subcommand needs is loaded only when it is called: each module takes about a millisecond.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import type { ParsedOptions } from './parse-options.ts';
 import { isReaderGone, writeErrorLine, writeOutput } from './standard-streams.ts';
 import type { VdeAction } from './vde-options.ts';
@@ -51,7 +49,7 @@ async function act(request: VdeAction): Promise<number> {
       );
       return 0;
     case 'version':
-      await writeOutput(`vde ${packageVersion()}\n`);
+      await writeOutput(`vde ${(await import('./version.ts')).version()}\n`);
       return 0;
     case 'doctor':
       return request.printAppArmor ? printProfile() : reportChecks(request.json);
@@ -120,9 +118,4 @@ async function reportChecks(asJson: boolean): Promise<number> {
   const colour = process.stdout.isTTY === true && (process.env['NO_COLOR'] ?? '') === '';
   await writeOutput(`${asJson ? JSON.stringify(checks, null, 2) : formatReport(checks, { colour })}\n`);
   return canRun(checks) ? 0 : STATUS_OBSTACLE;
-}
-
-function packageVersion(): string {
-  const path = join(import.meta.dirname, '..', '..', '..', 'package.json');
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version;
 }

@@ -10,7 +10,7 @@
 import { realpathSync } from 'node:fs';
 import { commandCapabilities } from '../namespace/capabilities.ts';
 import { commandArguments, type EtcFile, namespaceArguments } from '../system/launch-arguments.ts';
-import { interpretVdensArguments, type VdensRequest } from './vdens-options.ts';
+import { interpretVdensArguments, VDENS_TABLE, type VdensRequest } from './vdens-options.ts';
 
 const NAME = 'vdens';
 
@@ -21,9 +21,10 @@ export async function main(args: readonly string[]): Promise<number> {
     const action = await interpretVdensArguments(args, process.env);
     switch (action.action) {
       case 'help':
-        return await printHelp();
-      case 'version':
-        return await printVersion();
+      case 'version': {
+        const { printAbout } = await import('./about.ts');
+        return await printAbout(action.action, VDENS_TABLE);
+      }
       case 'run':
         return isDecided(action) ? await becomeCommand(action) : await runWithNetworks(action);
     }
@@ -99,22 +100,6 @@ async function runWithNetworks(request: VdensRequest): Promise<number> {
 function resolvConfOptions({ resolvConf }: VdensRequest): { nameServers?: readonly string[]; resolvConf?: string } {
   if (resolvConf === undefined) return {};
   return resolvConf.kind === 'file' ? { resolvConf: resolvConf.path } : { nameServers: resolvConf.addresses };
-}
-
-async function printHelp(): Promise<number> {
-  const [{ formatHelp }, { VDENS_TABLE }, { writeOutput }] = await Promise.all([
-    import('./help.ts'),
-    import('./vdens-options.ts'),
-    import('./standard-streams.ts'),
-  ]);
-  await writeOutput(formatHelp(VDENS_TABLE, process.stdout.columns ?? 80));
-  return 0;
-}
-
-async function printVersion(): Promise<number> {
-  const [{ version }, { writeOutput }] = await Promise.all([import('./version.ts'), import('./standard-streams.ts')]);
-  await writeOutput(`${NAME} ${version()}\n`);
-  return 0;
 }
 
 /** The helper runs us like this when it failed and nobody listens on a control socket. */
