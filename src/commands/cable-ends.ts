@@ -3,7 +3,6 @@
 import { createReadStream, createWriteStream, fstatSync } from 'node:fs';
 import { pipeline } from 'node:stream';
 import { isatty } from 'node:tty';
-import { VdensError } from '../errors.ts';
 import type { FrameBatch } from '../frames/batch.ts';
 import { ImpairedPlug } from '../impairment/impaired-plug.ts';
 import { nestedLocators } from '../locator/nested.ts';
@@ -11,7 +10,7 @@ import { type OpenPlugOptions, openPlug } from '../locator/open-plug.ts';
 import { CommandPlug } from '../plugs/command.ts';
 import type { FrameReceiver, Plug, PlugEvents } from '../plugs/plug.ts';
 import { StreamPlug } from '../plugs/stream.ts';
-import { errnoName, native } from '../system/native.ts';
+import { openPipe } from '../system/pipe.ts';
 import type { CommandTable } from './option-table.ts';
 import { usage } from './parse-options.ts';
 import type { RunningEnd } from './run-cable.ts';
@@ -84,24 +83,13 @@ function isWaitedFor(fd: number): boolean {
 /** Standard input, as something that is waited for. A terminal speaks no stream: nothing is read from it. */
 function openInput(): number {
   if (isWaitedFor(0)) return 0;
-  const [readEnd, writeEnd] = openPipe();
+  const { read, write } = openPipe('the stream');
   // Its reader may go first; then so does all of us.
   if (!isatty(0)) {
     const file = createReadStream('', { fd: 0, autoClose: false });
-    pipeline(file, createWriteStream('', { fd: writeEnd }), () => undefined);
+    pipeline(file, createWriteStream('', { fd: write }), () => undefined);
   }
-  return readEnd;
-}
-
-function openPipe(): readonly [readEnd: number, writeEnd: number] {
-  const ends = new Int32Array(2);
-  const result = native.openPipe(ends);
-  if (result < 0) {
-    const errno = errnoName(result);
-    throw new VdensError('ERR_NETWORK_OPEN', `the stream: cannot make a pipe (${errno})`, { errno, syscall: 'pipe2' });
-  }
-  const [readEnd = -1, writeEnd = -1] = ends;
-  return [readEnd, writeEnd];
+  return read;
 }
 
 function observed(plug: Plug, observer: FrameObserver | undefined): Plug {

@@ -27,15 +27,16 @@ import { Daemon } from '../system/daemon.ts';
 import { endBySignal } from '../system/end-by-signal.ts';
 import { wasIgnored } from '../system/ignored-signals.ts';
 import { disregardMeaninglessSignals } from '../system/meaningless-signals.ts';
-import { errnoName, native } from '../system/native.ts';
+import { native } from '../system/native.ts';
 import { PidFile } from '../system/pid-file.ts';
+import { openPipe } from '../system/pipe.ts';
 import { Watch } from '../system/reactor.ts';
 import { Syslog } from '../system/syslog.ts';
+import { printAbout } from './about.ts';
 import { openStreamEnd } from './cable-ends.ts';
-import { formatHelp } from './help.ts';
 import { reportError } from './report-error.ts';
 import { needsDirectory } from './run-cable.ts';
-import { writeErrorLineNow, writeOutput } from './standard-streams.ts';
+import { writeErrorLineNow } from './standard-streams.ts';
 import { version } from './version.ts';
 import {
   type FilterEnd,
@@ -49,7 +50,6 @@ const NAME = 'wirefilter';
 /** As a switch sees us; the original calls itself so. */
 const DESCRIPTION = 'vde_crosscable';
 const STATUS_FAILURE = 1;
-const DEFAULT_COLUMNS = 80;
 const CLOSE_TIMEOUT_MS = 3000;
 /** The command that ends it. */
 const SHUTDOWN = 'shutdown';
@@ -77,11 +77,8 @@ export async function main(argv: readonly string[]): Promise<number> {
 async function act(request: WirefilterAction): Promise<number> {
   switch (request.action) {
     case 'help':
-      await writeOutput(formatHelp(WIREFILTER_TABLE, process.stdout.columns ?? DEFAULT_COLUMNS));
-      return 0;
     case 'version':
-      await writeOutput(`${NAME} ${version()}\n`);
-      return 0;
+      return printAbout(request.action, WIREFILTER_TABLE);
     case 'filter':
       return filter(request);
   }
@@ -230,7 +227,7 @@ class RunningFilter {
     }
     this.#watchReader();
     // Nothing ever comes back: the input of the right one is a pipe into which nobody writes.
-    const [silence] = openPipe();
+    const silence = openPipe('the stream').read;
     return [new StreamPlug('standard input', 0, openNull()), new StreamPlug('standard output', silence, 1)];
   }
 
@@ -327,17 +324,6 @@ class RunningFilter {
 function alternateDescriptors(): { readonly input: number; readonly output: number } | undefined {
   const [input, output] = [process.env['ALTERNATE_STDIN'], process.env['ALTERNATE_STDOUT']].map(Number);
   return input !== undefined && output !== undefined && input > 0 && output > 0 ? { input, output } : undefined;
-}
-
-function openPipe(): readonly [readEnd: number, writeEnd: number] {
-  const ends = new Int32Array(2);
-  const result = native.openPipe(ends);
-  if (result < 0) {
-    const errno = errnoName(result);
-    throw new VdensError('ERR_NETWORK_OPEN', `the stream: cannot make a pipe (${errno})`, { errno, syscall: 'pipe2' });
-  }
-  const [readEnd = -1, writeEnd = -1] = ends;
-  return [readEnd, writeEnd];
 }
 
 function openNull(): number {

@@ -12,7 +12,8 @@ import type { FrameBatch } from '../frames/batch.ts';
 import { programError } from '../system/find-program.ts';
 import { furtherDescriptors } from '../system/inheritance.ts';
 import { endSupervised, runSupervised } from '../system/launcher.ts';
-import { errnoName, native } from '../system/native.ts';
+import { native } from '../system/native.ts';
+import { openPipe, type Pipe } from '../system/pipe.ts';
 import type { PlugCounters } from './counters.ts';
 import type { FrameReceiver, Plug, PlugEvents } from './plug.ts';
 import { StreamPlug } from './stream.ts';
@@ -151,11 +152,6 @@ function requireProgram(label: string, program: string): void {
   throw new VdensError('ERR_NETWORK_OPEN', message, { value: program, errno });
 }
 
-interface Pipe {
-  readonly read: number;
-  readonly write: number;
-}
-
 function openPipes(label: string): [Pipe, Pipe] {
   const first = openPipe(label);
   try {
@@ -165,14 +161,4 @@ function openPipes(label: string): [Pipe, Pipe] {
     native.closeDescriptor(first.write);
     throw error;
   }
-}
-
-function openPipe(label: string): Pipe {
-  const ends = new Int32Array(2);
-  const result = native.openPipe(ends);
-  if (result < 0) {
-    const errno = errnoName(result);
-    throw new VdensError('ERR_NETWORK_OPEN', `${label}: cannot make a pipe (${errno})`, { errno, syscall: 'pipe2' });
-  }
-  return { read: ends[0]!, write: ends[1]! };
 }
