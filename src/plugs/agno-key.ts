@@ -16,6 +16,8 @@ const FEWEST_DIGITS = 2;
 /** Bytes of a key file that are looked at. */
 const MAX_KEY_FILE_BYTES = 65_536;
 
+const OTHER_FILE = `Name a file of yours with ${DIGITS} hexadecimal digits`;
+
 /** A key, and how much of it was given. */
 export interface AgnoKey {
   /** 16 bytes. */
@@ -64,8 +66,8 @@ function read(path: string, fail: Fail): string {
   } catch (error) {
     if (error instanceof VdensError) throw error;
     const errno = (error as NodeJS.ErrnoException).code ?? 'unknown error';
-    const remedy = errno === 'ENOENT' ? `. ${howToMakeOne(path)}` : '';
-    throw fail(`cannot read the key ${quote(path)} (${errno})${remedy}`, errno);
+    const remedy = errno === 'ENOENT' ? howToMakeOne(path) : OTHER_FILE;
+    throw fail(`cannot read the key ${quote(path)} (${errno}). ${remedy}`, errno);
   } finally {
     if (fd !== undefined) closeSync(fd);
   }
@@ -74,7 +76,9 @@ function read(path: string, fail: Fail): string {
 /** Why the file cannot be taken for a secret of ours, if that is so. */
 function mistrust(path: string, { mode, uid }: Stats): string | undefined {
   const file = quote(path);
-  if ((mode & constants.S_IFMT) !== constants.S_IFREG) return `the key ${file} is not a regular file`;
+  if ((mode & constants.S_IFMT) !== constants.S_IFREG) {
+    return `the key ${file} is not a regular file. ${OTHER_FILE}`;
+  }
   if (uid !== process.geteuid?.() && uid !== 0) {
     return `the key ${file} belongs to another user (${uid}), who can change it. Take a file of your own`;
   }

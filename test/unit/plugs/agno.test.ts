@@ -315,7 +315,8 @@ describe('keys', () => {
   test('are not read from what is no file of ours', (t) => {
     const directory = join(makeTemporaryDirectory(t), 'dir');
     mkdirSync(directory, 0o700);
-    assert.throws(() => readAgnoKey(directory), /is not a regular file/);
+    assert.throws(() => readAgnoKey(directory), /is not a regular file\. Name a file of yours with 32 /);
+    assert.throws(() => readAgnoKey('/proc/self/mem'), /cannot read the key .*EIO\)\. Name a file of yours/);
     assert.throws(() => readAgnoKey('/dev/zero'), /is not a regular file/);
     assert.throws(
       () => readAgnoKey(join(directory, 'key')),
