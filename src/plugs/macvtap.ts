@@ -46,7 +46,7 @@ function openDevice(label: string, name: string, device: string): number {
 function deviceRemedy(errno: string, name: string, device: string): string {
   if (errno === 'EACCES' || errno === 'EPERM') return `Let root give it to you: chown "$(id -u)" ${device}`;
   if (errno === 'EBUSY') return 'Another program has it open';
-  if (errno !== 'ENOENT' && errno !== 'ENXIO' && errno !== 'ENODEV') return 'To see what it is: ls -l';
+  if (errno !== 'ENOENT' && errno !== 'ENXIO' && errno !== 'ENODEV') return `To see what it is: ls -l ${device}`;
   if (isOtherKind(name)) {
     return `${name} is no macvtap. Make one: ip link add link eth0 name macvtap0 type macvtap mode bridge; ip link set macvtap0 up`;
   }
