@@ -42,6 +42,7 @@ const CONTROL_AT_ONCE = 16;
 const EVERYWHERE = -1;
 /** A bit for each VLAN (IEEE 802.1Q has 12 bits for it). */
 const VLAN_SET_BYTES = 4096 / 8;
+const NO_VLANS: Uint8Array = new Uint8Array();
 const NO_VLAN = -1;
 const NO_GROUP = -1;
 
@@ -454,8 +455,11 @@ function vlanArguments({ untagged, tagged, closed }: PortVlans): [number, Uint8A
 }
 
 function vlanSet(vlans: Iterable<number>): Uint8Array {
-  const bits = new Uint8Array(VLAN_SET_BYTES);
-  for (const vlan of vlans) bits[vlan >> 3]! |= 1 << (vlan & 7);
+  let bits = NO_VLANS;
+  for (const vlan of vlans) {
+    if (bits === NO_VLANS) bits = new Uint8Array(VLAN_SET_BYTES);
+    bits[vlan >> 3]! |= 1 << (vlan & 7);
+  }
   return bits;
 }
 
