@@ -10,6 +10,7 @@ import { connectToProcess, findProcess, type ListedProcess, listProcesses } from
 import type { ItemStatus, ProcessStatus } from '../../src/inventory/status.ts';
 import { AGAIN, native } from '../../src/system/native.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../../src/system/unix-address.ts';
+import { useOwnDirectory } from '../fixtures/own-runtime-directory.ts';
 import {
   type BackgroundCommand,
   makeTemporaryDirectory,
@@ -22,19 +23,6 @@ import {
 
 const WAIT_MS = 20_000;
 const KIND_PREFIX = /^(vdens|switch|plug)-\d+$/;
-
-/** A directory of control sockets for this test alone, in this process and those that it starts. */
-function useOwnDirectory(t: TestContext): string {
-  const before = process.env['VDENS_RUNTIME_DIR'];
-  const path = join(makeTemporaryDirectory(t), 'run');
-  mkdirSync(path, 0o700);
-  process.env['VDENS_RUNTIME_DIR'] = path;
-  t.after(() => {
-    if (before === undefined) delete process.env['VDENS_RUNTIME_DIR'];
-    else process.env['VDENS_RUNTIME_DIR'] = before;
-  });
-  return path;
-}
 
 /** What a process says when it is as the test wants it. */
 function statusWhen(
@@ -311,8 +299,8 @@ test('a directory that cannot be trusted ends nobody who has no name, and is sai
   const run = await runCommand([ours('vdens'), 'null://', 'sh', '-c', 'sleep 0.3; echo ran'], { env });
   assert.deepEqual([run.stdout, run.stderr, run.status], ['ran\n', '', 0]);
   const debug = { ...env, VDENS_DEBUG: '1' };
-  const told = await runCommand([ours('vdens'), 'null://', 'sh', '-c', 'sleep 0.3; echo ran'], { env: debug });
-  assert.match(told.stderr, /^vdens: no control socket: .*cannot make the directory/m);
+  const told = await spawnBackground(t, [ours('vdens'), 'null://', 'sleep', '60'], { env: debug });
+  await told.waitForOutput(/^vdens: no control socket: .*cannot make the directory/m, WAIT_MS);
   const named = await runCommand([ours('vdens'), '--name', 'web', 'null://', 'echo', 'ran'], { env });
   assert.equal(named.stdout, '');
   assert.match(named.stderr, /cannot make the directory for control sockets/);

@@ -83,9 +83,11 @@ test(`${COUNT} namespaces are listed, entered, killed, and none is left`, async 
   await fifty.start(t);
 
   const names = Array.from({ length: COUNT }, (_, index) => `host-${index + 1}`);
-  const everybody = async (): Promise<boolean> => (await fifty.list()).every(({ answers }) => answers);
-  await waitFor(everybody, 30_000, 'the answer of all');
-  const listed = await fifty.list();
+  const everybody = async (): Promise<readonly Listed[] | undefined> => {
+    const all = await fifty.list();
+    return all.every(({ answers }) => answers) ? all : undefined;
+  };
+  const listed = await waitFor(everybody, 30_000, 'the answer of all');
   assert.deepEqual(new Set(listed.map(({ name }) => name)), new Set(names));
   for (const { name, pid, items } of listed) {
     const number = Number(name.replace('host-', ''));

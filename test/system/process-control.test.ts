@@ -1,7 +1,7 @@
 /** A program that uses the library: what it runs comes and goes, and what it ended touches nothing that goes on. */
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,22 +14,10 @@ import { openPlug } from '../../src/locator/open-plug.ts';
 import { type Namespace, openNamespace } from '../../src/namespace/namespace.ts';
 import { AGAIN, native } from '../../src/system/native.ts';
 import { SOCK_SEQPACKET } from '../../src/system/unix-address.ts';
+import { useOwnDirectory } from '../fixtures/own-runtime-directory.ts';
 import { makeTemporaryDirectory, requireCommands, waitFor } from '../interop/harness.ts';
 
 const WAIT_MS = 20_000;
-
-/** A directory of control sockets for this test alone. */
-function useOwnDirectory(t: TestContext): string {
-  const before = process.env['VDENS_RUNTIME_DIR'];
-  const path = join(makeTemporaryDirectory(t), 'run');
-  mkdirSync(path, 0o700);
-  process.env['VDENS_RUNTIME_DIR'] = path;
-  t.after(() => {
-    if (before === undefined) delete process.env['VDENS_RUNTIME_DIR'];
-    else process.env['VDENS_RUNTIME_DIR'] = before;
-  });
-  return path;
-}
 
 async function makeItem(t: TestContext, name: string, locator = 'null://'): Promise<NamespaceItem> {
   const namespace = await openNamespace({ interfaces: [{ name, addresses: ['10.0.0.1/24'] }] });

@@ -93,20 +93,26 @@ class Site {
     return answer;
   }
 
-  /** It reaches, at the latest when everybody has had time to answer: much else runs on this machine. */
+  /** It reaches. */
   async reaches(...words: readonly string[]): Promise<Answer> {
-    const deadline = performance.now() + 30_000;
-    let answer = await this.explain(...words);
-    while (!answer.reaches && performance.now() < deadline) answer = await this.explain(...words);
+    const answer = await this.#explainUntil(words, ({ reaches }) => reaches);
     assert.equal(answer.reaches, true, show(answer));
     return answer;
   }
 
   /** It does not reach, for this reason. */
   async refuses(words: readonly string[], reason: RegExp): Promise<Answer> {
-    const answer = await this.explain(...words);
+    const answer = await this.#explainUntil(words, ({ reaches, verdict }) => !reaches && reason.test(verdict));
     assert.equal(answer.reaches, false, show(answer));
     assert.match(answer.verdict, reason, show(answer));
+    return answer;
+  }
+
+  /** The answer, at the latest when everybody has had time to answer: much else runs on this machine. */
+  async #explainUntil(words: readonly string[], isMeant: (answer: Answer) => boolean): Promise<Answer> {
+    const deadline = performance.now() + 30_000;
+    let answer = await this.explain(...words);
+    while (!isMeant(answer) && performance.now() < deadline) answer = await this.explain(...words);
     return answer;
   }
 }
