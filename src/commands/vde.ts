@@ -2,11 +2,9 @@
  * The `vde` command. What a subcommand needs is loaded only when it is called: each module takes about a millisecond.
  */
 import type { ParsedOptions } from './parse-options.ts';
-import { isReaderGone, writeErrorLine, writeOutput } from './standard-streams.ts';
+import { writeOutput } from './standard-streams.ts';
 import type { VdeAction } from './vde-options.ts';
 
-/** Our own failure, as env(1) has it. */
-const STATUS_OWN_FAILURE = 125;
 /** `vde doctor` found an obstacle. */
 const STATUS_OBSTACLE = 1;
 const DEFAULT_COLUMNS = 80;
@@ -21,11 +19,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await act(await interpret(argv));
   } catch (error) {
-    const { message, stack } = error as Error;
-    if (isReaderGone(error)) return STATUS_OWN_FAILURE;
-    writeErrorLine(`vde: ${message}`);
-    if (process.env['VDENS_DEBUG']) console.error(stack);
-    return STATUS_OWN_FAILURE;
+    const { reportError } = await import('./report-error.ts');
+    return await reportError('vde', error);
   }
 }
 
