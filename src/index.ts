@@ -21,6 +21,8 @@
  *
  * @packageDocumentation
  */
+export type { CapturedInterface } from './capture/pcapng.ts';
+export type { ReaderCounts } from './capture/ring-reader.ts';
 export {
   type AnswerWithDescriptors,
   type ControlClient,
@@ -48,6 +50,13 @@ export {
   type ListOptions,
   listProcesses,
 } from './inventory/find-process.ts';
+export {
+  type CaptureSelection,
+  FrameCapture,
+  type FrameCaptureOptions,
+  type PassedFrame,
+  startCapture,
+} from './inventory/frame-capture.ts';
 export type { Impairable, InventoryItem, Link } from './inventory/inventory.ts';
 export { NamespaceItem, type PluggedInterface } from './inventory/namespace-item.ts';
 export { type LoadItem, ProcessControl, type ServeControlOptions } from './inventory/serve-control.ts';

@@ -24,12 +24,9 @@ const MAX_PIECE_BYTES = 1_048_576;
 /** More frames than any interface gets to; what others share may say anything. */
 const IMPLAUSIBLE_FRAMES = 1e15;
 
-/** Does something with whole blocks, which are borrowed until it is done. */
-export type BlockHandler = (blocks: Uint8Array) => Promise<void> | void;
-
 /** What became of frames, of all interfaces. */
 export interface ReaderCounts {
-  /** Were handed over, and the handler was done with them. */
+  /** Were handed over, and more was asked for. */
   readonly recorded: number;
   /** Found no room in the ring. */
   readonly leftOut: number;
@@ -42,7 +39,6 @@ export class RingReader {
   readonly #data: Uint8Array;
   readonly #view: DataView;
   readonly #size: number;
-  readonly #watch: Watch;
   readonly #ignored = new Uint8Array(8);
   readonly #checker = new BlockChecker();
   #wake: (() => void) | undefined;
@@ -58,47 +54,50 @@ export class RingReader {
    */
   constructor(ring: CaptureRing) {
     const data = ring.map();
-    if (data === undefined) throw new VdensError('ERR_NATIVE', 'cannot map the ring of a capture. Is memory short?');
+    if (data === undefined) {
+      ring.close();
+      throw new VdensError('ERR_NATIVE', 'cannot map the ring of a capture. Is memory short?');
+    }
     this.#ring = ring;
     this.#data = data;
     this.#view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     this.#size = data.length / 2;
     this.#position = ring.extent.start;
-    this.#watch = new Watch(ring.notice, READABLE, () => {
-      native.readInto(ring.notice, this.#ignored, 0);
-      this.#wake?.();
-    });
   }
 
-  /** {@link run} takes what is there at this moment, whatever is written after it, and ends. */
+  /** {@link blocks} has what is there at this moment, nothing that is written after it, and ends. */
   end(): void {
     this.#end ??= this.#ring.extent.end;
     this.#wake?.();
   }
 
   /**
-   * Hands over blocks as they come, until {@link end}, or until the handler throws, which ends it.
+   * Whole blocks as they come, until {@link end}, or until no more are asked for. They are borrowed until then. Once.
    *
    * @throws VdensError `ERR_NATIVE` when there is something in the ring that is no block
    */
-  async run(handle: BlockHandler): Promise<void> {
-    let isSound = false;
+  async *blocks(): AsyncGenerator<Uint8Array> {
+    const ring = this.#ring;
+    const watch = new Watch(ring.notice, READABLE, () => {
+      native.readInto(ring.notice, this.#ignored, 0);
+      this.#wake?.();
+    });
+    let isSound = true;
     try {
       for (;;) {
         const waiting = this.#waiting();
-        if (waiting > 0) await this.#take(waiting, handle);
+        if (waiting > 0) yield* this.#take(waiting);
         else if (this.#end !== undefined) break;
         if (this.#end !== undefined || waiting > MAX_PIECE_BYTES) await turn();
         else await this.#pause(waiting > 0);
       }
-      isSound = true;
     } catch (error) {
-      isSound = !(error instanceof VdensError && error.code === 'ERR_NATIVE');
+      isSound = false;
       throw error;
     } finally {
       this.#count(isSound);
-      this.#watch.end();
-      this.#ring.close();
+      watch.end();
+      ring.close();
     }
   }
 
@@ -125,10 +124,10 @@ export class RingReader {
     return Math.min(end, this.#end ?? end) - start;
   }
 
-  async #take(waiting: number, handle: BlockHandler): Promise<void> {
+  *#take(waiting: number): Generator<Uint8Array> {
     const at = this.#position % this.#size;
     const { length, frames } = this.#checker.check(this.#view, at, waiting, MAX_PIECE_BYTES);
-    await handle(this.#data.subarray(at, at + length));
+    yield this.#data.subarray(at, at + length);
     this.#counts = { ...this.#counts, recorded: this.#counts.recorded + frames };
     this.#position += length;
     this.#ring.consume(length);

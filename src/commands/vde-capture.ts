@@ -5,19 +5,24 @@
  * for it, and what it cannot keep up with is left out and counted.
  */
 import { machine, setPriority } from 'node:os';
-import { resolve } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { BlockChecker } from '../capture/block-checker.ts';
 import { osName } from '../capture/capture.ts';
 import { parseFilter } from '../capture/filter/filter.ts';
 import { type CapturedInterface, interfaceDescription, sectionHeader } from '../capture/pcapng.ts';
-import { type ReaderCounts, RingReader } from '../capture/ring-reader.ts';
+import type { ReaderCounts } from '../capture/ring-reader.ts';
 import type { ControlClient } from '../control/client.ts';
 import { VdensError } from '../errors.ts';
-import { connectToProcess } from '../inventory/find-process.ts';
+import { connectToProcess, isPath } from '../inventory/find-process.ts';
+import {
+  type CaptureSelection,
+  interfacesIn,
+  selectionFields,
+  startCapture,
+  takeRing,
+  textsIn,
+} from '../inventory/frame-capture.ts';
 import type { Place } from '../inventory/link-name.ts';
-import { CaptureRing } from '../plugs/capture-ring.ts';
-import { errnoName, native } from '../system/native.ts';
 import { type Choice, FilteringRecipient, LineRecipient, type Recipient, WholeRecipient } from './capture-recipient.ts';
 import { type CaptureSink, openSink, standardOutput } from './capture-sink.ts';
 import { printable, writeErrorLine } from './standard-streams.ts';
@@ -68,8 +73,8 @@ export async function captureFrames(request: CaptureRequest): Promise<number> {
  */
 export async function recordFrames({ subject, seconds, snap, bytes }: RecordRequest): Promise<number> {
   using control = await connectToProcess(subject.name);
-  const answer = await control.request('record', { ...placesOf(subject), seconds, snap, bytes });
-  warnOfMissed(answer['missed'], []);
+  const answer = await control.request('record', { ...selectionFields(selectionOf(subject)), seconds, snap, bytes });
+  warnOfMissed(textsIn(answer['missed']));
   if (seconds > 0) return 0;
   if (answer['wasOn'] === true) return 0;
   writeErrorLine(`vde capture: nothing was recorded at ${subject.name}`);
@@ -84,45 +89,31 @@ async function follow(
   filter: Choice['filter'],
   ending: AbortSignal,
 ): Promise<void> {
-  const { count, seconds, snap, bytes } = request;
-  const { ring, answer } = await ringFrom(control, 'capture-start', { ...placesOf(request.subject), snap, bytes });
-  const reader = new RingReader(ring);
+  const { subject, count, seconds, snap, bytes, file } = request;
+  const capture = await startCapture(control, { ...selectionOf(subject), snap, bufferBytes: bytes });
   sink.begin?.();
   const recipient = recipientFor(request, sink, { filter, count });
-  let isStopping = false;
-  let later: unknown;
   const stop = (): void => {
-    if (isStopping) return;
-    isStopping = true;
     sink.hurry?.();
-    // What it says last is in the ring then.
-    control.request('capture-stop').then(
-      ({ missed }) => {
-        later = missed;
-        reader.end();
-      },
-      () => reader.end(),
-    );
+    capture.stop();
   };
   ending.addEventListener('abort', stop, { once: true });
   if (ending.aborted) stop();
   sink.watch?.(stop);
   const timer = seconds === undefined ? undefined : setTimeout(stop, seconds * 1000);
-  void endOf(control).then(() => reader.end());
+  const { missed } = capture;
   try {
-    if (request.file !== undefined) await sink.write([fileHeader()]);
-    writeErrorLine(`vde capture: listening at ${namesOf(namesIn(answer['interfaces']))}`);
-    warnOfMissed(answer['missed'], []);
-    await reader.run(async (blocks) => {
-      if (!(await recipient.take(blocks))) stop();
-    });
+    if (file !== undefined) await sink.write([fileHeader()]);
+    writeErrorLine(`vde capture: listening at ${namesOf(capture.interfaces)}`);
+    warnOfMissed(missed);
+    for await (const blocks of capture.blocks()) if (!(await recipient.take(blocks))) stop();
   } finally {
     clearTimeout(timer);
     ending.removeEventListener('abort', stop);
-    warnOfMissed(later, answer['missed']);
-    writeErrorLine(summary(recipient.passed, reader.counts));
+    warnOfMissed(capture.missed.filter((name) => !missed.includes(name)));
+    writeErrorLine(summary(recipient.passed, capture.counts));
   }
-  if (!isStopping) writeErrorLine(`vde capture: ${printable(request.subject.name)} has ended`);
+  if (!capture.isStopped) writeErrorLine(`vde capture: ${printable(subject.name)} has ended`);
 }
 
 /** Writes what was recorded until now. */
@@ -133,7 +124,7 @@ async function writeLast(
   filter: Choice['filter'],
   ending: AbortSignal,
 ): Promise<void> {
-  const { ring, answer } = await ringFrom(control, 'record-take', placesOf(request.subject));
+  const { ring, answer } = await takeRing(control, 'record-take', selectionFields(selectionOf(request.subject)));
   ending.addEventListener('abort', () => sink.hurry?.(), { once: true });
   try {
     sink.begin?.();
@@ -179,38 +170,8 @@ function recipientFor(
   return isWhole ? new WholeRecipient(sink) : new FilteringRecipient(sink, choice);
 }
 
-/** Asks for a ring. */
-async function ringFrom(
-  control: ControlClient,
-  action: string,
-  fields: object,
-): Promise<{ readonly ring: CaptureRing; readonly answer: Readonly<Record<string, unknown>> }> {
-  const { answer, descriptors } = await control.requestWithDescriptors(action, fields);
-  const [memory = -1, notice = -1, ...others] = descriptors;
-  for (const fd of others) native.closeDescriptor(fd);
-  const ring = CaptureRing.open(memory, notice);
-  if (typeof ring !== 'number') return { ring, answer };
-  for (const fd of [memory, notice]) if (fd >= 0) native.closeDescriptor(fd);
-  const errno = errnoName(ring);
-  throw new VdensError('ERR_NATIVE', `cannot take the ring of the capture (${errno}). Is memory short?`, { errno });
-}
-
-function placesOf({ name, link }: Place): object {
-  const isPath = name.includes('/') || name === '.' || name === '..';
-  return { link, ...(isPath ? { kind: 'switch', network: resolve(name) } : {}) };
-}
-
-/** Resolves when the process has let go of us. */
-async function endOf(control: ControlClient): Promise<void> {
-  for await (const { descriptors } of control.events) for (const fd of descriptors) native.closeDescriptor(fd);
-}
-
-function interfacesIn(value: unknown): readonly CapturedInterface[] {
-  const list: readonly unknown[] = Array.isArray(value) ? value : [];
-  return list.map((each) => {
-    const { name, description } = (each ?? {}) as Record<string, unknown>;
-    return { name: String(name), description: String(description) };
-  });
+function selectionOf({ name, link }: Place): CaptureSelection {
+  return { link, switch: isPath(name) ? name : undefined };
 }
 
 /** Which of the interfaces are meant; `undefined` for all. */
@@ -219,29 +180,19 @@ function chosenIn(value: unknown, all: number): ReadonlySet<number> | undefined 
   return new Set(value.filter((index) => typeof index === 'number'));
 }
 
-function namesIn(value: unknown): readonly string[] {
-  return interfacesIn(value).map(({ name }) => name);
+function namesOf(interfaces: readonly CapturedInterface[]): string {
+  return interfaces.length === 0 ? 'what may come' : told(interfaces.map(({ name }) => name));
 }
 
-function namesOf(names: readonly string[]): string {
-  if (names.length === 0) return 'what may come';
-  const told = names.slice(0, NAMES_TOLD);
-  const more = names.length - told.length;
-  return printable(`${told.join(', ')}${more === 0 ? '' : ` and ${more} more`}`);
+function told(names: readonly string[]): string {
+  const more = names.length - NAMES_TOLD;
+  return printable(`${names.slice(0, NAMES_TOLD).join(', ')}${more > 0 ? ` and ${more} more` : ''}`);
 }
 
-/** Says what could not be captured, once. */
-function warnOfMissed(value: unknown, known: unknown): void {
-  const before = textsIn(known);
-  const names = textsIn(value).filter((name) => !before.includes(name));
+/** Says what could not be captured. */
+function warnOfMissed(names: readonly string[]): void {
   if (names.length === 0) return;
-  writeErrorLine(
-    `vde capture: not captured: ${namesOf(names)}: too many captures look there already, or memory is short`,
-  );
-}
-
-function textsIn(value: unknown): readonly string[] {
-  return Array.isArray(value) ? value.filter((each) => typeof each === 'string') : [];
+  writeErrorLine(`vde capture: not captured: ${told(names)}: too many captures look there already, or memory is short`);
 }
 
 function fileHeader(): Uint8Array {

@@ -89,7 +89,8 @@ class Found implements FoundProcess {
   }
 }
 
-function isPath(word: string): boolean {
+/** Whether a word for a process is the directory of a switch. */
+export function isPath(word: string): boolean {
   return word.includes('/') || word === '.' || word === '..';
 }
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { writeSync } from 'node:fs';
 import { test } from 'node:test';
 import { interfaceDescription, interfaceStatistics } from '../../../src/capture/pcapng.ts';
-import { type BlockHandler, RingReader } from '../../../src/capture/ring-reader.ts';
+import { RingReader } from '../../../src/capture/ring-reader.ts';
 import { VdensError } from '../../../src/errors.ts';
 import { CaptureRing } from '../../../src/plugs/capture-ring.ts';
 
@@ -42,6 +42,11 @@ function open(bytes = 4 * MEBIBYTE): { readonly ring: CaptureRing; readonly read
   return { ring, reader: new RingReader(ring) };
 }
 
+/** Takes all that the reader has. */
+async function run(reader: RingReader, take: (blocks: Uint8Array) => void = () => undefined): Promise<void> {
+  for await (const blocks of reader.blocks()) take(blocks);
+}
+
 /** Writes nonsense into the memory of a ring. */
 function scribble({ memory }: CaptureRing, at: number, value: bigint): void {
   writeSync(memory, new BigUint64Array([value]), 0, 8, at);
@@ -58,7 +63,7 @@ test('it ends while more comes than is taken, and others have their turn meanwhi
   fill(ring);
   let pieces = 0;
   setTimeout(() => reader.end(), 1);
-  await reader.run(() => {
+  await run(reader, () => {
     pieces++;
     // What was taken before has made room.
     ring.write(frame());
@@ -72,7 +77,7 @@ test('what is there when it is ended is taken, and nothing after it', OPTIONS, a
   for (let frames = 0; frames < 3; frames++) ring.write(frame());
   reader.end();
   ring.write(frame());
-  await reader.run(() => undefined);
+  await run(reader);
   assert.deepEqual(reader.counts, { recorded: 3, leftOut: 0, unread: 0 });
 });
 
@@ -81,7 +86,7 @@ test('pieces are whole blocks, and small', OPTIONS, async () => {
   const frames = fill(ring);
   reader.end();
   const sizes: number[] = [];
-  await reader.run((blocks) => void sizes.push(blocks.length));
+  await run(reader, (blocks) => void sizes.push(blocks.length));
   assert.ok(Math.max(...sizes) <= MEBIBYTE && Math.min(...sizes.slice(0, -1)) > MEBIBYTE - BLOCK_BYTES);
   assert.equal(reader.counts.recorded, frames);
 });
@@ -92,11 +97,11 @@ test('frames are counted when they have been written', OPTIONS, async () => {
   reader.end();
   const sizes: number[] = [];
   const full = new VdensError('ERR_PATH', 'the disk is full');
-  const take: BlockHandler = ({ length }) => {
+  const take = ({ length }: Uint8Array): void => {
     if (sizes.length === 2) throw full;
     sizes.push(length);
   };
-  await assert.rejects(reader.run(take), full);
+  await assert.rejects(run(reader, take), full);
   const written = sizes.reduce((sum, length) => sum + Math.floor(length / BLOCK_BYTES), 0);
   assert.ok(written > 0 && written < frames);
   assert.equal(reader.counts.recorded, written);
@@ -129,7 +134,7 @@ for (const [what, write] of NONSENSE) {
     write(ring);
     reader.end();
     await assert.rejects(
-      reader.run(() => undefined),
+      run(reader),
       (error: unknown) => error instanceof VdensError && /holds something that is no block/.test(error.message),
     );
     assert.ok(reader.counts.recorded <= 3 && reader.counts.leftOut === 0 && reader.counts.unread === 0);
@@ -143,7 +148,7 @@ test('random bytes in the header do not keep it from ending', OPTIONS, async () 
     const bytes = Uint8Array.from({ length: 256 - 64 }, () => Math.floor(256 * Math.random()));
     writeSync(ring.memory, bytes, 0, bytes.length, 64);
     setTimeout(() => reader.end(), 1);
-    await reader.run(() => undefined).catch((error: unknown) => assert.ok(error instanceof VdensError));
+    await run(reader).catch((error: unknown) => assert.ok(error instanceof VdensError));
     const { recorded, leftOut, unread } = reader.counts;
     for (const count of [recorded, leftOut, unread]) assert.ok(Number.isSafeInteger(count) && count < 1e15);
   }
@@ -155,6 +160,6 @@ test('counts that cannot be are none', OPTIONS, async () => {
   scribble(ring, COUNTS_AT, 1n << 63n);
   scribble(ring, COUNTS_AT + 8, 1n << 63n);
   reader.end();
-  await reader.run(() => undefined);
+  await run(reader);
   assert.deepEqual(reader.counts, { recorded: 1, leftOut: 0, unread: 0 });
 });
