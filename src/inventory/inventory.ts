@@ -5,6 +5,7 @@ import type { Operations } from '../control/operation.ts';
 import type { PlugCounters } from '../plugs/counters.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { RateMeter } from './rates.ts';
+import { servedItems } from './served-items.ts';
 import type { ItemStatus, ProcessStatus } from './status.ts';
 
 /** A plug that can be made worse on purpose, and cut, while frames pass it. */
@@ -66,16 +67,10 @@ export class Inventory {
   /** By which others find it: the name of its control socket. */
   name = '';
   readonly #items = new Set<InventoryItem>();
-  readonly #finders: (() => readonly InventoryItem[])[] = [];
   readonly #rates = new RateMeter();
 
   constructor(command: string) {
     this.command = command;
-  }
-
-  /** Adds what is found whenever somebody looks. */
-  addFinder(find: () => readonly InventoryItem[]): void {
-    this.#finders.push(find);
   }
 
   /** What all of it is and does at present. An item that cannot be described any more is left out. */
@@ -96,9 +91,9 @@ export class Inventory {
     return () => void this.#items.delete(item);
   }
 
-  /** In the order in which they began. */
+  /** In the order in which they were added; then what this process serves by the way. */
   get items(): readonly InventoryItem[] {
-    return [...this.#items, ...this.#finders.flatMap((find) => find())].filter(({ isOver }) => isOver !== true);
+    return [...this.#items, ...servedItems()].filter(({ isOver }) => isOver !== true);
   }
 
   /** All places at which frames pass. */

@@ -7,7 +7,6 @@ import { ControlServer } from '../control/server.ts';
 import { quote, VdensError } from '../errors.ts';
 import type { Inventory } from './inventory.ts';
 import { operationsOf } from './operations.ts';
-import { servedItems } from './served-items.ts';
 
 /** In a container that shares the directory, another process may have our pid. */
 const MAX_NAME_TRIES = 10;
@@ -31,7 +30,6 @@ export interface ControlName {
  */
 export function openControl(inventory: Inventory, { name, prefix, operations: own }: ControlName): ControlServer {
   const directory = openRuntimeDirectory();
-  inventory.addFinder(servedItems);
   const common = operationsOf(inventory);
   const operations = (): Operations =>
     Object.assign({}, ...inventory.items.map((item) => item.operations), own, common) as Operations;
