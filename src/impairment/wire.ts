@@ -147,6 +147,7 @@ const NONE: Readonly<Losses> = noLosses();
 
 function requireNode(wish: Wish, settings: Settings): void {
   if (wish.kind !== 'value' || settings.hasNode(wish.placed.node)) return;
-  const message = `there is no node ${wish.placed.node} in its Markov chain, which has ${settings.nodes.length}`;
-  throw new VdensError('ERR_USAGE', message, { value: `${wish.placed.node}` });
+  const { node } = wish.placed;
+  const message = `there is no state ${node} in its Markov chain: the last one is ${settings.nodes.length - 1}. Leave [${node}] out`;
+  throw new VdensError('ERR_USAGE', message, { value: `${node}` });
 }

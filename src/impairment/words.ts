@@ -40,6 +40,7 @@ const FOREIGN: Readonly<Record<string, string>> = {
   gap: 'delay=20+5 with nofifo has frames overtake each other',
   slot: 'bandwidth=N has frames wait for each other',
   ecn: 'loss=N loses frames',
+  distribution: 'write delay=20+5N, or delay 20ms 5ms distribution normal',
 };
 
 const TIME_UNITS: Readonly<Record<string, number>> = { us: 1e-3, ms: 1, s: 1000 };
@@ -67,18 +68,20 @@ function readWish(rest: string[]): readonly Wish[] {
   const name = (equals === -1 ? word : word.slice(0, equals)).toLowerCase();
   const value = equals === -1 ? undefined : word.slice(equals + 1);
   if ((name === 'none' || name === 'clear') && value === undefined) return [{ kind: 'clear' }];
-  if (name === 'fifo' || name === 'nofifo') {
-    const isOn = value === undefined || value === '1' || value === '';
-    return [{ kind: 'fifo', isFifo: isOn === (name === 'fifo') }];
-  }
+  if (name === 'fifo' || name === 'nofifo') return [{ kind: 'fifo', isFifo: isOn(name, value) === (name === 'fifo') }];
   if (value === undefined && /^[\d.]+%?$/.test(word)) throw alone(word);
+  const quantity = QUANTITIES.find((each) => NAMES[each].includes(name));
+  if (quantity === undefined && name !== 'seed' && name !== 'rate') throw unknown(name);
   const text = value ?? rest.shift();
   if (text === undefined) throw wrong(word, `${quote(word)} needs a value: ${name}=${exampleOf(name)}`);
   if (name === 'seed') return [{ kind: 'seed', seed: requireSeed(text) }];
-  if (name === 'rate') return [readRate(text)];
-  const quantity = QUANTITIES.find((each) => NAMES[each].includes(name));
-  if (quantity === undefined) throw unknown(name);
+  if (quantity === undefined) return [readRate(text)];
   return [{ kind: 'value', quantity, placed: readValue(quantity, text, value === undefined ? rest : []) }];
+}
+
+function isOn(name: string, value = '1'): boolean {
+  if (value === '1' || value === '0') return value === '1';
+  throw wrong(value, `${name} is 1 or 0, not ${quote(value)}: write, for example, ${name}=1`);
 }
 
 function requireSeed(text: string): number {
@@ -107,6 +110,9 @@ function readValue(quantity: Quantity, text: string, rest: string[]): PlacedValu
   if (!isRight) {
     const name = NAMES[quantity][0] ?? quantity;
     throw wrong(text, `${name} ${quote(text)} is no value: write, for example, ${name}=${exampleOf(name)}`);
+  }
+  if (isPercentage(quantity) && found.value.base > 100) {
+    throw wrong(text, `${NAMES[quantity][0]} ${quote(text)} is more than 100 %, which is all there are`);
   }
   const value = quantity === 'delay' ? withVariation(found.value, rest) : found.value;
   return { value, directions, node: Number(node) };
@@ -181,6 +187,8 @@ function exampleOf(name: string): string {
     delay: '20+5',
     rate: '10mbit',
     bandwidth: '1M',
+    speed: '1M',
+    capacity: '64K',
     mtu: '1400',
     seed: '1',
   };

@@ -325,7 +325,7 @@ test('wrong words change nothing', async () => {
   plug.start(() => true);
   await plug.impair(['loss=5']);
   await assert.rejects(plug.impair(['delay=3', 'loss=x']), /loss "x" is no value/);
-  await assert.rejects(plug.impair(['delay=3[1]']), /no node 1/);
+  await assert.rejects(plug.impair(['delay=3[1]']), /no state 1 in its Markov chain: the last one is 0/);
   assert.deepEqual(plug.impairment, ['loss=5%']);
   await plug.close();
 });

@@ -33,6 +33,8 @@ const cases: readonly (readonly [string, string])[] = [
   ['rate=8kbps', 'bandwidth=8000'],
   ['mtu=1400 noise=3 speed=5K capacity=64K dup=2%', 'dup=2% speed=5120 noise=3 mtu=1400 capacity=65536'],
   ['delay=5 nofifo', 'delay=5 nofifo'],
+  ['delay=5 fifo=0', 'delay=5 nofifo'],
+  ['delay=5 nofifo=0', 'delay=5'],
   ['delay 20ms 5ms distribution normal loss 1% rate 1mbit', 'loss=1% delay=20+5N bandwidth=125000'],
   ['delay 20ms 5ms', 'delay=20+5'],
   ['duplicate 1% latency 7', 'delay=7 dup=1%'],
@@ -57,6 +59,12 @@ const wrong: readonly (readonly [string, RegExp])[] = [
   ['loss 5% 25%', /"25%": correlations are not known/],
   ['delay 20 5 7', /"7": it has no name/],
   ['seed=x', /the seed "x" is not a number/],
+  ['help', /no impairment called "help": write one of/],
+  ['loss=101%', /loss "101%" is more than 100 %/],
+  ['fifo=x', /fifo is 1 or 0, not "x"/],
+  ['nofifo=2', /nofifo is 1 or 0, not "2"/],
+  ['delay 20ms 5ms distribution pareto', /instead, write delay=20\+5N, or/],
+  ['speed', /needs a value: speed=1M/],
   ['rate=fast', /the rate "fast" is none: write, for example, rate=10mbit/],
 ];
 
