@@ -2,6 +2,7 @@
  * What is known of the way of a frame from one host to another, as processes told it: data without an opinion, which
  * can be written by hand in a test. What follows from it is in reasoning.ts.
  */
+import type { InterfaceStatus, LinkStatus, StationStatus } from '../status.ts';
 
 /** A network that an interface, or the end of a cable, is plugged into. */
 export interface NetworkFacts {
@@ -19,20 +20,11 @@ export interface NetworkFacts {
 export type NetworkKind = 'switch' | 'overlay' | 'line' | 'gateway' | 'interface' | 'stream' | 'nothing' | 'other';
 
 /** An interface in a namespace. */
-export interface InterfaceFacts {
-  readonly name: string;
-  /** Such as `02:00:00:00:00:01`. */
-  readonly mac: string;
-  readonly mtu: number;
-  readonly isUp: boolean;
-  readonly hasCarrier: boolean;
-  /** With their prefix lengths. */
-  readonly addresses: readonly string[];
+export interface InterfaceFacts
+  extends Pick<InterfaceStatus, 'name' | 'mac' | 'mtu' | 'isUp' | 'hasCarrier' | 'addresses'>,
+    Pick<LinkStatus, 'isCut' | 'impairment'> {
   /** Absent for one that is not plugged in by a vdens: `lo`, or one that somebody made inside. */
   readonly network?: NetworkFacts;
-  readonly isCut: boolean;
-  /** What makes it worse on purpose, in the words of `vde tc`. */
-  readonly impairment: readonly string[];
   /** What `vde join` and `vde tc` call it, when that is not its name. */
   readonly link?: string;
   /** Whether it neither asks for neighbours nor answers for itself (IFF_NOARP). */
@@ -97,14 +89,6 @@ export interface PortFacts {
   readonly impairment: readonly string[];
 }
 
-/** Where a switch has heard a station. */
-export interface StationFacts {
-  readonly mac: string;
-  readonly vlan: number;
-  readonly port: number;
-  readonly ageSeconds: number;
-}
-
 /** A process that serves a switch, and cannot be asked. */
 export interface StrangerFacts {
   /** What it is called: the name of a process of ours, or the program. */
@@ -134,7 +118,7 @@ export interface SwitchFacts {
   readonly entry?: PortFacts;
   readonly exit?: PortFacts;
   /** Where the next host's station was heard last, in any VLAN. */
-  readonly stations: readonly StationFacts[];
+  readonly stations: readonly StationStatus[];
 }
 
 /** A network over UDP on the way. */

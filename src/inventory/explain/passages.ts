@@ -1,6 +1,6 @@
 /** Facts about what is between two hosts. */
 import { VdensError } from '../../errors.ts';
-import type { SwitchStatus } from '../status.ts';
+import type { StationStatus, SwitchStatus } from '../status.ts';
 import { askPassage, askVlans, type PortVlans } from './ask.ts';
 import type {
   CableFacts,
@@ -9,7 +9,6 @@ import type {
   NetworkFacts,
   PassageFacts,
   PortFacts,
-  StationFacts,
   SwitchFacts,
 } from './facts.ts';
 import { nextNetworks, type PathNetwork, pathBetween } from './network-path.ts';
@@ -184,7 +183,7 @@ type Port = SwitchStatus['ports'][number];
 
 interface Leaving extends Pick<Stretch, 'to' | 'from'> {
   readonly exit: Visitor | undefined;
-  readonly stations: readonly StationFacts[];
+  readonly stations: readonly StationStatus[];
 }
 
 /** Where it leaves: by the next cable, at the next host's port, or where its station was heard. */
