@@ -15,6 +15,7 @@ import { native } from '../../src/system/native.ts';
 import { descriptorTransport } from '../../src/system/netlink-transport.ts';
 import { configureInterfaces } from '../../src/system/network-configuration.ts';
 import type { Rtnetlink } from '../../src/system/rtnetlink.ts';
+import { waitFor } from '../interop/harness.ts';
 
 const hasIp = spawnSync('ip', ['-V']).status === 0;
 const skip = hasIp ? false : 'ip(8) is not installed (Debian: apt-get install iproute2)';
@@ -105,7 +106,8 @@ describe('rtnetlink', { skip }, () => {
     const { plug } = namespace.interfaces[1]!;
     plug.setCarrier(false);
     assert.equal((await rtnetlink.link('eth1')).hasCarrier, false);
-    assert.ok((await ipLink('eth1')).flags.includes('NO-CARRIER'));
+    // The kernel may take a second to say so.
+    await waitFor(async () => (await ipLink('eth1')).flags.includes('NO-CARRIER'), 5000, 'the carrier to be gone');
     plug.setCarrier(true);
     assert.equal((await rtnetlink.link('eth1')).hasCarrier, true);
     await rtnetlink.setUp('eth1', false);
