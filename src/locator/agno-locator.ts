@@ -13,6 +13,7 @@ import { quote } from '../errors.ts';
 import type { AgnoOptions } from '../plugs/agno.ts';
 import { AGNO_ETHERTYPE, type AgnoEtherType, LARGEST_ETHERTYPE, SMALLEST_ETHERTYPE } from '../plugs/agno-cipher.ts';
 import { AGNO_KEY_BYTES, readAgnoKey } from '../plugs/agno-key.ts';
+import { parseCNumber } from '../system/c-number.ts';
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../wire/ethernet.ts';
 import type { Locator } from './locator.ts';
 import { wrongLocator, wrongOption } from './option-values.ts';
@@ -57,10 +58,9 @@ function etherTypeOption(locator: Locator): AgnoEtherType {
   const text = locator.options.get('ethtype') ?? '';
   const named = Object.hasOwn(NAMED, text) ? NAMED[text] : undefined;
   if (named !== undefined) return named;
-  const isNumber = /^(0x[\da-f]+|0[0-7]*|[1-9]\d*)$/i.test(text);
-  const value = /^0\d/.test(text) ? Number.parseInt(text, 8) : Number(text);
-  if (isNumber && value === 0) return AGNO_ETHERTYPE;
-  if (isNumber && value >= SMALLEST_ETHERTYPE && value <= LARGEST_ETHERTYPE) return value;
+  const value = parseCNumber(text);
+  if (value === 0) return AGNO_ETHERTYPE;
+  if (value >= SMALLEST_ETHERTYPE && value <= LARGEST_ETHERTYPE) return value;
   const problem = `the ethtype "${text}" is none of copy, ipv4, ipv6, rand, nor a number from 0x600 to 0xfffe`;
   throw wrongOption(locator, text, problem, 'ethtype=0x88b5');
 }

@@ -9,7 +9,7 @@
  */
 import { userInfo } from 'node:os';
 import type { Locator } from './locator.ts';
-import { decimalOption, type NumberRange, wrongOption } from './option-values.ts';
+import { decimalOption, type NumberRange, octalOption, wrongOption } from './option-values.ts';
 
 /** Addresses that the original's table has room for. */
 const DEFAULT_TABLE_SIZE = 256;
@@ -47,8 +47,8 @@ export function defaultNodeDirectory(): string {
  * @throws VdensError `ERR_LOCATOR` when a value makes no sense
  */
 export function nodeOptions(locator: Locator): NodeOptions {
-  const mode = octal(locator, 'mode', 0o777);
-  const dirmode = octal(locator, 'dirmode', 0o7777);
+  const mode = octalOption(locator, 'mode', 0o777, '0660');
+  const dirmode = octalOption(locator, 'dirmode', 0o7777, '02770');
   const group = locator.options.get('grp');
   const expireSeconds = decimalOption(locator, 'expiretime', EXPIRE_SECONDS);
   if (group === '') throw wrongOption(locator, '', 'the option "grp" needs a value', 'grp=users');
@@ -60,16 +60,6 @@ export function nodeOptions(locator: Locator): NodeOptions {
     hashSeed: decimalOption(locator, 'hashseed', { smallest: 0, largest: MAX_NUMBER }) ?? 0,
     ...(expireSeconds === undefined ? {} : { expireSeconds }),
   };
-}
-
-function octal(locator: Locator, key: string, largest: number): number | undefined {
-  const text = locator.options.get(key);
-  if (text === undefined) return undefined;
-  const value = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
-  if (value <= largest) return value;
-  const example = key === 'mode' ? 'mode=0660' : 'dirmode=02770';
-  const range = `from 0 to ${largest.toString(8)}, in octal`;
-  throw wrongOption(locator, text, `the ${key} "${text}" is not one ${range}`, example);
 }
 
 function loginName(): string | undefined {

@@ -2,6 +2,7 @@
  * Values of options: numbers within their bounds, and what is said of those that make no sense.
  */
 import { printable, VdensError } from '../errors.ts';
+import { parseCNumber } from '../system/c-number.ts';
 import type { Locator } from './locator.ts';
 import { SCHEMES } from './schemes.ts';
 
@@ -27,6 +28,20 @@ export function decimalOption(locator: Locator, key: string, range: NumberRange)
   throw wrongOption(locator, text, `${key} "${text}" ${what}`, `${key}=${range.example ?? 256}`);
 }
 
+/**
+ * A number in octal, or `undefined` when the option is not there.
+ *
+ * @throws VdensError `ERR_LOCATOR` when the value is not a number up to the largest
+ */
+export function octalOption(locator: Locator, key: string, largest: number, example: string): number | undefined {
+  const text = locator.options.get(key);
+  if (text === undefined) return undefined;
+  const value = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
+  if (value <= largest) return value;
+  const problem = `the ${key} "${text}" is not one from 0 to ${largest.toString(8)}, in octal`;
+  throw wrongOption(locator, text, problem, `${key}=${example}`);
+}
+
 /** What the letters after a size stand for; several multiply. */
 const MULTIPLIERS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, g: 2 ** 30, t: 2 ** 40 };
 
@@ -39,8 +54,8 @@ const MULTIPLIERS: Readonly<Record<string, number>> = { k: 2 ** 10, m: 2 ** 20, 
 export function sizeOption(locator: Locator, key: string, largest: number): number | undefined {
   const text = locator.options.get(key);
   if (text === undefined) return undefined;
-  const [, digits = '', letters = ''] = /^(0x[\da-f]+|0[0-7]*|[1-9]\d*)([kmgt]*)$/i.exec(text) ?? [];
-  const base = /^0\d/.test(digits) ? Number.parseInt(digits, 8) : Number(digits);
+  const [, digits = '', letters = ''] = /^(.*?)([kmgt]*)$/i.exec(text) ?? [];
+  const base = parseCNumber(digits);
   const value = [...letters.toLowerCase()].reduce((size, letter) => size * (MULTIPLIERS[letter] ?? 1), base);
   if (value >= 1 && value <= largest) return value;
   throw wrongOption(locator, text, `${key} "${text}" is not a size from 1 byte to ${largest}`, `${key}=4M`);

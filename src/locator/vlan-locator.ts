@@ -10,6 +10,7 @@
  * ```
  */
 import { LARGEST_VLAN, type VlanOptions, type VlanPair } from '../plugs/vlan-rules.ts';
+import { parseCNumber } from '../system/c-number.ts';
 import type { Locator } from './locator.ts';
 import { flagOption, wrongLocator, wrongOption } from './option-values.ts';
 
@@ -40,9 +41,8 @@ function vlanPairs(locator: Locator, list: string): VlanPair[] {
 }
 
 function vlan(locator: Locator, key: string, text: string, smallest: number, largest: number, example: string): number {
-  const isNumber = /^(0x[\da-f]+|0[0-7]*|[1-9]\d*)$/i.test(text);
-  const value = /^0\d/.test(text) ? Number.parseInt(text, 8) : Number(text);
-  if (isNumber && value >= smallest && value <= largest) return value;
+  const value = parseCNumber(text);
+  if (value >= smallest && value <= largest) return value;
   const what = `${key} "${text}" is not a VLAN from ${smallest} to ${largest}`;
   if (key !== 'VLAN') throw wrongOption(locator, text, what, example);
   throw wrongLocator(locator.text, `${what}. Write, for example, vlan://${example}{${locator.inner ?? ''}}`, text);

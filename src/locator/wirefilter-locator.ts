@@ -4,7 +4,7 @@ import { MAX_SEED, readSeed } from '../impairment/random.ts';
 import { parseQuantity, type Quantity } from '../impairment/settings.ts';
 import type { PlacedValue } from '../impairment/value.ts';
 import type { Locator } from './locator.ts';
-import { flagOption, textOption, withoutUndefined, wrongLocator, wrongOption } from './option-values.ts';
+import { flagOption, octalOption, textOption, withoutUndefined, wrongLocator, wrongOption } from './option-values.ts';
 
 /** What the originals call the quantities here. */
 const QUANTITY_OF: Readonly<Record<string, Quantity>> = {
@@ -30,7 +30,7 @@ export function wirefilterOptions(locator: Locator): FilterOptions {
     ...withoutUndefined({
       seed: readSeedOption(locator),
       management: textOption(locator, 'mgmt', '%2ftmp%2fwf.mgmt'),
-      managementMode: readMode(locator),
+      managementMode: octalOption(locator, 'mgmtmode', MAX_MODE, '0700'),
       blink: textOption(locator, 'blink', '%2ftmp%2flamps'),
       blinkId: textOption(locator, 'blinkid', 'wire1'),
       rcFile: textOption(locator, 'rc', 'wire.rc'),
@@ -62,12 +62,4 @@ function readSeedOption(locator: Locator): number | undefined {
   const seed = readSeed(text);
   if (seed !== undefined) return seed;
   throw wrongOption(locator, text, `seed "${text}" is not a number from 0 to ${MAX_SEED}`, 'seed=1');
-}
-
-function readMode(locator: Locator): number | undefined {
-  const text = locator.options.get('mgmtmode');
-  if (text === undefined) return undefined;
-  const mode = /^[0-7]+$/.test(text) ? Number.parseInt(text, 8) : Number.NaN;
-  if (mode <= MAX_MODE) return mode;
-  throw wrongOption(locator, text, `mgmtmode "${text}" is not a mode in octal`, 'mgmtmode=0700');
 }

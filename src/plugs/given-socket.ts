@@ -5,6 +5,7 @@
  * The static library of the originals starts `vde_plug seqpacket://N NETWORK` so, to take part in a network.
  */
 import { VdensError } from '../errors.ts';
+import { parseCNumber } from '../system/c-number.ts';
 import { keepDescriptor } from '../system/inheritance.ts';
 import { errnoName, native } from '../system/native.ts';
 import { SOCK_DGRAM, SOCK_SEQPACKET } from '../system/unix-address.ts';
@@ -55,8 +56,7 @@ export function openGivenSocket(label: string, address: string): GivenSocketPlug
 }
 
 function readNumber(label: string, address: string): number {
-  const text = /^(0x[\da-f]+|0[0-7]*|[1-9]\d*)$/i.exec(address)?.[0] ?? '';
-  const number = /^0\d/.test(text) ? Number.parseInt(text, 8) : Number(text === '' ? Number.NaN : text);
+  const number = parseCNumber(address);
   if (number <= MAX_DESCRIPTOR) return number;
   const message = `${label}: "${address}" is not the number of a descriptor. Write, for example, ${EXAMPLE}`;
   throw new VdensError('ERR_LOCATOR', message, { value: address });

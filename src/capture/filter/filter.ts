@@ -15,6 +15,7 @@ import { readFileSync } from 'node:fs';
 import { VdensError } from '../../errors.ts';
 import { parseIp } from '../../net/ip.ts';
 import { parseMac } from '../../net/mac.ts';
+import { parseCNumber } from '../../system/c-number.ts';
 import * as tests from './frame-test.ts';
 import { type AddressMatch, FilteredFrame, type FrameTest, type Side } from './frame-test.ts';
 
@@ -439,8 +440,7 @@ function looksLikeValue(word: string, before: string | undefined): boolean {
 }
 
 function numberIn(word: string, most: number): number | undefined {
-  if (!/^(0x[\da-f]+|0[0-7]*|[1-9]\d*)$/i.test(word)) return undefined;
-  const value = /^0\d/.test(word) ? Number.parseInt(word, 8) : Number(word);
+  const value = parseCNumber(word);
   return value <= most ? value : undefined;
 }
 
