@@ -4,6 +4,8 @@ import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { createSwitch } from '../../src/index.ts';
+import { CaptureRing } from '../../src/plugs/capture-ring.ts';
 import { CaptureLan, isOutbound, type ReadFrame, readCapture } from '../fixtures/capture-lan.ts';
 import { checkout, ours, requireCommands, runCommand, waitFor } from '../interop/harness.ts';
 import { startSwitch } from '../interop/original-switch.ts';
@@ -106,6 +108,43 @@ test('when the process that moves the frames dies, the capture goes on', async (
   await lan.framesIn(lan.file(), 'icmp.type == 0', before + 2);
   await lan.end(capture);
 }); // prettier-ignore
+
+test('who moves the frames for another process and has no room refuses; the capture says so, and begins when there is some', async (t) => {
+  if (!requireCommands(t, ...TOOLS)) return;
+  const lan = new CaptureLan(t);
+  const served = createSwitch();
+  t.after(() => served.close());
+  await served.serve(lan.path);
+  await lan.join('a', 1);
+  await lan.join('b', 2);
+  await waitFor(() => served.ports.every(({ kind }) => kind === 'tap'), 10_000, 'the TAPs to be handed over');
+  const rings: CaptureRing[] = [];
+  t.after(() => {
+    for (const ring of rings) ring.close();
+  });
+  for (let ring = make(); typeof ring !== 'number'; ring = make()) rings.push(ring);
+  const refused = await lan.capture('b', '-w', lan.file('refused.pcapng'));
+  await lan.ping('a', 2, 1);
+  const said = await lan.end(refused);
+  assert.match(said, /^vde capture: not captured: vde0: too many captures/m);
+  assert.match(said, /^vde capture: 0 frames$/m);
+  const late = await lan.capture('b', '-w', lan.file());
+  for (const ring of rings.splice(0, 10)) ring.close();
+  await waitFor(
+    async () => {
+      await lan.ping('a', 2, 1);
+      return (await readCapture(lan.file(), 'icmp')).length > 0;
+    },
+    20_000,
+    'the capture to begin',
+  );
+  await lan.end(late);
+}); // prettier-ignore
+
+/** A ring of this process, as small as they are. */
+function make(): CaptureRing | number {
+  return CaptureRing.make(262_144, 'stream');
+}
 
 test('a port that comes later is captured from its first frame on', async (t) => {
   if (!requireCommands(t, ...TOOLS)) return;
