@@ -11,7 +11,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { setTimeout as sleep, setImmediate as turn } from 'node:timers/promises';
@@ -23,6 +23,7 @@ import { ControlServer, MAX_CONTROL_CLIENTS, MAX_CONTROL_REQUEST_BYTES } from '.
 import { VdensError } from '../../../src/errors.ts';
 import { native } from '../../../src/system/native.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../../../src/system/unix-address.ts';
+import { Hand, say } from '../../fixtures/control-hand.ts';
 import { makeTemporaryDirectory, waitFor } from '../../interop/harness.ts';
 
 const WAIT_MS = 20_000;
@@ -93,44 +94,6 @@ async function open(t: TestContext, path: string): Promise<ControlClient> {
 /** How many descriptors this process has. */
 function countDescriptors(): number {
   return readdirSync('/proc/self/fd').length;
-}
-
-/** A program that says whatever the test wants. */
-class Hand {
-  readonly socket: Socket;
-  text = '';
-  hasEnded = false;
-
-  constructor(t: TestContext, path: string) {
-    this.socket = connect({ path, allowHalfOpen: true });
-    this.socket.setEncoding('utf8').on('data', (text: string) => {
-      this.text += text;
-    });
-    this.socket.on('end', () => {
-      this.hasEnded = true;
-    });
-    this.socket.on('close', () => {
-      this.hasEnded = true;
-    });
-    this.socket.on('error', () => undefined);
-    t.after(() => void this.socket.destroy());
-  }
-
-  async hears(text: string): Promise<void> {
-    await waitFor(() => this.text.includes(text), WAIT_MS, `${text} in ${this.text}`);
-  }
-
-  async isLetGo(): Promise<void> {
-    await waitFor(() => this.hasEnded, WAIT_MS, 'the end of the connection');
-  }
-}
-
-/** What is answered to something that is said, up to the end. */
-async function say(t: TestContext, path: string, text: string | Uint8Array): Promise<string> {
-  const hand = new Hand(t, path);
-  hand.socket.end(text);
-  await hand.isLetGo();
-  return hand.text;
 }
 
 test('requests are answered in turn, what fails has its code, and the connection goes on', async (t) => {

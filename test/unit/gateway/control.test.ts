@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
@@ -23,6 +23,7 @@ import { parseLocator } from '../../../src/locator/locator.ts';
 import { gatewayConfig } from '../../../src/locator/slirp-locator.ts';
 import { native } from '../../../src/system/native.ts';
 import { AF_UNIX, SOCK_STREAM, unixAddress } from '../../../src/system/unix-address.ts';
+import { Hand, say } from '../../fixtures/control-hand.ts';
 import { makeTemporaryDirectory, waitFor } from '../../interop/harness.ts';
 
 const LABEL = 'slirp://';
@@ -49,41 +50,6 @@ function serve(t: TestContext, path = join(makeTemporaryDirectory(t), 'control')
     forwards.close();
   });
   return { path, forwards, control };
-}
-
-/** A program at the control socket that says whatever the test wants. */
-class Hand {
-  readonly socket: Socket;
-  text = '';
-  hasEnded = false;
-
-  constructor(t: TestContext, path: string) {
-    this.socket = connect({ path, allowHalfOpen: true });
-    this.socket.setEncoding('utf8').on('data', (text: string) => {
-      this.text += text;
-    });
-    this.socket.on('end', () => {
-      this.hasEnded = true;
-    });
-    this.socket.on('error', () => undefined);
-    t.after(() => void this.socket.destroy());
-  }
-
-  async hears(text: string): Promise<void> {
-    await waitFor(() => this.text.includes(text), WAIT_MS, `${text} in ${this.text}`);
-  }
-
-  async isLetGo(): Promise<void> {
-    await waitFor(() => this.hasEnded, WAIT_MS, 'the end of the connection');
-  }
-}
-
-/** One answer to everything that is said, and then the end. */
-async function say(t: TestContext, path: string, text: string | Uint8Array): Promise<string> {
-  const hand = new Hand(t, path);
-  hand.socket.end(text);
-  await hand.isLetGo();
-  return hand.text;
 }
 
 test('forwards are added, listed and removed', async (t) => {
