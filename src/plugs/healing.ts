@@ -115,8 +115,7 @@ export class HealingPlug implements Plug, Lender {
   }
 
   get hasBeenUp(): boolean {
-    this.#hasBeenUp ||= this.#inner.hasBeenUp !== false;
-    return this.#hasBeenUp;
+    return this.#hasBeenUp || this.#inner.hasBeenUp !== false;
   }
 
   report(): readonly string[] {
@@ -179,6 +178,7 @@ export class HealingPlug implements Plug, Lender {
     const inner = this.#inner;
     if (this.#paused) inner.pause();
     let isAwaited = inner.hasBeenUp === false;
+    this.#hasBeenUp ||= !isAwaited;
     const events: PlugEvents = {
       drain: () => this.#events.drain?.() === true,
       down: (reason) => {
@@ -188,10 +188,14 @@ export class HealingPlug implements Plug, Lender {
       },
       up: () => {
         isAwaited = false;
+        this.#hasBeenUp = true;
         if (inner === this.#inner) this.#settle();
       },
       trouble: (error) => {
         if (inner === this.#inner) this.#events.trouble?.(error);
+      },
+      lendable: () => {
+        if (inner === this.#inner) this.#events.lendable?.();
       },
     };
     // While it has to show that somebody is there, a frame shows it; later nothing is in the way of frames.

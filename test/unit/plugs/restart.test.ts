@@ -5,6 +5,7 @@ import { VdensError } from '../../../src/errors.ts';
 import { batchOf } from '../../../src/frames/batch.ts';
 import { AgnoPlug } from '../../../src/plugs/agno.ts';
 import { MemoryPlug } from '../../../src/plugs/memory.ts';
+import type { PlugEvents } from '../../../src/plugs/plug.ts';
 import { openRestarting } from '../../../src/plugs/restart.ts';
 import { VlanPlug } from '../../../src/plugs/vlan.ts';
 import { waitFor } from '../../interop/harness.ts';
@@ -59,6 +60,20 @@ test('passes on what the network inside has to say', async (t) => {
   assert.deepEqual(troubles.length, 1);
   assert.match(troubles[0]!, /^agno: frames arrive that our key does not open/);
   assert.equal(plug.mtu, 1424);
+});
+
+test('passes on that frames may move without JavaScript again', async (t) => {
+  const [near] = MemoryPlug.pair();
+  let inner: PlugEvents = {};
+  near.start = (_, events = {}) => {
+    inner = events;
+  };
+  const plug = await openRestarting('net', async () => near);
+  t.after(() => plug.close());
+  let said = 0;
+  plug.start(() => true, { lendable: () => void said++ });
+  inner.lendable?.();
+  assert.equal(said, 1);
 });
 
 test('a network that ends again and again is not back', async (t) => {
