@@ -3,11 +3,12 @@
  * its hub, `bar` its client of a switch.
  */
 import assert from 'node:assert/strict';
-import { copyFileSync, existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
+import { copyFileSync, existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { batchOf, openPlug, type Plug } from '../../src/index.ts';
 import { testFrame, testFrames } from '../conformance/test-frames.ts';
+import { foreignProcesses } from '../fixtures/foreign-processes.ts';
 import {
   makeTemporaryDirectory,
   original,
@@ -42,21 +43,6 @@ function havePlugins(t: TestContext): boolean {
     delete process.env['VDEPLUGIN_PATH'];
   });
   return true;
-}
-
-/** The processes that the library runs in for us, by what they were started with. */
-function helpers(network: string): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      try {
-        const [program = '', first] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-        return program.endsWith('/foreign') && first === network;
-      } catch {
-        return false; // It has just ended.
-      }
-    });
 }
 
 interface Ear {
@@ -101,9 +87,9 @@ test('frames go both ways through a plugin of the library', { timeout: 60_000 },
   };
   await waitFor(all, 5000, 'the frames');
   assert.deepEqual(got, frames);
-  assert.equal(helpers(`foo://${path}`).length, 1);
+  assert.equal(foreignProcesses(`foo://${path}`).length, 1);
   await plug.close();
-  assert.equal(helpers(`foo://${path}`).length, 0);
+  assert.equal(foreignProcesses(`foo://${path}`).length, 0);
   assert.equal(existsSync(path), false, 'the plugin tidied up');
 });
 
@@ -114,7 +100,7 @@ test('a plugin that crashes, and a network that ends, are said in words, and hea
   const plug = await openPlug(network);
   t.after(() => plug.close());
   const { said } = listen(plug);
-  process.kill(helpers(network)[0]!, 'SIGSEGV');
+  process.kill(foreignProcesses(network)[0]!, 'SIGSEGV');
   await waitFor(() => said.at(-1) === 'up', 15_000, `its return: ${said}`);
   assert.deepEqual(said, ['down: its plugin crashed (SIGSEGV)', 'up']);
   await lan.kill('SIGKILL');
@@ -129,9 +115,9 @@ test('it ends with us, however we end', { timeout: 60_000 }, async (t) => {
   const lan = await startSwitch(t);
   const network = `bar://${lan.path}`;
   const running = await spawnBackground(t, [ours('vde_plug'), network, 'null://']);
-  await waitFor(() => helpers(network).length === 1, 15_000, `its process: ${running.output()}`);
+  await waitFor(() => foreignProcesses(network).length === 1, 15_000, `its process: ${running.output()}`);
   running.kill('SIGKILL');
-  await waitFor(() => helpers(network).length === 0, 10_000, 'its end');
+  await waitFor(() => foreignProcesses(network).length === 0, 10_000, 'its end');
 });
 
 test('a namespace on such a network, and what the plugin prints', { timeout: 60_000 }, async (t) => {
@@ -201,6 +187,6 @@ test('VDENS_ORIGINAL leaves a kind of network of ours to the originals', async (
   });
   const network = `hub://${join(makeTemporaryDirectory(t), 'lan')}`;
   const plug = await openPlug(network);
-  assert.equal(helpers(network).length, 1);
+  assert.equal(foreignProcesses(network).length, 1);
   await plug.close();
 });

@@ -1,25 +1,11 @@
 /** Networks of others that do what none should: through a library of the test's own. */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { openPlug } from '../../src/index.ts';
 import { FRAMES_BEFORE_STUCK, useFakeLibrary } from '../fixtures/fake-library.ts';
+import { foreignProcesses } from '../fixtures/foreign-processes.ts';
 import { runCommand, waitFor } from '../interop/harness.ts';
-
-/** The process that the library runs in for us. */
-function helper(network: string): string {
-  const isIt = (pid: string): boolean => {
-    try {
-      const [program = '', first] = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
-      return program.endsWith('/foreign') && first === network;
-    } catch {
-      return false; // It has just ended.
-    }
-  };
-  const found = readdirSync('/proc').find((name) => /^\d+$/.test(name) && isIt(name));
-  assert.ok(found !== undefined);
-  return found;
-}
 
 test('a plugin that hangs after much traffic is ended', { timeout: 60_000 }, async (t) => {
   useFakeLibrary(t);
@@ -59,7 +45,7 @@ test('a plugin that says that frames wait, and has none, keeps no processor busy
   const plug = await openPlug('fake://idle');
   t.after(() => plug.close());
   plug.start(() => undefined);
-  const status = `/proc/${helper('fake://idle')}/status`;
+  const status = `/proc/${foreignProcesses('fake://idle')[0]}/status`;
   const pauses = (): number => Number(/^voluntary_ctxt_switches:\t(\d+)$/m.exec(readFileSync(status, 'utf8'))?.[1]);
   const before = pauses();
   await waitFor(() => pauses() > before + 50, 20_000, 'pauses');
