@@ -75,7 +75,7 @@ export function requireStream(table: CommandTable): void {
 }
 
 /** Whether the kernel tells when more is there to be read; of files (and of /dev/null) it does not. */
-function isWaitedFor(fd: number): boolean {
+export function isWaitedFor(fd: number): boolean {
   const status = fstatSync(fd);
   return status.isFIFO() || status.isSocket();
 }

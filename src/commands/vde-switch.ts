@@ -6,10 +6,8 @@ import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isatty } from 'node:tty';
-import { DebugSelection } from '../console/debug.ts';
 import { ConsoleServer } from '../console/server.ts';
 import type { ConsoleService } from '../console/session.ts';
-import { errnoOf, statusLine } from '../console/status.ts';
 import { StdioSession } from '../console/stdio-session.ts';
 import { VdensError } from '../errors.ts';
 import { ProcessControl } from '../inventory/serve-control.ts';
@@ -198,12 +196,9 @@ class RunningSwitch {
     const path = this.#request.rcFile ?? usualRcFile();
     if (path === undefined) return;
     try {
-      const answering = { selection: new DebugSelection([]), write: () => undefined };
-      for (const { line, command, status } of interpreter.run(path, answering)) {
-        this.#say(`${path}, line ${line}: ${command}: ${status}`);
-      }
+      for (const failure of interpreter.run(path)) this.#say(failure);
     } catch (error) {
-      this.#say(`${path}: cannot run the commands in it: ${statusLine(errnoOf(error))}`);
+      this.#say((error as Error).message);
     }
   }
 

@@ -4,12 +4,9 @@
 import { constants, openSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DebugSelection } from '../console/debug.ts';
 import { ConsoleServer } from '../console/server.ts';
 import type { ConsoleService } from '../console/session.ts';
-import { errnoOf, statusLine } from '../console/status.ts';
 import { StdioSession } from '../console/stdio-session.ts';
-import { VdensError } from '../errors.ts';
 import { Blinker, usualBlinkId } from '../impairment/blink.ts';
 import { ImpairedPlug } from '../impairment/impaired-plug.ts';
 import { RunningSchedule } from '../impairment/schedule.ts';
@@ -33,7 +30,8 @@ import { openPipe } from '../system/pipe.ts';
 import { Watch } from '../system/reactor.ts';
 import { Syslog } from '../system/syslog.ts';
 import { printAbout } from './about.ts';
-import { openStreamEnd } from './cable-ends.ts';
+import { isWaitedFor, openStreamEnd, requireStream } from './cable-ends.ts';
+import { usage } from './parse-options.ts';
 import { reportError } from './report-error.ts';
 import { needsDirectory } from './run-cable.ts';
 import { writeErrorLineNow } from './standard-streams.ts';
@@ -148,7 +146,7 @@ class RunningFilter {
 
   /** Opens everything. What was opened is let go of by {@link close}, also when this fails. */
   async open(): Promise<void> {
-    const { values, isFifo, management, managementMode, pidFile, hasConsole, schedule } = this.#request;
+    const { values, isFifo, management, managementMode, pidFile, hasConsole, schedule, rcFile } = this.#request;
     letOthersFirst();
     native.scheduleAsBatch();
     const [left, right] = await this.#openEnds();
@@ -160,7 +158,8 @@ class RunningFilter {
     for (const [quantity, placed] of values) settings.set(quantity, placed);
     if (!isFifo) settings.isFifo = false;
     const steps = schedule === undefined ? undefined : readConsoleSchedule(schedule, settings);
-    this.#runCommands(service);
+    // It runs whatever becomes of the commands to begin with.
+    for (const failure of rcFile === undefined ? [] : service.interpreter.run(rcFile)) this.#say(failure);
     this.#openBlinker(plug);
     if (management !== undefined) {
       this.#server = new ConsoleServer('--mgmt', resolve(management), { mode: managementMode }, service);
@@ -213,7 +212,10 @@ class RunningFilter {
   }
 
   async #openEnd(end: FilterEnd): Promise<OpenEnd> {
-    if (end.kind === 'stream') return openStreamEnd(undefined);
+    if (end.kind === 'stream') {
+      requireStream(WIREFILTER_TABLE);
+      return openStreamEnd(undefined);
+    }
     const { reconnect } = this.#request;
     const plug = await openPlug(end.word, { description: DESCRIPTION, reconnect, signal: this.signal });
     return { plug, heals: reconnect && plug.heals !== false };
@@ -221,6 +223,11 @@ class RunningFilter {
 
   /** Between two others in a dpipe: the left one is behind standard input and output, the right one behind two more. */
   #openStage(): readonly [Plug, Plug] {
+    requireStream(WIREFILTER_TABLE);
+    if (!isWaitedFor(0)) {
+      const message = 'without networks it is a part of a dpipe, and standard input is no pipe. Name two networks';
+      throw usage(WIREFILTER_TABLE, message, '');
+    }
     const alternate = alternateDescriptors();
     if (alternate !== undefined) {
       return [new StreamPlug('the left', 0, 1), new StreamPlug('the right', alternate.input, alternate.output)];
@@ -282,23 +289,6 @@ class RunningFilter {
 
   #openConsole(service: ConsoleService): StdioSession {
     return new StdioSession(service, { ended: () => this.#controller.abort('end') });
-  }
-
-  /** Those to begin with, before the first frame. It runs whatever becomes of them. */
-  #runCommands({ interpreter }: ConsoleService): void {
-    const path = this.#request.rcFile;
-    if (path === undefined) return;
-    try {
-      const answering = { selection: new DebugSelection([]), write: () => undefined };
-      for (const { line, command, status } of interpreter.run(path, answering)) {
-        this.#say(`${path}, line ${line}: ${command}: ${status}`);
-      }
-    } catch (error) {
-      throw new VdensError('ERR_USAGE', `${path}: cannot run the commands in it: ${statusLine(errnoOf(error))}`, {
-        value: path,
-        cause: error,
-      });
-    }
   }
 
   #runStep({ interpreter }: ConsoleService, command: string): string | undefined {

@@ -2,8 +2,9 @@
  * Answers commands by their table: a command is the first entry whose path the line begins with, and its argument is what
  * follows, so that `showinfoXX` is `showinfo` (as the originals have it; scripts of theirs depend on the table's order).
  */
+import { VdensError } from '../errors.ts';
 import { type AfterCommand, type ConsoleCommand, commandError } from './command.ts';
-import type { DebugSelection } from './debug.ts';
+import { DebugSelection } from './debug.ts';
 import { LineBuffer, TOO_LONG } from './line-buffer.ts';
 import { readScriptFile } from './script-file.ts';
 import { errnoOf, statusLine } from './status.ts';
@@ -25,14 +26,6 @@ export interface Answering {
 interface Budget {
   readonly depth: number;
   readonly spent: { commands: number; output: number };
-}
-
-/** A command of a file that was refused. */
-export interface ScriptFailure {
-  readonly line: number;
-  readonly command: string;
-  /** Of the answer. */
-  readonly status: string;
 }
 
 export class Interpreter {
@@ -59,13 +52,19 @@ export class Interpreter {
   }
 
   /**
-   * Runs the commands of a file.
+   * Runs the commands of a file, for nobody.
    *
-   * @returns those that failed
-   * @throws VdensError or an error of the system when it cannot be read
+   * @returns a line for people about each that failed
+   * @throws VdensError `ERR_USAGE` when it cannot be read
    */
-  run(path: string, answering: Answering): readonly ScriptFailure[] {
-    return this.#load(path, answering, { depth: 0, spent: { commands: 0, output: 0 } });
+  run(path: string): readonly string[] {
+    const answering = { selection: new DebugSelection([]), write: () => undefined };
+    try {
+      return this.#load(path, answering, { depth: 0, spent: { commands: 0, output: 0 } });
+    } catch (cause) {
+      const message = `${path}: cannot run the commands in it: ${statusLine(errnoOf(cause))}`;
+      throw new VdensError('ERR_USAGE', message, { value: path, cause });
+    }
   }
 
   #answer(
@@ -104,9 +103,9 @@ export class Interpreter {
   }
 
   /** Each command is written before its answer; none of them ends a session. */
-  #load(path: string, { selection, write }: Answering, budget: Budget): readonly ScriptFailure[] {
+  #load(path: string, { selection, write }: Answering, budget: Budget): readonly string[] {
     if (budget.depth > MAX_LOAD_DEPTH) throw commandError('ELOOP', 'files load each other too deep', path);
-    const failures: ScriptFailure[] = [];
+    const failures: string[] = [];
     const { spent } = budget;
     const counted = (text: string): void => {
       spent.output += text.length;
@@ -121,7 +120,7 @@ export class Interpreter {
       counted(`${this.#echo(path, command)}\n`);
       const nested = { selection, write: budget.depth === 0 ? counted : write };
       const { status } = this.#answer(line, nested, budget);
-      if (status !== undefined) failures.push({ line: index + 1, command, status });
+      if (status !== undefined) failures.push(`${path}, line ${index + 1}: ${command}: ${status}`);
     }
     return failures;
   }

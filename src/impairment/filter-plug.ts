@@ -1,7 +1,6 @@
 /** `wirefilter://[...]{NETWORK}`: a network that is impaired from the beginning, with what manages it. */
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { DebugSelection } from '../console/debug.ts';
 import { ConsoleServer } from '../console/server.ts';
 import { VdensError } from '../errors.ts';
 import type { Plug } from '../plugs/plug.ts';
@@ -91,12 +90,8 @@ export class FilterPlug extends ImpairedPlug {
     wire.stepped = (from, to) => this.#server?.tell(STEPS, stepLine(settings, from, to));
     const steps = schedule === undefined ? undefined : readConsoleSchedule(schedule, settings);
     if (rcFile !== undefined) {
-      const answering = { selection: new DebugSelection([]), write: () => undefined };
-      const [failure] = service.interpreter.run(rcFile, answering);
-      if (failure !== undefined) {
-        const { line, command, status } = failure;
-        throw new VdensError('ERR_USAGE', `${rcFile}, line ${line}: ${command}: ${status}`, { value: rcFile });
-      }
+      const [failure] = service.interpreter.run(rcFile);
+      if (failure !== undefined) throw new VdensError('ERR_USAGE', failure, { value: rcFile });
     }
     if (management !== undefined) {
       const permissions = { mode: managementMode ?? DEFAULT_MANAGEMENT_MODE };

@@ -87,7 +87,11 @@ function readLines(path: string): readonly string[] {
   } catch (cause) {
     const errno = errnoOf(cause);
     const why = cause instanceof VdensError ? cause.message : errno;
-    throw new VdensError('ERR_USAGE', `${path}: cannot read the schedule (${why})`, { value: path, cause, errno });
+    throw new VdensError(
+      'ERR_USAGE',
+      `${path}: cannot read the schedule (${why}). Name a file with lines such as: 10 loss 5`,
+      { value: path, cause, errno },
+    );
   }
 }
 

@@ -395,6 +395,13 @@ for (const [argv, message] of [
   });
 }
 
+test('without networks it is no cable for what is no pipe', () => {
+  const stdio = ['ignore', 'pipe', 'pipe'] as const;
+  const { status, stderr } = spawnSync(ours('wirefilter'), { encoding: 'utf8', stdio: [...stdio], timeout: WAIT_MS });
+  assert.equal(status, 1);
+  assert.match(stderr, /^wirefilter: [^\n]*standard input is no pipe\. Name two networks[^\n]*\n$/);
+});
+
 function longFrames(count: number, side = 1): Uint8Array[] {
   return Array.from({ length: count }, (_, number) => testFrame(number, LONG_BYTES, side));
 }

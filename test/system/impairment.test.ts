@@ -1,6 +1,6 @@
 /** Networks that are made worse, cut and joined while they are used: interfaces of vdens, ports of a switch, wirefilter://. */
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { ManagementSession } from '../fixtures/management.ts';
@@ -149,6 +149,25 @@ test('wirefilter:// is a network that is worse from the beginning, with a consol
   session.send('delay 0\n');
   await session.until(/1000 Success/);
   await lan.expectRoundTrip('b', A, 0, 40);
+});
+
+test('what wirefilter:// cannot do as it is told is said in a line', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  writeFileSync(join(folder, 'commands'), 'delay 3\nfly\n');
+  for (const [option, message] of [
+    [`rc='${folder}/none'`, /none: cannot run the commands in it: 1002 No such file or directory/],
+    [`rc='${folder}/commands'`, /commands, line 2: fly: 1038 Function not implemented/],
+    [
+      `schedule='${folder}/none'`,
+      /none: cannot read the schedule \(ENOENT\)\. Name a file with lines such as: 10 loss 5/,
+    ],
+    [`mgmt='${folder}/none/m'`, /mgmt: cannot make a socket .*Name a path in a directory that is there/],
+  ] as const) {
+    const { status, stderr } = await runCommand([ours('vdens'), `wirefilter://[${option}]{null://}`, 'true']);
+    assert.equal(status, 125, option);
+    assert.match(stderr, message);
+    assert.match(stderr, /^vdens: [^\n]*\n$/);
+  }
 });
 
 test('what is wrong is said in a line with a remedy', async (t) => {

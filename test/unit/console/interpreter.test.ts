@@ -166,14 +166,15 @@ test('a file of commands is echoed, each with its answer', (t) => {
       '',
     ].join('\n'),
   );
-  const failures = new Interpreter('vde', COMMANDS).run(outer, {
-    selection: new DebugSelection([]),
-    write: () => undefined,
-  });
-  assert.deepEqual(failures, [
-    { line: 4, command: 'none', status: '1038 Function not implemented' },
-    { line: 7, command: '...', status: '1007 Argument list too long' },
+  const interpreter = new Interpreter('vde', COMMANDS);
+  assert.deepEqual(interpreter.run(outer), [
+    `${outer}, line 4: none: 1038 Function not implemented`,
+    `${outer}, line 7: ...: 1007 Argument list too long`,
   ]);
+  assert.throws(() => interpreter.run(`${folder}/nothing`), {
+    code: 'ERR_USAGE',
+    message: `${folder}/nothing: cannot run the commands in it: 1002 No such file or directory`,
+  });
 
   assert.equal(ask('load'), '1002 No such file or directory\n');
   assert.equal(ask(`load ${folder}/nothing`), '1002 No such file or directory\n');
