@@ -85,6 +85,8 @@ export function needsDirectory(word: string): boolean {
   const innermost = locators.at(-1);
   // A command is none of the locators.
   if (innermost === undefined || isNested(innermost.scheme)) return true;
+  // What is within is opened from its name again, with the files that the name has.
+  if (locators.some(({ scheme }) => scheme === 'restart')) return true;
   // Addresses that are paths are made absolute; values of other options may be paths, too.
   const { scheme, options, repeated } = innermost;
   if (scheme === 'cmd' || !SCHEMES.has(scheme)) return true;

@@ -66,6 +66,19 @@ test('opens first, with relative names, then lives on in silence', async (t) => 
   assert.equal(existsSync(join(cwd, 'own')), false);
 });
 
+test('restart:// opens relative names again where it was started', async (t) => {
+  const lan = await FakeSwitch.start();
+  t.after(() => lan.close());
+  const folder = makeTemporaryDirectory(t);
+  const pidFile = join(folder, 'pid');
+  const network = `restart://{./${basename(lan.path)}}`;
+  const run = await runCommand([PLUG, '-d', '-p', pidFile, network, 'null://'], { cwd: join(lan.path, '..') });
+  assert.deepEqual([run.status, run.stderr], [0, '']);
+  daemonOf(t, pidFile);
+  lan.connections[0]?.destroy();
+  await waitFor(() => lan.requests.length === 2, 20_000, 'the second time');
+});
+
 test('what cannot be opened is seen, and nothing stays', async (t) => {
   const cwd = makeTemporaryDirectory(t);
   writeFileSync(join(cwd, 'is-there'), 'of somebody\n');
