@@ -90,7 +90,9 @@ export const VDE_MANUAL: Manual = {
       'The words are `delay=20` (milliseconds; `20+5` varies by up to 5, `20+5N` normally distributed), `loss=1%`, `burst=4` (they are lost in a row, so many on average), `dup=1%`, `rate=10mbit` or `bandwidth=1M` (a bottleneck, in bits or bytes per second), `speed=1M` (likewise, and who sends has to wait), `capacity=64K` (bytes that may wait), `noise=5` (wrong bits in a MiB), `mtu=1400` (the largest packet), `nofifo` (frames may overtake each other) and `seed=1` (the same random numbers each time). `delay=out:20` is for what leaves by this interface or port, `delay=in:20` for what comes; otherwise it is for both. Those of `tc-netem(8)` are understood as well: `delay 20ms 5ms distribution normal loss 1%`.',
       'As long as something is set, frames pass the process one by one, and offload ends there; afterwards they move as before.',
     ],
-    'tc --json': ['Prints an array of objects: `id`, `network`, `impairment` (words that set it), `isCut`.'],
+    'tc --json': [
+      'Prints an array of objects: `id`, `network`, `impairment` (words that set it), `innerImpairment` (what `wirefilter://` within the network has set), `isCut`.',
+    ],
     top: [
       'Shows what passes at each interface, port of a switch and end of a cable, anew each second: frames and bytes per second, totals, and drops by reason and direction. With a `NAME` or a pid, only that process. On a terminal the arrows and `s` sort by something else, `r` the other way round, `q` ends. Elsewhere, tables are printed one after the other.',
     ],
@@ -152,7 +154,7 @@ export const VDE_MANUAL: Manual = {
     {
       term: '1',
       text: [
-        'With `explain`: it does not get there, or no answer comes back. With `doctor`: there is an obstacle. With `console`: the command failed there.',
+        'With `explain`: it does not get there, or no answer comes back. With `doctor`: there is an obstacle. With `console`: the command failed there. With `capture --ring 0`: nothing was recorded.',
       ],
     },
     {
