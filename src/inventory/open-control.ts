@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Operations } from '../control/operation.ts';
 import { isProcessName, NAME_RULE } from '../control/process-name.ts';
 import { openRuntimeDirectory, runtimeDirectory } from '../control/runtime-directory.ts';
-import { ControlServer } from '../control/server.ts';
+import { ControlServer, listenerOf } from '../control/server.ts';
 import { quote, VdensError } from '../errors.ts';
 import type { Inventory } from './inventory.ts';
 import { operationsOf } from './operations.ts';
@@ -63,7 +63,7 @@ function serveNamed(name: string, serve: (name: string) => ControlServer): Contr
       throw new VdensError('ERR_CONTROL', message, { value: name, errno: 'ENOTSOCK', cause: error });
     }
     if (!isTaken(error)) throw error;
-    const pid = /\(process (\d+)\)/.exec(error.message)?.[1];
+    const pid = listenerOf(join(runtimeDirectory(), name));
     const who = pid === undefined ? '' : ` by process ${pid}`;
     const message = `--name ${name}: the name is taken${who}. Choose another one, or enter it: vde exec ${name}`;
     throw new VdensError('ERR_CONTROL', message, { value: name, errno: 'EADDRINUSE', cause: error });
