@@ -389,7 +389,7 @@ static napi_value capture_map(napi_env env, napi_callback_info info)
 
 /*
  * captureState(ring, words): where the oldest block begins, and where the next one will; 1 when they lie together in the
- * ring, which is not so in a stream only when somebody wrote nonsense there.
+ * ring, which is not so only when somebody wrote nonsense there.
  */
 static napi_value capture_state(napi_env env, napi_callback_info info)
 {
@@ -403,10 +403,10 @@ static napi_value capture_state(napi_env env, napi_callback_info info)
 	const struct handle *handle = find_ring(id);
 	if (handle == NULL)
 		return NULL;
-	const uint64_t read = capture_ring_position(&handle->ring);
-	words[0] = (double)read;
-	words[1] = (double)(read + capture_ring_waiting(&handle->ring));
-	words[2] = capture_ring_is_sound(&handle->ring);
+	struct capture_extent extent;
+	words[2] = capture_ring_look(&handle->ring, &extent);
+	words[0] = (double)extent.start;
+	words[1] = (double)extent.end;
 	return NULL;
 }
 

@@ -21,6 +21,8 @@
 #define YIELDS 20
 /* A lock that is held for so long while nothing is written belongs to nobody who is there. */
 #define STUCK_MS 1000
+/* No ring gets so far, and JavaScript cannot count further. */
+#define MAX_POSITION (UINT64_C(1) << 53)
 
 static int64_t now_ms(void)
 {
@@ -238,11 +240,12 @@ HOT size_t capture_ring_waiting(const struct capture_ring *ring)
 	return used_between(ring, atomic_load_explicit(&ring->header->read, memory_order_relaxed), write);
 }
 
-bool capture_ring_is_sound(const struct capture_ring *ring)
+bool capture_ring_look(const struct capture_ring *ring, struct capture_extent *extent)
 {
-	const uint64_t read = atomic_load_explicit(&ring->header->read, memory_order_relaxed);
-
-	return atomic_load_explicit(&ring->header->write, memory_order_acquire) - read <= ring->size;
+	/* In this order: meanwhile a recorder may forget blocks, but never those that lie before both. */
+	extent->end = atomic_load_explicit(&ring->header->write, memory_order_acquire);
+	extent->start = capture_ring_position(ring);
+	return extent->end < MAX_POSITION && extent->end - extent->start <= ring->size;
 }
 
 uint64_t capture_ring_position(const struct capture_ring *ring)

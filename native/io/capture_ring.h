@@ -115,8 +115,18 @@ void capture_ring_wake(struct capture_ring *ring);
 size_t capture_ring_waiting(const struct capture_ring *ring);
 uint64_t capture_ring_position(const struct capture_ring *ring);
 
-/* The reader of a stream: whether what waits can be in the ring at all. */
-bool capture_ring_is_sound(const struct capture_ring *ring);
+/**
+ * struct capture_extent - what is in a ring at one moment.
+ * @start: where the oldest block begins
+ * @end: where the next one will
+ */
+struct capture_extent {
+	uint64_t start;
+	uint64_t end;
+};
+
+/* Whether what is there can be in the ring at all; somebody wrote nonsense when it cannot. */
+bool capture_ring_look(const struct capture_ring *ring, struct capture_extent *extent);
 
 /* The reader has taken so many bytes. */
 void capture_ring_consume(struct capture_ring *ring, size_t length);

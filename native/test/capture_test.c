@@ -188,7 +188,9 @@ static void try_recorder(void)
 
 	for (uint32_t number = 0; number < STEPS; number++)
 		record(&bench, number, CAPTURE_RECEIVED);
-	const uint64_t end = capture_ring_position(&bench.ring) + capture_ring_waiting(&bench.ring);
+	struct capture_extent extent;
+	expect(capture_ring_look(&bench.ring, &extent), "what is there can be there");
+	const uint64_t end = extent.end;
 	const uint8_t *oldest = bench.ring.data + capture_ring_position(&bench.ring) % bench.ring.size;
 	struct findings findings = { .next = u32_at(oldest + DATA_AT) };
 	for (uint64_t at = 0; at < end;) {

@@ -6,7 +6,7 @@
  */
 import { machine, setPriority } from 'node:os';
 import { setImmediate as turn } from 'node:timers/promises';
-import { BlockChecker } from '../capture/block-checker.ts';
+import { BlockChecker, brokenRing } from '../capture/block-checker.ts';
 import { osName } from '../capture/capture.ts';
 import { parseFilter } from '../capture/filter/filter.ts';
 import { type CapturedInterface, interfaceDescription, sectionHeader } from '../capture/pcapng.ts';
@@ -142,7 +142,8 @@ async function writeLast(
     if (request.file !== undefined)
       await sink.write([fileHeader(), ...interfaces.map((each) => interfaceDescription(each, snap, osName()))]);
     const room = new Uint8Array(COPY_BYTES);
-    const { start, end } = ring.extent;
+    const { start, end, isSound } = ring.extent;
+    if (!isSound) throw brokenRing();
     const checker = new BlockChecker(interfaces.length);
     const view = new DataView(room.buffer);
     let overwritten = 0;

@@ -18,7 +18,7 @@ export interface CaptureExtent {
   readonly start: number;
   /** Of the next one. */
   readonly end: number;
-  /** Of a stream: whether both can be true. */
+  /** Whether both can be true. */
   readonly isSound: boolean;
 }
 

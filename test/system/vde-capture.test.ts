@@ -1,10 +1,10 @@
 /** `vde capture`: what passes is in the file, as tshark reads it, wherever frames are moved and whoever moves them. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, readFileSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { createSwitch } from '../../src/index.ts';
+import { connectControl, createSwitch } from '../../src/index.ts';
 import { CaptureRing } from '../../src/plugs/capture-ring.ts';
 import { CaptureLan, isOutbound, type ReadFrame, readCapture } from '../fixtures/capture-lan.ts';
 import { checkout, ours, requireCommands, runCommand, waitFor } from '../interop/harness.ts';
@@ -326,6 +326,27 @@ test('a recorder has the last seconds', async (t) => {
   assert.match((await lan.vde('capture', 'b', '--ring', '5')).stderr, /a recording of vde0 already \(30 s, 1 MiB/);
   assert.equal((await lan.vde('capture', 'b', '--ring', '0')).status, 0);
   assert.equal((await lan.vde('capture', 'b', '--ring', '0')).status, 1);
+});
+
+test('nonsense in a recorder is told', async (t) => {
+  if (!requireCommands(t, ...TOOLS)) return;
+  const lan = new CaptureLan(t);
+  await lan.join('a', 1);
+  await lan.vde('capture', 'a', '--ring', '30', '--ring-size', '1');
+  using control = await connectControl(join(lan.env['VDENS_RUNTIME_DIR']!, 'a'));
+  const { descriptors } = await control.requestWithDescriptors('record-take');
+  t.after(() => {
+    for (const fd of descriptors) closeSync(fd);
+  });
+  // Where the oldest block begins, or where the next one goes (native/io/capture_ring.h). A frame would set it right.
+  for (const at of [136, 72]) {
+    const isTold = async (): Promise<boolean> => {
+      writeSync(descriptors[0]!, new BigUint64Array([1n << 60n]), 0, 8, at);
+      const { status, stderr } = await lan.vde('capture', 'a', '--last');
+      return status === 125 && /the ring of the capture holds something that is no block/.test(stderr);
+    };
+    await waitFor(isTold, 20_000, 'the nonsense to be told');
+  }
 });
 
 test('what cannot be is said in one line', async (t) => {
