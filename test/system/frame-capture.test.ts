@@ -11,17 +11,12 @@ import {
   VdensError,
 } from '../../src/index.ts';
 import { CaptureLan, isOutbound, readCapture } from '../fixtures/capture-lan.ts';
+import { useOwnDirectory } from '../fixtures/own-runtime-directory.ts';
 import { requireCommands } from '../interop/harness.ts';
 
 /** Two namespaces, of which this process knows. */
 async function pair(t: TestContext): Promise<CaptureLan> {
-  const lan = new CaptureLan(t);
-  const before = process.env['VDENS_RUNTIME_DIR'];
-  process.env['VDENS_RUNTIME_DIR'] = lan.env['VDENS_RUNTIME_DIR'];
-  t.after(() => {
-    if (before === undefined) delete process.env['VDENS_RUNTIME_DIR'];
-    else process.env['VDENS_RUNTIME_DIR'] = before;
-  });
+  const lan = new CaptureLan(t, { VDENS_RUNTIME_DIR: useOwnDirectory(t) });
   await lan.join('a', 1);
   await lan.join('b', 2);
   return lan;
