@@ -16,7 +16,7 @@ import { AGNO_KEY_BYTES, readAgnoKey } from '../plugs/agno-key.ts';
 import { parseCNumber } from '../system/c-number.ts';
 import { ETHERTYPE_IPV4, ETHERTYPE_IPV6 } from '../wire/ethernet.ts';
 import type { Locator } from './locator.ts';
-import { wrongLocator, wrongOption } from './option-values.ts';
+import { wrongLocator, wrongOption } from './wrong-locator.ts';
 
 const DEFAULT_KEY = '.vde_agno_key';
 

@@ -7,8 +7,8 @@
 import type { HealingOptions } from '../plugs/healing.ts';
 import type { Plug } from '../plugs/plug.ts';
 import { type Locator, unknownScheme } from './locator.ts';
-import { wrongLocator } from './option-values.ts';
 import { isForeignName } from './schemes.ts';
+import { wrongLocator } from './wrong-locator.ts';
 
 /** One that works is there for longer than this, in milliseconds. */
 const FOREIGN_SETTLE_MS = 1000;

@@ -17,7 +17,7 @@ import { LARGEST_PORT } from '../overlay/peer-name.ts';
 import { LONGEST_UNIX_PATH } from '../system/unix-address.ts';
 import { splitCommandLine } from './command-line.ts';
 import type { Locator } from './locator.ts';
-import { wrongOption } from './option-values.ts';
+import { wrongOption } from './wrong-locator.ts';
 
 /** Of one gateway, of all kinds. */
 const MAX_FORWARDS = 128;

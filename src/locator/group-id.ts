@@ -1,5 +1,5 @@
 /** Groups by their names in group(5). */
-import { wrongLocator } from './option-values.ts';
+import { wrongLocator } from './wrong-locator.ts';
 
 /**
  * The number of a group, from its name or as a number.

@@ -13,7 +13,6 @@
  */
 import type { VdensError } from '../errors.ts';
 import { nearest } from './nearest.ts';
-import { wrongLocator } from './option-values.ts';
 import { FOREIGN, isForeignName, OPENABLE_SCHEMES, SCHEMES, type Scheme } from './schemes.ts';
 import {
   indexOfBare,
@@ -25,6 +24,7 @@ import {
   type Unit,
   unitsOf,
 } from './units.ts';
+import { wrongLocator } from './wrong-locator.ts';
 
 /** A network's name, taken apart. */
 export interface Locator {

@@ -8,9 +8,9 @@ import { VdensError } from '../errors.ts';
 import type { Plug } from '../plugs/plug.ts';
 import type { Locator } from './locator.ts';
 import { parseNetworkWord } from './network.ts';
-import { wrongLocator } from './option-values.ts';
 import { type ResolvedLocator, resolveLocator } from './resolve.ts';
 import { SCHEMES } from './schemes.ts';
+import { wrongLocator } from './wrong-locator.ts';
 
 /** More networks inside each other than anybody means. */
 const MAX_NESTED = 16;

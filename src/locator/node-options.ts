@@ -9,7 +9,8 @@
  */
 import { userInfo } from 'node:os';
 import type { Locator } from './locator.ts';
-import { decimalOption, type NumberRange, octalOption, wrongOption } from './option-values.ts';
+import { decimalOption, type NumberRange, octalOption } from './option-values.ts';
+import { wrongOption } from './wrong-locator.ts';
 
 /** Addresses that the original's table has room for. */
 const DEFAULT_TABLE_SIZE = 256;

@@ -1,10 +1,7 @@
-/**
- * Values of options: numbers within their bounds, and what is said of those that make no sense.
- */
-import { printable, VdensError } from '../errors.ts';
+/** Values of options: numbers within their bounds, and others that make sense. */
 import { parseCNumber } from '../system/c-number.ts';
 import type { Locator } from './locator.ts';
-import { SCHEMES } from './schemes.ts';
+import { wrongOption } from './wrong-locator.ts';
 
 /** The numbers that an option takes. */
 export interface NumberRange {
@@ -88,15 +85,4 @@ type Defined<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 /** What was said of several options, without those that were not. */
 export function withoutUndefined<T extends object>(values: T): Defined<T> {
   return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Defined<T>;
-}
-
-/** `ERR_LOCATOR` about the value of an option, with one that would be right. */
-export function wrongOption(locator: Locator, value: string, problem: string, example: string): VdensError {
-  const right = SCHEMES.get(locator.scheme)?.style === 'slash' ? `/${example}` : `[${example}]`;
-  return wrongLocator(locator.text, `${problem}. Write, for example, ${right}`, value);
-}
-
-/** `ERR_LOCATOR` about a locator, on one line whatever is in it. */
-export function wrongLocator(text: string, message: string, value: string): VdensError {
-  return new VdensError('ERR_LOCATOR', printable(`${text}: ${message}`), { value });
 }

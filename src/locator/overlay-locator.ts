@@ -16,15 +16,8 @@ import { LARGEST_PORT, MAX_PEERS, parsePeer } from '../overlay/peer-name.ts';
 import { requireGroupId } from './group-id.ts';
 import type { Locator } from './locator.ts';
 import { EXPIRE_SECONDS, TABLE_SIZES } from './node-options.ts';
-import {
-  decimalOption,
-  flagOption,
-  sizeOption,
-  textOption,
-  withoutUndefined,
-  wrongLocator,
-  wrongOption,
-} from './option-values.ts';
+import { decimalOption, flagOption, sizeOption, textOption, withoutUndefined } from './option-values.ts';
+import { wrongLocator, wrongOption } from './wrong-locator.ts';
 
 /** RFC 7348, section 5; the original of `vxvde://` has its own. */
 const VXLAN_PORT = 4789;

@@ -7,7 +7,8 @@
  * ```
  */
 import type { Locator } from './locator.ts';
-import { decimalOption, type NumberRange, wrongLocator } from './option-values.ts';
+import { decimalOption, type NumberRange } from './option-values.ts';
+import { wrongLocator } from './wrong-locator.ts';
 
 /** That of the original. */
 const DEFAULT_SPEED = 38_400;

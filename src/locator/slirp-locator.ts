@@ -26,7 +26,8 @@ import { combine, firstAddress, isWholeNetwork, sameBytes } from '../net/subnet.
 import { familyOf } from '../overlay/host.ts';
 import { readPortForwards, readServiceForwards } from './forward-options.ts';
 import type { Locator } from './locator.ts';
-import { decimalOption, flagOption, textOption, withoutUndefined, wrongLocator, wrongOption } from './option-values.ts';
+import { decimalOption, flagOption, textOption, withoutUndefined } from './option-values.ts';
+import { wrongLocator, wrongOption } from './wrong-locator.ts';
 
 const DEFAULT_MTU = 1500;
 /** The least that every host of IPv4 takes in one piece (RFC 791, section 3.1), in bytes. */

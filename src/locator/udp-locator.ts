@@ -9,7 +9,7 @@ import { familyOf, literalAddress } from '../overlay/host.ts';
 import type { UdpLineOptions } from '../overlay/overlay-options.ts';
 import { LARGEST_PORT } from '../overlay/peer-name.ts';
 import type { Locator } from './locator.ts';
-import { wrongLocator } from './option-values.ts';
+import { wrongLocator } from './wrong-locator.ts';
 
 /** What the shell has to be given: it takes a bare `>` for itself. */
 const EXAMPLE = "'udp://5000->192.0.2.7:5000'";

@@ -7,7 +7,7 @@
  * among these units, a decoded `%2f` never splits anything.
  */
 import type { VdensError } from '../errors.ts';
-import { wrongLocator } from './option-values.ts';
+import { wrongLocator } from './wrong-locator.ts';
 
 /** One character of a locator. */
 export interface Unit {

@@ -9,7 +9,7 @@
  * ```
  */
 import type { Locator } from './locator.ts';
-import { wrongLocator, wrongOption } from './option-values.ts';
+import { wrongLocator, wrongOption } from './wrong-locator.ts';
 
 /** Which port of a switch is asked for. */
 export type VdePort =

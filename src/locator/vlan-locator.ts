@@ -12,7 +12,8 @@
 import { LARGEST_VLAN, type VlanOptions, type VlanPair } from '../plugs/vlan-rules.ts';
 import { parseCNumber } from '../system/c-number.ts';
 import type { Locator } from './locator.ts';
-import { flagOption, wrongLocator, wrongOption } from './option-values.ts';
+import { flagOption } from './option-values.ts';
+import { wrongLocator, wrongOption } from './wrong-locator.ts';
 
 /**
  * Reads the options. Numbers are as in C: `16`, `0x10`, `020`.

@@ -4,7 +4,8 @@ import { MAX_SEED, readSeed } from '../impairment/random.ts';
 import { parseQuantity, type Quantity } from '../impairment/settings.ts';
 import type { PlacedValue } from '../impairment/value.ts';
 import type { Locator } from './locator.ts';
-import { flagOption, octalOption, textOption, withoutUndefined, wrongLocator, wrongOption } from './option-values.ts';
+import { flagOption, octalOption, textOption, withoutUndefined } from './option-values.ts';
+import { wrongLocator, wrongOption } from './wrong-locator.ts';
 
 /** What the originals call the quantities here. */
 const QUANTITY_OF: Readonly<Record<string, Quantity>> = {
