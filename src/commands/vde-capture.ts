@@ -142,8 +142,9 @@ async function writeLast(
     if (request.file !== undefined)
       await sink.write([fileHeader(), ...interfaces.map((each) => interfaceDescription(each, snap, osName()))]);
     const room = new Uint8Array(COPY_BYTES);
-    const { start, end, isSound } = ring.extent;
+    const { start, end: now, isSound } = ring.extent;
     if (!isSound) throw brokenRing();
+    const end = Math.min(now, Number(answer['end']));
     const checker = new BlockChecker(interfaces.length);
     const view = new DataView(room.buffer);
     let overwritten = 0;

@@ -112,7 +112,7 @@ export function captureOperations(inventory: Inventory): Operations {
     },
     'capture-stop': (_request, context) => stop(context.signal),
     record: (request) => {
-      const selection = selectionIn(request);
+      let selection = selectionIn(request);
       const seconds = numberIn(request, 'seconds', 0, MAX_SECONDS);
       if (seconds === 0) {
         const wasOn = recorder !== undefined;
@@ -121,6 +121,7 @@ export function captureOperations(inventory: Inventory): Operations {
         return { isOn: false, wasOn };
       }
       requirePlaces(inventory, selection);
+      selection = { ...selection, kind: kindOf(inventory, selection) };
       const bytes = numberIn(request, 'bytes', MIN_RING_BYTES, MAX_RING_BYTES);
       const snap = numberIn(request, 'snap', MIN_SNAP, MAX_SNAP);
       if (recorder !== undefined) {
@@ -140,17 +141,21 @@ export function captureOperations(inventory: Inventory): Operations {
       const chosen = chosenOf(recorder, selectionIn(request));
       const { capture, seconds } = recorder;
       context.send({ event: 'capture-ring' }, [capture.ring.memory, capture.ring.notice]);
-      return { interfaces: capture.interfaces, chosen, seconds, snap: capture.snap };
+      // Those that come later are not among the interfaces.
+      return { interfaces: capture.interfaces, chosen, seconds, snap: capture.snap, end: capture.ring.extent.end };
     },
   };
 }
 
-function itemsOf(inventory: Inventory, { kind, link }: Selection): readonly InventoryItem[] {
-  const { items } = inventory;
-  if (kind !== undefined) return items.filter((item) => item.kind === kind);
-  if (link !== undefined) return items;
-  const namespaces = items.filter((item) => item.kind === 'namespace');
-  return namespaces.some((item) => item.links().length > 0) ? namespaces : items;
+/** Of which kind what is selected is at present; `undefined` for all. */
+function kindOf({ items }: Inventory, { kind, link }: Selection): string | undefined {
+  if (kind !== undefined || link !== undefined) return kind;
+  return items.some((item) => item.kind === 'namespace' && item.links().length > 0) ? 'namespace' : undefined;
+}
+
+function itemsOf(inventory: Inventory, selection: Selection): readonly InventoryItem[] {
+  const kind = kindOf(inventory, selection);
+  return kind === undefined ? inventory.items : inventory.items.filter((item) => item.kind === kind);
 }
 
 function placesOf(inventory: Inventory, selection: Selection): readonly CapturePlace[] {

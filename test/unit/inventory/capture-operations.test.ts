@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { OperationContext, Operations } from '../../../src/control/operation.ts';
 import { captureOperations } from '../../../src/inventory/capture-operations.ts';
-import { Inventory, type Link } from '../../../src/inventory/inventory.ts';
+import { Inventory, type InventoryItem, type Link } from '../../../src/inventory/inventory.ts';
 import { PlugCounters } from '../../../src/plugs/counters.ts';
 
 const RECORDING = { seconds: 30, bytes: 262_144, snap: 96 };
@@ -13,11 +13,15 @@ function linkCalled(id: string, network: string): Link {
   return { id, network, plug: undefined, counters, isReversed: false, otherEnds: [], description: 'somebody' };
 }
 
-/** Asks; what it has begun ends with the test. */
-function operations(t: TestContext): (action: string, fields?: object) => Readonly<Record<string, unknown>> {
+/** Asks; what it has begun ends with the test. @param more what runs besides a switch */
+function operations(
+  t: TestContext,
+  ...more: readonly Pick<InventoryItem, 'kind' | 'links'>[]
+): (action: string, fields?: object) => Readonly<Record<string, unknown>> {
   const inventory = new Inventory('test');
   const links = [linkCalled('port 1', '/tmp/lan'), linkCalled('port 2', '/tmp/lan'), linkCalled('port 12', '/tmp/lan')];
-  inventory.add({ kind: 'switch', links: () => links, describe: () => Promise.reject(new Error('not asked')) });
+  for (const item of [{ kind: 'switch', links: () => links } as const, ...more])
+    inventory.add({ ...item, describe: () => Promise.reject(new Error('not asked')) });
   const all: Operations = captureOperations(inventory);
   t.after(() => void all['record']?.({ seconds: 0 }, contextOf()));
   return (action, fields = {}) => all[action]?.({ ...fields }, contextOf()) as Record<string, unknown>;
@@ -62,6 +66,20 @@ test('what is taken is what was asked for', (t) => {
   ask('record', { seconds: 0 });
   ask('record', { ...RECORDING, kind: 'switch', network: '/tmp/lan' });
   assert.throws(() => ask('record-take', { kind: 'namespace' }), /what is recorded here is the switch \/tmp\/lan/);
+});
+
+test('who asks for a switch does not get, or end, the recording of a namespace beside it', (t) => {
+  const ask = operations(t, { kind: 'namespace', links: () => [linkCalled('vde0', 'switch:///tmp/lan')] });
+  ask('record', RECORDING);
+  const switched = { kind: 'switch', network: '/tmp/lan' };
+  for (const [action, fields] of [
+    ['record-take', switched],
+    ['record', { ...switched, seconds: 0 }],
+  ] as const)
+    assert.throws(() => ask(action, fields), /what is recorded here is vde0, and not what was asked for/);
+  assert.equal(ask('record', { ...RECORDING, seconds: 60 })['seconds'], 60);
+  const { interfaces, end } = ask('record-take');
+  assert.deepEqual([interfaces, end], [[{ name: 'vde0', description: 'switch:///tmp/lan, somebody' }], 0]);
 });
 
 test('a port may be called as where it is impaired', (t) => {
