@@ -2,17 +2,9 @@
  * The `wirefilter` command: a cable that is worse than others, until an end of it, a signal or the console ends it.
  */
 import { constants, openSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConsoleServer } from '../console/server.ts';
-import type { ConsoleService } from '../console/session.ts';
 import { StdioSession } from '../console/stdio-session.ts';
-import { Blinker, usualBlinkId } from '../impairment/blink.ts';
-import { ImpairedPlug } from '../impairment/impaired-plug.ts';
-import { RunningSchedule } from '../impairment/schedule.ts';
-import { answerOf, readConsoleSchedule } from '../impairment/scheduled-console.ts';
-import { type ManagedWire, ON_STREAM } from '../impairment/wire.ts';
-import { STEPS, stepLine, wireConsole } from '../impairment/wire-console.ts';
+import { FilterPlug } from '../impairment/filter-plug.ts';
 import { ProcessControl } from '../inventory/serve-control.ts';
 import { openPlug } from '../locator/open-plug.ts';
 import { cable } from '../plugs/cable.ts';
@@ -35,7 +27,6 @@ import { usage } from './parse-options.ts';
 import { reportError } from './report-error.ts';
 import { needsDirectory } from './run-cable.ts';
 import { writeErrorLineNow } from './standard-streams.ts';
-import { version } from './version.ts';
 import {
   type FilterEnd,
   type FilterRequest,
@@ -49,8 +40,6 @@ const NAME = 'wirefilter';
 const DESCRIPTION = 'vde_crosscable';
 const STATUS_FAILURE = 1;
 const CLOSE_TIMEOUT_MS = 3000;
-/** The command that ends it. */
-const SHUTDOWN = 'shutdown';
 /** In milliseconds. */
 const HOUR = 3_600_000;
 
@@ -114,11 +103,8 @@ class RunningFilter {
   readonly #controller = new AbortController();
   readonly #log = new Syslog(NAME);
   readonly #ends: OpenEnd[] = [];
-  #plug: ImpairedPlug | undefined;
+  #plug: FilterPlug | undefined;
   #console: StdioSession | undefined;
-  #server: ConsoleServer | undefined;
-  #schedule: RunningSchedule | undefined;
-  #blinker: Blinker | undefined;
   #pidFile: PidFile | undefined;
   #control: ProcessControl | undefined;
   #readerWatch: Watch | undefined;
@@ -146,57 +132,40 @@ class RunningFilter {
 
   /** Opens everything. What was opened is let go of by {@link close}, also when this fails. */
   async open(): Promise<void> {
-    const { values, isFifo, management, managementMode, pidFile, hasConsole, schedule, rcFile } = this.#request;
+    const { pidFile, hasConsole } = this.#request;
     letOthersFirst();
     native.scheduleAsBatch();
     const [left, right] = await this.#openEnds();
-    const plug = new ImpairedPlug(right, { measure: ON_STREAM, seed: this.#request.seed });
+    const isBidirectional = this.#request.ends !== undefined || alternateDescriptors() !== undefined;
+    const end = (): void => this.#controller.abort('end');
+    const plug = await FilterPlug.open(
+      right.label,
+      right,
+      { ...this.#request, pidFile: undefined },
+      { isBidirectional, shutdown: end, failed: (failure) => this.#say(failure) },
+    );
     this.#plug = plug;
-    const managed = await plug.manage();
-    const { settings, seed } = managed.wire;
-    const service = this.#makeConsole(managed);
-    for (const [quantity, placed] of values) settings.set(quantity, placed);
-    if (!isFifo) settings.isFifo = false;
-    const steps = schedule === undefined ? undefined : readConsoleSchedule(schedule, settings);
-    // It runs whatever becomes of the commands to begin with.
-    for (const failure of rcFile === undefined ? [] : service.interpreter.run(rcFile)) this.#say(failure);
-    this.#openBlinker(plug);
-    if (management !== undefined) {
-      this.#server = new ConsoleServer('--mgmt', resolve(management), { mode: managementMode }, service);
-    }
     if (pidFile !== undefined) this.#pidFile = PidFile.write(pidFile);
     this.signal.throwIfAborted();
-    this.#say(
-      `${this.#isBidirectional ? 'bidirectional' : 'monodirectional'} filter between ${left.label} and ${right.label}, --seed ${seed}`,
-    );
+    const { seed } = (await plug.manage()).wire;
+    const ways = isBidirectional ? 'bidirectional' : 'monodirectional';
+    this.#say(`${ways} filter between ${left.label} and ${right.label}, --seed ${seed}`);
     this.#lay(left, plug);
-    managed.changed();
-    if (hasConsole) this.#console = this.#openConsole(service);
-    if (steps !== undefined) {
-      this.#schedule = new RunningSchedule(steps, ({ command, line }) => {
-        const problem = this.#runStep(service, command);
-        if (problem !== undefined) this.#say(`${steps.path}, line ${line}: ${command}: ${problem}`);
-      });
-    }
+    if (!hasConsole) return;
+    this.#console = new StdioSession(plug.service, { ended: end });
+    plug.audience = this.#console;
   }
 
   async close(): Promise<void> {
     clearInterval(this.#hold);
     this.#control?.close();
-    this.#schedule?.close();
     this.#console?.close();
-    this.#server?.close();
     this.#readerWatch?.end();
     const timeout = sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false });
     const plugs = [this.#plug, ...this.#ends.map(({ plug }) => plug)];
     await Promise.race([Promise.allSettled(plugs.map((plug) => plug?.close())), timeout]);
-    this.#blinker?.close();
     this.#pidFile?.remove();
     await Promise.race([this.#log.close(), timeout]);
-  }
-
-  get #isBidirectional(): boolean {
-    return this.#request.ends !== undefined || alternateDescriptors() !== undefined;
   }
 
   async #openEnds(): Promise<readonly [Plug, Plug]> {
@@ -248,7 +217,7 @@ class RunningFilter {
     }
   }
 
-  #lay(left: Plug, plug: ImpairedPlug): void {
+  #lay(left: Plug, plug: FilterPlug): void {
     const endOf = (lost: Plug): OpenEnd => this.#ends[lost === left ? 0 : 1]!;
     cable(left, plug, {
       down: (lost, reason) => this.#lose(lost, endOf(lost), reason),
@@ -270,38 +239,6 @@ class RunningFilter {
   #lose({ label, hasBeenUp }: Plug, { heals }: OpenEnd, reason: string): void {
     if (this.#request.ends !== undefined) this.#say(`${label}: ${reason}${heals ? '; waiting for it' : ''}`);
     if (!heals && hasBeenUp !== false) this.#controller.abort('end');
-  }
-
-  #makeConsole(managed: ManagedWire): ConsoleService {
-    const service = wireConsole({
-      managed,
-      isBidirectional: this.#isBidirectional,
-      version: version(),
-      shutdown: () => this.#controller.abort('end'),
-    });
-    managed.wire.stepped = (from, to) => {
-      const line = stepLine(managed.wire.settings, from, to);
-      this.#server?.tell(STEPS, line);
-      this.#console?.tell(STEPS, line);
-    };
-    return service;
-  }
-
-  #openConsole(service: ConsoleService): StdioSession {
-    return new StdioSession(service, { ended: () => this.#controller.abort('end') });
-  }
-
-  #runStep({ interpreter }: ConsoleService, command: string): string | undefined {
-    if (command === SHUTDOWN) this.#controller.abort('end');
-    return answerOf(interpreter, command);
-  }
-
-  #openBlinker(plug: ImpairedPlug): void {
-    const { blink, blinkId } = this.#request;
-    if (blink === undefined) return;
-    const blinker = new Blinker(blink, blinkId ?? usualBlinkId(), this.#isBidirectional);
-    this.#blinker = blinker;
-    plug.passed = (direction, length) => blinker.blink(direction, length);
   }
 
   #say(line: string): void {

@@ -81,7 +81,7 @@ const ROWS: Readonly<Record<Quantity, Omit<Row, 'quantity'>>> = {
 const rows: readonly Row[] = QUANTITIES.map((quantity) => ({ quantity, ...ROWS[quantity] }));
 
 /** Its commands. Their order says which is meant when a line begins with several. */
-export function wireCommands(options: WireConsoleOptions): readonly ConsoleCommand[] {
+function wireCommands(options: WireConsoleOptions): readonly ConsoleCommand[] {
   const { managed } = options;
   const commands: readonly ConsoleCommand[] = [
     {

@@ -284,9 +284,7 @@ test('in dpipe it filters both ways', async (t) => {
 test('without a way back it filters from standard input to standard output, and blinks', async (t) => {
   const folder = makeTemporaryDirectory(t);
   const blink = join(folder, 'lamps');
-  const lamps = native.openSocket(AF_UNIX, SOCK_DGRAM, 0);
-  t.after(() => native.closeDescriptor(lamps));
-  assert.equal(native.bindSocket(lamps, unixAddress(blink)), 0);
+  const lamps = lampsAt(t, blink);
   const filter = await startStreamClient(t, [ours('wirefilter'), '--blink', blink, '--blinkid', 'me', '-m', '102']);
   filter.send(testFrames(1, 1, 60).concat([new Uint8Array(100).fill(1), new Uint8Array(101).fill(2)]));
   await waitFor(() => /monodirectional/.test(filter.errors()), WAIT_MS, 'the first line');
@@ -320,6 +318,11 @@ test('a schedule is followed; its errors have file and line', async (t) => {
   const filter = await Filter.start(t, ours('wirefilter'), ends, '--nostdin', '--schedule', plan);
   assert.match(await filter.ask('showinfo'), /^Delay {2}L->R 7\+0U {3}R->L 7\+0U$/m);
   await waitFor(async () => /^Loss {3}L->R 5\+0U/m.test(await filter.ask('showinfo')), WAIT_MS, 'the second step');
+  writeFileSync(plan, '100ms shutdown\n');
+  const ended = await runCommand([ours('wirefilter'), ...ends, '--nostdin', '--schedule', plan], {
+    timeoutMs: WAIT_MS,
+  });
+  assert.equal(ended.status, 0, ended.stderr);
   writeFileSync(plan, '0 delay 7\n1 lose 5\n');
   const { status, stderr } = await runCommand([ours('wirefilter'), ...ends, '--schedule', plan], {
     timeoutMs: WAIT_MS,
@@ -356,6 +359,28 @@ test('shutdown ends it; the management socket is the owner’s alone, and gone a
   session.send('shutdown\n');
   assert.deepEqual(await running.waitForExit(WAIT_MS), { status: 0, signal: null });
   assert.equal(existsSync(path), false);
+});
+
+test('in the background it still finds the lamps', async (t) => {
+  const folder = makeTemporaryDirectory(t);
+  const lamps = lampsAt(t, join(folder, 'lamps'));
+  const [one, other] = [await startOurSwitch(t), await startOurSwitch(t)];
+  const pidFile = join(folder, 'pid');
+  const argv = [ours('wirefilter'), one.path, other.path, '--daemon', '--blink', 'lamps', '--pidfile', 'pid'];
+  const { status, stderr } = await runCommand(argv, { cwd: folder, timeoutMs: WAIT_MS });
+  assert.equal(status, 0, stderr);
+  t.after(() => {
+    if (existsSync(pidFile)) process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
+  });
+  const left = await startStreamClient(t, [ours('vde_plug'), one.path]);
+  const buffer = new Uint8Array(100);
+  const blinked = (): boolean => {
+    left.send(testFrames(1, 1, SHORT_BYTES));
+    return native.receive(lamps, buffer) > 0;
+  };
+  await waitFor(blinked, WAIT_MS, 'a message to the lamps');
+  process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGTERM');
+  await waitFor(() => !existsSync(pidFile), WAIT_MS, 'its end');
 });
 
 test('in the background it has its console at the socket', async (t) => {
@@ -401,6 +426,14 @@ test('without networks it is no cable for what is no pipe', () => {
   assert.equal(status, 1);
   assert.match(stderr, /^wirefilter: [^\n]*standard input is no pipe\. Name two networks[^\n]*\n$/);
 });
+
+/** The descriptor of a socket that is told of frames. */
+function lampsAt(t: TestContext, path: string): number {
+  const lamps = native.openSocket(AF_UNIX, SOCK_DGRAM, 0);
+  t.after(() => native.closeDescriptor(lamps));
+  assert.equal(native.bindSocket(lamps, unixAddress(path)), 0);
+  return lamps;
+}
 
 function longFrames(count: number, side = 1): Uint8Array[] {
   return Array.from({ length: count }, (_, number) => testFrame(number, LONG_BYTES, side));
