@@ -72,7 +72,7 @@ export class Inbox {
   }
 
   /** Waits until there are `count` frames, looking for more with `look`; answers whether there are. */
-  async has(count: number, look: () => void = () => undefined, timeoutMs = 3000): Promise<boolean> {
+  async has(count: number, look: () => void = () => undefined, timeoutMs = 10_000): Promise<boolean> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       look();

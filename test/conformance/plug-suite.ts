@@ -19,12 +19,15 @@ import { type CaseName, Inbox, type PlugKind } from './line.ts';
 import { superFrame, testFrame, testFrames, wrongOffloads } from './test-frames.ts';
 
 /** The longest that a plug may keep frames of a peer that takes none, with room for a slow machine. */
-const STALL_LIMIT_MS = 2000;
+const STALL_LIMIT_MS = 10_000;
+/** How soon a peer that stopped has to read again for nothing to be lost; plugs have twice as much patience. */
+const SOON_MS = 50;
 const FRAMES = 300;
 
 interface Case {
   readonly title: string;
-  run(t: TestContext, kind: PlugKind): Promise<void>;
+  /** @param tries - how often it may begin again, where it depends on its own speed */
+  run(t: TestContext, kind: PlugKind, tries?: number): Promise<void>;
 }
 
 const cases: Readonly<Record<CaseName, Case>> = {
@@ -144,18 +147,22 @@ const cases: Readonly<Record<CaseName, Case>> = {
 
   drain: {
     title: 'is busy while the other end does not read, and loses nothing when it reads again soon',
-    async run(t, kind) {
+    async run(t, kind, tries = 20) {
       const { plug, far } = await kind.open(t);
       const drained = startAndCountDrains(plug);
       far.stopReading();
+      let start = performance.now();
       const frames = sendUntilBusy(plug);
       let before = drained();
       // Some lines have room of their own, which takes what waits a moment later.
       for (await sleep(20); drained() > before; await sleep(20)) {
         before = drained();
+        start = performance.now();
         frames.push(...sendUntilBusy(plug, frames.length));
       }
       far.startReading();
+      // On a busy machine we ourselves may be late.
+      if (performance.now() - start > SOON_MS && tries > 0) return await cases.drain.run(t, kind, tries - 1);
       const inbox = new Inbox();
       await inbox.has(frames.length, () => inbox.add(far.take()));
       assert.deepEqual(inbox.frames.length, frames.length);
@@ -171,8 +178,8 @@ const cases: Readonly<Record<CaseName, Case>> = {
       const { plug, far } = await kind.open(t);
       const drained = startAndCountDrains(plug);
       far.stopReading();
-      const frames = sendUntilBusy(plug);
       const start = performance.now();
+      const frames = sendUntilBusy(plug);
       assert.ok(await until(() => drained() === 1, STALL_LIMIT_MS), 'the sender waits for a bounded time');
       assert.ok(performance.now() - start > 50, 'it pushes back before it drops');
       assert.equal(plug.busy, false);
@@ -186,10 +193,13 @@ const cases: Readonly<Record<CaseName, Case>> = {
       assert.ok(await until(() => !plug.busy, STALL_LIMIT_MS));
       far.startReading();
       const inbox = new Inbox();
-      await until(() => {
-        inbox.add(far.take());
-        return false;
-      }, 200);
+      for (let before = -1; before < inbox.frames.length; ) {
+        before = inbox.frames.length;
+        await until(() => {
+          inbox.add(far.take());
+          return false;
+        }, 200);
+      }
       const marker = testFrame(frames.length, 200);
       plug.send(batchOf([marker]));
       const isMarker = (): boolean => Buffer.compare(inbox.frames.at(-1) ?? new Uint8Array(), marker) === 0;
@@ -218,8 +228,9 @@ const cases: Readonly<Record<CaseName, Case>> = {
           whole.add([made.frame]);
           plug.send(batchWith([made]));
           const inbox = new Inbox();
-          await inbox.has(plug.takesSuperFrames ? 1 : frames.length, () => inbox.add(far.take()), 1000);
-          const isWhole = plug.takesSuperFrames && inbox.frames.length === 1;
+          await inbox.has(1, () => inbox.add(far.take()));
+          const isWhole = plug.takesSuperFrames && inbox.frames[0]?.length === made.frame.length;
+          if (!isWhole) await inbox.has(frames.length, () => inbox.add(far.take()));
           assert.deepEqual(inbox.frames, isWhole ? whole.frames : frames, `${isTcp ? 'TCP' : 'UDP'}v${isV6 ? 6 : 4}`);
         }
       }
@@ -288,7 +299,7 @@ const cases: Readonly<Record<CaseName, Case>> = {
       const reasons: string[] = [];
       plug.start(() => true, { down: (reason) => reasons.push(reason) });
       await far.leave();
-      assert.ok(await until(() => reasons.length > 0, 3000), 'it is noticed');
+      assert.ok(await until(() => reasons.length > 0), 'it is noticed');
       plug.send(batchOf(testFrames(0, 5)));
       assert.equal(plug.counters.sent.drops.down, 5);
       assert.equal(plug.busy, false);
@@ -364,7 +375,7 @@ function sendUntilBusy(plug: Plug, first = 0): Uint8Array[] {
   return frames;
 }
 
-async function until(condition: () => boolean, timeoutMs = 3000): Promise<boolean> {
+async function until(condition: () => boolean, timeoutMs = 10_000): Promise<boolean> {
   const deadline = performance.now() + timeoutMs;
   while (!condition()) {
     if (performance.now() > deadline) return false;

@@ -127,7 +127,7 @@ export interface CommandResult {
 /** Who prints nothing for so long after its end has printed everything. */
 const OUTPUT_MS = 500;
 
-/** Runs a program to its end, at most `timeoutMs` (20 s by default); then its whole process group is killed. */
+/** Runs a program to its end, at most `timeoutMs` (60 s by default); then its whole process group is killed. */
 export async function runCommand(
   argv: readonly string[],
   options: CommandOptions & { readonly timeoutMs?: number } = {},
@@ -147,7 +147,7 @@ export async function runCommand(
   const timer = setTimeout(() => {
     isTimedOut = true;
     killGroup(child.pid, 'SIGKILL');
-  }, options.timeoutMs ?? 20_000);
+  }, options.timeoutMs ?? 60_000);
   // Listened for from the start: it may come together with the end.
   const isClosed = closed(child);
   try {
@@ -217,7 +217,7 @@ export async function spawnBackground(
   return {
     pid: child.pid ?? -1,
     output: () => text,
-    waitForOutput: async (pattern, timeoutMs = 10_000) => {
+    waitForOutput: async (pattern, timeoutMs = 20_000) => {
       const look = (): RegExpMatchArray | undefined => {
         const found = text.match(pattern);
         if (found !== null) return found;
@@ -232,7 +232,7 @@ export async function spawnBackground(
     write: (data) => void child.stdin?.write(data),
     endInput: () => void child.stdin?.end(),
     kill: (signal) => void child.kill(signal),
-    waitForExit: async (timeoutMs = 10_000) => await waitFor(() => end, timeoutMs, `the end of ${name}`),
+    waitForExit: async (timeoutMs = 20_000) => await waitFor(() => end, timeoutMs, `the end of ${name}`),
     hasExited: () => end !== undefined,
   };
 }
