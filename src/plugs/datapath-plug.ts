@@ -41,6 +41,8 @@ export class DatapathPlug implements Plug, Lender {
   readonly maxFrameBytes: number;
   readonly mtu: number;
   readonly takesSuperFrames: boolean = true;
+  /** Those who serve it follow the interfaces and routes of the machine. */
+  readonly comesBack: boolean = true;
   readonly counters: PlugCounters = new PlugCounters();
   readonly #kind: DatapathPlugOptions['kind'];
   readonly #id: number;

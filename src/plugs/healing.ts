@@ -12,7 +12,7 @@
  * have lasted for a moment, or delivered a frame. A network that goes away again soon does not shorten the
  * pauses, so nothing spins. Frames sent meanwhile are dropped and counted as `down`.
  *
- * A network that waits for somebody to come (a line between two) is left to wait.
+ * A network that waits for somebody to come (a line between two), or comes back by itself (one over UDP), is left alone.
  *
  * That nobody is there is no news while the network is down; any other reason for which it cannot be opened is told,
  * as `trouble`, once until it is back.
@@ -52,6 +52,7 @@ export interface HealingOptions {
 
 export class HealingPlug implements Plug, Lender {
   readonly label: string;
+  readonly comesBack: boolean = true;
   readonly counters: PlugCounters;
   readonly #open: OpenInner;
   readonly #settleMs: number;
@@ -183,7 +184,7 @@ export class HealingPlug implements Plug, Lender {
       drain: () => this.#events.drain?.() === true,
       down: (reason) => {
         if (inner !== this.#inner) return;
-        if (isAwaited) this.#await(reason);
+        if (isAwaited || inner.comesBack === true) this.#await(reason);
         else this.#lose(reason);
       },
       up: () => {
@@ -224,7 +225,7 @@ export class HealingPlug implements Plug, Lender {
     this.#schedule();
   }
 
-  /** It is open, and says itself when somebody has come. */
+  /** It is open, and says itself when somebody is there. */
   #await(reason: string): void {
     clearTimeout(this.#timer);
     this.#sayDown(reason);

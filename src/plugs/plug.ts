@@ -59,6 +59,8 @@ export interface Plug extends AsyncDisposable {
   readonly hasBeenUp?: boolean;
   /** False when what it is plugged into does not come back once it went away. */
   readonly heals?: boolean;
+  /** Whether it comes back by itself after it was `down`, and says so, with nobody opening it again. @defaultValue false */
+  readonly comesBack?: boolean;
   /** What there is to know of its other side besides the counters, in lines for people. */
   report?(): readonly string[];
   /** Frames, bytes and drops, both ways. */

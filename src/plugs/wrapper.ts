@@ -124,6 +124,10 @@ export abstract class WrapperPlug implements Plug {
     return this.inner.heals !== false;
   }
 
+  get comesBack(): boolean {
+    return this.inner.comesBack === true;
+  }
+
   get hasBeenUp(): boolean {
     return this.inner.hasBeenUp !== false;
   }

@@ -62,6 +62,33 @@ test('passes on what the network inside has to say', async (t) => {
   assert.equal(plug.mtu, 1424);
 });
 
+test('a network that comes back by itself is not opened again', async (t) => {
+  const [near, far] = MemoryPlug.pair();
+  far.start(() => true);
+  let inner: PlugEvents = {};
+  near.start = (_, events = {}) => {
+    inner = events;
+  };
+  Object.defineProperty(near, 'comesBack', { value: true });
+  let opened = 0;
+  const plug = await openRestarting('net', async () => {
+    opened++;
+    return new VlanPlug(near);
+  });
+  t.after(() => plug.close());
+  const events: string[] = [];
+  plug.start(() => true, { down: (reason) => events.push(reason), up: () => events.push('up') });
+  for (let round = 1; round <= 2; round++) {
+    inner.down?.('no route');
+    assert.deepEqual(events.splice(0), ['no route']);
+    inner.up?.();
+    assert.deepEqual(events.splice(0), ['up']);
+    plug.send(batchOf([pattern(60, round).fill(0, 12, 14)]));
+    assert.equal(plug.counters.sent.frames, round);
+  }
+  assert.equal(opened, 1);
+});
+
 test('passes on that frames may move without JavaScript again', async (t) => {
   const [near] = MemoryPlug.pair();
   let inner: PlugEvents = {};
