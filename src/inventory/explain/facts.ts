@@ -177,6 +177,9 @@ export interface CableFacts {
   readonly pid: number;
   readonly from: string;
   readonly to: string;
+  /** What its ends have around these networks ({@link NetworkFacts.layers}). */
+  readonly fromLayers: readonly string[];
+  readonly toLayers: readonly string[];
   /** Of both its ends together. */
   readonly isCut: boolean;
   readonly impairment: readonly string[];

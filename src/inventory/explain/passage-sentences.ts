@@ -323,16 +323,44 @@ function layersOf({ from, route, to }: LegFacts): {
   return { mine: mine?.layers ?? [], theirs: theirs?.layers ?? mine?.layers ?? [] };
 }
 
-/** Both have to have the same around the network, or neither understands what the other sends. */
+/** What frames have around them, and what somebody on the way has around the network that they come by. */
+interface Meeting {
+  readonly layers: readonly string[];
+  readonly who: string;
+  readonly whose: readonly string[];
+}
+
+/** Frames and the cables on their way, and whoever they are for: each cable changes what is around them. */
+function meetingsOf(leg: LegFacts): Meeting[] {
+  const { to } = leg;
+  const into = to === undefined ? undefined : interfaceOf(to.host, to.interfaceName)?.network;
+  const meetings: Meeting[] = [];
+  let layers = layersOf(leg).mine;
+  for (const passage of leg.passages) {
+    if (passage.kind !== 'cable') continue;
+    const { name, fromLayers, toLayers } = passage;
+    // What it does not look at passes.
+    const rest = layers.slice(0, Math.max(0, layers.length - fromLayers.length));
+    meetings.push({ layers: layers.slice(rest.length), who: `the cable ${name}`, whose: fromLayers });
+    layers = [...rest, ...toLayers];
+  }
+  return into === undefined ? meetings : [...meetings, { layers, who: nextOf(leg), whose: into.layers }];
+}
+
+/** Who frames come to has to have the same around the network, or does not understand what is sent. */
 function layerSteps(leg: LegFacts): Step[] {
-  const { mine, theirs } = layersOf(leg);
+  // That the two are not joined is said elsewhere.
+  if (leg.apart !== undefined) return [];
+  const unlike = meetingsOf(leg).find(({ layers, whose }) => layers.join() !== whose.join());
+  if (unlike === undefined) return [];
+  const { layers: mine, who, whose: theirs } = unlike;
   const isSwitchToTag = leg.passages.some((passage) => passage.kind === 'switch' && passage.hasVlans);
   const areTags = [...mine, ...theirs].every((layer) => layer.startsWith('vlan:'));
   // A switch that looks at tags puts them on and takes them off.
-  if (mine.join() === theirs.join() || (isSwitchToTag && areTags)) return [];
+  if (isSwitchToTag && areTags) return [];
   const shown = (layers: readonly string[]): string => (layers.length === 0 ? 'nothing' : layers.join(' in '));
   const lookedAt = 'networks of both';
-  const both = `${leg.from.name} has ${shown(mine)} around the network, and ${nextOf(leg)} has ${shown(theirs)}`;
+  const both = `${leg.from.name} has ${shown(mine)} around the network, and ${who} has ${shown(theirs)}`;
   if (withoutKeys(mine) === withoutKeys(theirs)) {
     // Copies of a key are the same key.
     const remedy = 'Give both the same key';

@@ -225,14 +225,16 @@ function portFacts(
 
 /** Both networks in the words of the cable's user. */
 function cableFacts({ process, status, networks }: Cable, from: NetworkFacts, to: NetworkFacts): CableFacts {
-  const labelAt = (network: NetworkFacts): string =>
-    networks.find(({ identity }) => identity === network.identity)?.label ?? network.label;
+  const endAt = (network: NetworkFacts): NetworkFacts =>
+    networks.find(({ identity }) => identity === network.identity) ?? network;
   return {
     kind: 'cable',
     name: process.name,
     pid: process.pid,
-    from: labelAt(from),
-    to: labelAt(to),
+    from: endAt(from).label,
+    to: endAt(to).label,
+    fromLayers: endAt(from).layers,
+    toLayers: endAt(to).layers,
     isCut: status.links.some(({ isCut }) => isCut),
     impairment: [...new Set(status.links.flatMap(({ impairment }) => impairment))],
   };

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { isKnownDrop, meaningOfDrop } from '../../../src/inventory/explain/drop-meanings.ts';
 import { type Explanation, formatExplanation, type Step } from '../../../src/inventory/explain/explanation.ts';
 import type {
+  CableFacts,
   ExplainFacts,
   HostFacts,
   InterfaceFacts,
@@ -331,6 +332,9 @@ test('networks that nothing joins, and what is around them', () => {
   const tagged = hostB({ network: network('/tmp/lan', ['vlan://5']) });
   const layers = explainLan({ b: tagged, leg: { to: { host: tagged, interfaceName: 'vde0' }, neighbour: NO_ANSWER } });
   refuses(layers, /a has nothing around the network, and b has vlan:\/\/5/, /the same on both sides/);
+  const both = { b: tagged, leg: { to: { host: tagged, interfaceName: 'vde0' }, neighbour: NO_ANSWER } };
+  const elsewhere = explainLan({ ...both, leg: { ...both.leg, apart: { mine: LAN, theirs } } });
+  refuses(elsewhere, /no cable of yours joins the two/, /vde_plug/);
   const [one, other] = [
     hostA({ network: network('/tmp/lan', ['agno:///a']) }),
     hostB({ network: network('/tmp/lan', ['agno:///b']) }),
@@ -436,7 +440,8 @@ test('lines, cables, and what cannot be looked into', () => {
   refuses(explainLan({ leg: { passages: [line], neighbour: NO_ANSWER } }), /nobody is at the other end/, /vdens ptp/);
   const open = explainLan({ leg: { passages: [{ ...line, hasOtherEnd: true }] } });
   assert.match(steps(open)[4]!.text, /somebody is at its other end/);
-  const cable = { kind: 'cable', name: 'plug-7', pid: 7, from: 'x', to: 'y', isCut: false, impairment: [] } as const;
+  const none = { fromLayers: [], toLayers: [], impairment: [] };
+  const cable: CableFacts = { kind: 'cable', name: 'plug-7', pid: 7, from: 'x', to: 'y', isCut: false, ...none };
   assert.match(steps(explainLan({ leg: { passages: [cable] } }))[4]!.text, /plug-7 \(pid 7\) carries it from x to y/);
   const cut = explainLan({ leg: { passages: [{ ...cable, isCut: true }], neighbour: NO_ANSWER } });
   refuses(cut, /the cable plug-7 \(pid 7\) from x to y was cut/, /vde join plug-7/);
@@ -446,6 +451,33 @@ test('lines, cables, and what cannot be looked into', () => {
   const empty = { kind: 'unknown', label: 'null://', isEmpty: true } as const;
   const alone = explainLan({ leg: { passages: [empty], neighbour: NO_ANSWER } });
   refuses(alone, /null:\/\/ is a network with nobody else on it/, /switch:\/\//);
+});
+
+test('a cable takes away what it has around the one network, and puts on what it has around the other', () => {
+  const [vlan5, vlan6, agno] = ['vlan://5', 'vlan://6', 'agno:///key'] as const;
+  const other = network('/tmp/other');
+  const verdict = (mine: string[], fromLayers: string[], toLayers: string[], theirs: string[]): string => {
+    const [a, b] = [hostA({ network: { ...LAN, layers: mine } }), hostB({ network: { ...other, layers: theirs } })];
+    const cable = { kind: 'cable', name: 'plug-7', pid: 7, from: 'x', to: 'y', isCut: false, impairment: [] } as const;
+    const leg = { from: a, to: { host: b, interfaceName: 'vde0' }, neighbour: NO_ANSWER };
+    return explainLan({ a, b, leg: { ...leg, passages: [{ ...cable, fromLayers, toLayers }] } }).verdict;
+  };
+  for (const [mine, fromLayers, toLayers, theirs] of [
+    [[], [], [], []],
+    [[vlan5], [], [], [vlan5]],
+    [[vlan5], [vlan5], [], []],
+    [[], [], [vlan5], [vlan5]],
+    [[vlan5], [vlan5], [vlan6], [vlan6]],
+    [[vlan5, agno], [agno], [], [vlan5]],
+  ] as const)
+    assert.match(
+      verdict([...mine], [...fromLayers], [...toLayers], [...theirs]),
+      /nothing that could be asked says why/,
+      `${[mine, fromLayers, toLayers, theirs].join(' | ')}`,
+    );
+  assert.match(verdict([vlan5], [], [], []), /a has vlan:\/\/5 around the network, and b has nothing/);
+  assert.match(verdict([vlan5], [vlan6], [], []), /a has vlan:\/\/5 around .* the cable plug-7 has vlan:\/\/6/);
+  assert.match(verdict([], [vlan5], [], []), /a has nothing around .* the cable plug-7 has vlan:\/\/5/);
 });
 
 test('a gateway: this machine, the internet, and what it refuses', () => {
