@@ -42,7 +42,7 @@ export interface Losses {
 }
 
 export class Channel {
-  readonly store: FrameStore = new FrameStore();
+  store: FrameStore = new FrameStore();
   readonly #measure: Measure;
   #random: Random;
   #frame = 0;
@@ -89,6 +89,11 @@ export class Channel {
     this.#speedFree = Math.min(this.#speedFree, now);
     this.#bandwidthFree = Math.min(this.#bandwidthFree, now);
     this.store.hurry(now);
+  }
+
+  /** Lets go of the memory for frames, when none waits. */
+  free(): void {
+    if (this.store.count === 0) this.store = new FrameStore();
   }
 
   /** Forgets the frames that wait, and that anything was busy with them. Returns how many there were. */

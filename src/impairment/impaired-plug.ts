@@ -372,6 +372,7 @@ export class ImpairedPlug extends WrapperPlug implements Plug, Lender {
 
   #rest(): void {
     this.#isActive = false;
+    for (const channel of Object.values(this.#wire.channels)) channel.free();
     this.#timer?.close();
     this.#timer = undefined;
     this.#updatePause();

@@ -3,6 +3,8 @@ import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { batchOf, type FrameBatch } from '../../../src/frames/batch.ts';
 import { ImpairedPlug } from '../../../src/impairment/impaired-plug.ts';
 import { cable } from '../../../src/plugs/cable.ts';
@@ -100,6 +102,28 @@ function borrow(plug: ImpairedPlug): { isOver: boolean } {
 function frames(count: number, length = 100): FrameBatch {
   return batchOf(Array.from({ length: count }, (_, index) => new Uint8Array(length).fill(index)));
 }
+
+// The first one, so that no others leave memory behind.
+test('when nothing is the matter any more, the memory for what waited is free again', async () => {
+  setFlagsFromString('--expose-gc');
+  const collect = runInNewContext('gc') as () => void;
+  const used = (): number => {
+    collect();
+    return process.memoryUsage().arrayBuffers;
+  };
+  const plug = new ImpairedPlug(new MemoryPlug());
+  plug.start(() => true);
+  const large = frames(100, 9000);
+  const before = used();
+  await plug.impair(['delay=60000']);
+  for (let batch = 0; batch < 10; batch++) plug.send(large);
+  assert.ok(used() - before > 8e6);
+  plug.cut();
+  plug.join();
+  await plug.impair(['none']);
+  await waitFor(() => used() - before < 1e6, WAIT_MS, 'the memory');
+  await plug.close();
+});
 
 test('a loan is passed on, taken back when something is the matter, and offered again afterwards', async () => {
   const inner = new MemoryPlug();
