@@ -225,7 +225,10 @@ class RunningFilter {
       trouble: (_plug, error) => this.#say(error.message),
     });
     process.on('SIGUSR1', () => {
-      for (const end of this.#ends) this.#say(`${end.plug.label}: ${formatCounters(end.plug.counters)}`);
+      for (const { plug: end } of this.#ends) {
+        this.#say(`${end.label}: ${formatCounters(end.counters)}`);
+        for (const line of end.report?.() ?? []) this.#say(`${end.label}: ${line}`);
+      }
     });
     this.#control = new ProcessControl({ command: NAME, prefix: NAME });
     this.#control.add(async () => {
