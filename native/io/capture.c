@@ -18,8 +18,6 @@
 #define OPTION_FLAGS 2
 #define OPTION_DROP_COUNT 4
 #define OPTION_HEADER 4
-/* The flags and the end. */
-#define PLAIN_OPTION_BYTES 12
 /* Of epb_flags. */
 #define FLAG_INBOUND 1
 #define FLAG_OUTBOUND 2
@@ -260,15 +258,28 @@ static void add_drops(struct options *options, const struct capture *capture, co
 	}
 }
 
-HOT static void add_news(struct options *options, const struct capture_point *point, const struct capture *capture)
+/* Whether there are drops that nobody was told of yet. */
+HOT static bool has_drops(const struct capture_point *point, const struct capture *capture)
 {
-	if (capture->left_out > 0)
-		add_option(options, OPTION_DROP_COUNT, &capture->left_out, sizeof capture->left_out);
+	bool has = false;
+
+	for (uint32_t source = 0; source < DROP_SOURCES; source++) {
+		for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++) {
+			const double *drops = drops_of(point, capture, source, way);
+			has = has || (drops != NULL && memcmp(capture->told[source][way], drops,
+							      sizeof capture->told[source][way]) != 0);
+		}
+	}
+	return has;
+}
+
+static void add_all_drops(struct options *options, const struct capture_point *point, const struct capture *capture)
+{
 	for (uint32_t source = 0; source < DROP_SOURCES; source++) {
 		for (enum capture_direction way = CAPTURE_RECEIVED; way <= CAPTURE_SENT; way++) {
 			const double *drops = drops_of(point, capture, source, way);
 			const double *told = capture->told[source][way];
-			if (drops != NULL && memcmp(told, drops, sizeof capture->told[source][way]) != 0)
+			if (drops != NULL)
 				add_drops(options, capture, drops, told, way);
 		}
 	}
@@ -309,6 +320,7 @@ struct record {
 	struct capture *capture;
 	uint64_t time_ns;
 	bool outbound;
+	bool has_drops;
 };
 
 HOT static void record_frame(struct record *record, const uint8_t *frame, const struct frame_slot *slot)
@@ -322,7 +334,10 @@ HOT static void record_frame(struct record *record, const uint8_t *frame, const 
 
 	options.length = 0;
 	add_option(&options, OPTION_FLAGS, &flags, sizeof flags);
-	add_news(&options, record->point, capture);
+	if (capture->left_out > 0)
+		add_option(&options, OPTION_DROP_COUNT, &capture->left_out, sizeof capture->left_out);
+	if (record->has_drops)
+		add_all_drops(&options, record->point, capture);
 	add_option(&options, OPTION_END, "", 0);
 	const uint32_t length = PACKET_BLOCK_BYTES + padded(kept) + (uint32_t)options.length;
 	uint8_t *room = capture_ring_begin(target->ring, length, CAPTURE_RESERVE_BYTES);
@@ -335,8 +350,9 @@ HOT static void record_frame(struct record *record, const uint8_t *frame, const 
 	capture_ring_commit(target->ring, length);
 	atomic_fetch_add_explicit(&counts->recorded, 1, memory_order_relaxed);
 	capture->left_out = 0;
-	if (options.length > PLAIN_OPTION_BYTES)
+	if (record->has_drops)
 		note_told(record->point, capture);
+	record->has_drops = false;
 }
 
 HOT static bool is_frame(const struct frames *frames, const struct frame_slot *slot)
@@ -363,7 +379,8 @@ HOT void capture_frames(const double *number, enum capture_direction direction, 
 		if (capture->target.ring == NULL)
 			continue;
 		struct record record = { .point = point, .capture = capture, .time_ns = now,
-					 .outbound = is_outbound(capture, direction) };
+					 .outbound = is_outbound(capture, direction),
+					 .has_drops = has_drops(point, capture) };
 		for (uint32_t frame = 0; frame < frames->count; frame++) {
 			const struct frame_slot *slot = &frames->slots[frame];
 			if (is_frame(frames, slot))
