@@ -96,7 +96,7 @@ export function captureOperations(inventory: Inventory): Operations {
       requirePlaces(inventory, selection);
       if (captures.has(context.signal)) throw usage('this connection has a capture already');
       if (captures.size >= MAX_CAPTURES)
-        throw usage(`${MAX_CAPTURES} captures are running already, which is all there can be`);
+        throw usage(`${MAX_CAPTURES} captures look here already, which is all there can be. End one of them`);
       const capture = new Capture({
         mode: 'stream',
         bytes: numberIn(request, 'bytes', MIN_RING_BYTES, MAX_RING_BYTES),

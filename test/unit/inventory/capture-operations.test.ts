@@ -17,18 +17,18 @@ function linkCalled(id: string, network: string): Link {
 function operations(
   t: TestContext,
   ...more: readonly Pick<InventoryItem, 'kind' | 'links'>[]
-): (action: string, fields?: object) => Readonly<Record<string, unknown>> {
+): (action: string, fields?: object, signal?: AbortSignal) => Readonly<Record<string, unknown>> {
   const inventory = new Inventory('test');
   const links = [linkCalled('port 1', '/tmp/lan'), linkCalled('port 2', '/tmp/lan'), linkCalled('port 12', '/tmp/lan')];
   for (const item of [{ kind: 'switch', links: () => links } as const, ...more])
     inventory.add({ ...item, describe: () => Promise.reject(new Error('not asked')) });
   const all: Operations = captureOperations(inventory);
   t.after(() => void all['record']?.({ seconds: 0 }, contextOf()));
-  return (action, fields = {}) => all[action]?.({ ...fields }, contextOf()) as Record<string, unknown>;
+  return (action, fields = {}, signal) => all[action]?.({ ...fields }, contextOf(signal)) as Record<string, unknown>;
 }
 
-function contextOf(): OperationContext {
-  return { signal: new AbortController().signal, send: () => undefined } as unknown as OperationContext;
+function contextOf(signal: AbortSignal = new AbortController().signal): OperationContext {
+  return { signal, send: () => undefined } as unknown as OperationContext;
 }
 
 test('a recording is not thrown away for another one', (t) => {
@@ -80,6 +80,19 @@ test('who asks for a switch does not get, or end, the recording of a namespace b
   assert.equal(ask('record', { ...RECORDING, seconds: 60 })['seconds'], 60);
   const { interfaces, end } = ask('record-take');
   assert.deepEqual([interfaces, end], [[{ name: 'vde0', description: 'switch:///tmp/lan, somebody' }], 0]);
+});
+
+test('eight capture at a time; who is the ninth waits until the connection of one ends', (t) => {
+  const ask = operations(t);
+  const connections = Array.from({ length: 9 }, () => new AbortController());
+  t.after(() => {
+    for (const each of connections) each.abort();
+  });
+  const start = ({ signal }: AbortController) => ask('capture-start', { bytes: 262_144, snap: 96 }, signal);
+  for (const each of connections.slice(0, 8)) start(each);
+  assert.throws(() => start(connections[8]!), /8 captures look here already.*End one of them/);
+  connections[3]!.abort();
+  assert.deepEqual(start(connections[8]!)['missed'], []);
 });
 
 test('a port may be called as where it is impaired', (t) => {
