@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { parseFilter } from '../../../src/capture/filter/filter.ts';
 import { VdensError } from '../../../src/errors.ts';
+import { parseIp } from '../../../src/net/ip.ts';
+import { parseMac } from '../../../src/net/mac.ts';
 import { makeTemporaryDirectory, original, requireCommands, runCommand } from '../../interop/harness.ts';
 
 const FRAMES = 600;
@@ -24,19 +26,8 @@ const MACS = ['02:00:00:00:00:01', '02:00:00:00:00:02', 'ff:ff:ff:ff:ff:ff', '01
 const PORTS = [22, 53, 80, 443, 5353, 6000, 6004, 65535];
 
 const u16 = (value: number): number[] => [value >> 8, value & 0xff];
-const v4 = (text: string): number[] => text.split('.').map(Number);
-const mac = (text: string): number[] => text.split(':').map((part) => Number.parseInt(part, 16));
-
-function v6(text: string): number[] {
-  const [head = '', tail = ''] = text.split('::');
-  const words = (part: string): number[] =>
-    part
-      .split(':')
-      .filter(Boolean)
-      .map((word) => Number.parseInt(word, 16));
-  const [a, b] = [words(head), words(tail)];
-  return [...a, ...Array.from({ length: 8 - a.length - b.length }, () => 0), ...b].flatMap(u16);
-}
+const ip = (text: string): number[] => [...parseIp(text)];
+const mac = (text: string): number[] => [...parseMac(text)];
 
 const oneOf = fc.constantFrom;
 const protocol = oneOf(1, 2, 6, 17, 50, 51, 58, 132, 44, 0, 200);
@@ -63,14 +54,14 @@ const ipPacket = fc
     number,
     0,
     0,
-    ...v4(from),
-    ...v4(to),
+    ...ip(from),
+    ...ip(to),
     ...Array.from({ length: 4 * (words - 5) }, () => 1),
     ...rest,
   ]); // prettier-ignore
 const ipv6Packet = fc
   .tuple(oneOf(...IPV6), oneOf(...IPV6), protocol, transport)
-  .map(([from, to, number, rest]) => [0x60, 0, 0, 0, ...u16(rest.length), number, 64, ...v6(from), ...v6(to), ...rest]);
+  .map(([from, to, number, rest]) => [0x60, 0, 0, 0, ...u16(rest.length), number, 64, ...ip(from), ...ip(to), ...rest]);
 const arpPacket = fc
   .tuple(oneOf(...IPV4), oneOf(...IPV4), oneOf(1, 2))
   .map(([from, to, operation]) => [
@@ -82,9 +73,9 @@ const arpPacket = fc
     4,
     ...u16(operation),
     ...mac(MACS[0]!),
-    ...v4(from),
+    ...ip(from),
     ...mac(MACS[1]!),
-    ...v4(to),
+    ...ip(to),
   ]);
 const noise = fc.uint8Array({ minLength: 0, maxLength: 80 }).map((bytes) => [...bytes]);
 const payload = fc.oneof(
