@@ -326,6 +326,8 @@ function layersOf({ from, route, to }: LegFacts): {
 /** What frames have around them, and what somebody on the way has around the network that they come by. */
 interface Meeting {
   readonly layers: readonly string[];
+  /** Who has put it there last. */
+  readonly by: string;
   readonly who: string;
   readonly whose: readonly string[];
 }
@@ -335,16 +337,19 @@ function meetingsOf(leg: LegFacts): Meeting[] {
   const { to } = leg;
   const into = to === undefined ? undefined : interfaceOf(to.host, to.interfaceName)?.network;
   const meetings: Meeting[] = [];
+  let by = leg.from.name;
   let layers = layersOf(leg).mine;
   for (const passage of leg.passages) {
     if (passage.kind !== 'cable') continue;
     const { name, fromLayers, toLayers } = passage;
     // What it does not look at passes.
     const rest = layers.slice(0, Math.max(0, layers.length - fromLayers.length));
-    meetings.push({ layers: layers.slice(rest.length), who: `the cable ${name}`, whose: fromLayers });
+    const cable = `the cable ${name}`;
+    meetings.push({ layers: layers.slice(rest.length), by, who: cable, whose: fromLayers });
     layers = [...rest, ...toLayers];
+    if (fromLayers.length + toLayers.length > 0) by = cable;
   }
-  return into === undefined ? meetings : [...meetings, { layers, who: nextOf(leg), whose: into.layers }];
+  return into === undefined ? meetings : [...meetings, { layers, by, who: nextOf(leg), whose: into.layers }];
 }
 
 /** Who frames come to has to have the same around the network, or does not understand what is sent. */
@@ -353,14 +358,14 @@ function layerSteps(leg: LegFacts): Step[] {
   if (leg.apart !== undefined) return [];
   const unlike = meetingsOf(leg).find(({ layers, whose }) => layers.join() !== whose.join());
   if (unlike === undefined) return [];
-  const { layers: mine, who, whose: theirs } = unlike;
+  const { layers: mine, by, who, whose: theirs } = unlike;
   const isSwitchToTag = leg.passages.some((passage) => passage.kind === 'switch' && passage.hasVlans);
   const areTags = [...mine, ...theirs].every((layer) => layer.startsWith('vlan:'));
   // A switch that looks at tags puts them on and takes them off.
   if (isSwitchToTag && areTags) return [];
   const shown = (layers: readonly string[]): string => (layers.length === 0 ? 'nothing' : layers.join(' in '));
   const lookedAt = 'networks of both';
-  const both = `${leg.from.name} has ${shown(mine)} around the network, and ${who} has ${shown(theirs)}`;
+  const both = `${by} has ${shown(mine)} around the network, and ${who} has ${shown(theirs)}`;
   if (withoutKeys(mine) === withoutKeys(theirs)) {
     // Copies of a key are the same key.
     const remedy = 'Give both the same key';

@@ -476,6 +476,7 @@ test('a cable takes away what it has around the one network, and puts on what it
       `${[mine, fromLayers, toLayers, theirs].join(' | ')}`,
     );
   assert.match(verdict([vlan5], [], [], []), /a has vlan:\/\/5 around the network, and b has nothing/);
+  assert.match(verdict([], [], [vlan6], []), /the cable plug-7 has vlan:\/\/6 around the network, and b has nothing/);
   assert.match(verdict([vlan5], [vlan6], [], []), /a has vlan:\/\/5 around .* the cable plug-7 has vlan:\/\/6/);
   assert.match(verdict([], [vlan5], [], []), /a has nothing around .* the cable plug-7 has vlan:\/\/5/);
 });
