@@ -224,7 +224,8 @@ test('-d goes into the background, tells before what cannot be run, and its file
     const started = await runCommand(argv, { cwd: folder, env: mark.env });
     assert.deepEqual([started.status, started.stdout], [0, '']);
     const pid = await waitFor(() => pidFrom(join(folder, 'pid')), 10_000, 'the pid file');
-    assert.equal(readFileSync(join(folder, 'group'), 'utf8'), `-${pid}\n`);
+    const group = (): boolean => readFileSync(join(folder, 'group'), 'utf8') === `-${pid}\n`;
+    await waitFor(() => existsSync(join(folder, 'group')) && group(), 10_000, 'the other file');
     await waitFor(() => existsSync(join(folder, 'here')), 10_000, 'the command');
     assert.equal(readFileSync(join(folder, 'here'), 'utf8'), `${folder}\n`);
     assert.equal(readlinkSync(`/proc/${pid}/fd/2`), '/dev/null');

@@ -48,7 +48,7 @@ for (const [here, there] of pairs) {
       const large = frameOf(mac(2), mac(1), 'large', 4000);
       a.send(large);
       await b.waitForText('large');
-      assert.ok(capture.packets().some(({ isFragment }) => isFragment));
+      await capture.waitFor(({ isFragment }) => isFragment, 'a piece');
     });
   }
 

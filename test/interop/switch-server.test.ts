@@ -59,8 +59,11 @@ test('the original vdens gets a port, by number too, and its frames arrive', asy
   await hasClients(served, 1);
   assert.equal(served.clients[0]?.wantedPort, 5);
   // An interface that is set up looks for neighbours; the echo is counted both ways.
-  await waitFor(() => (served.plugs[0]?.counters.received.frames ?? 0) > 0, 10_000, 'a frame of the namespace');
-  assert.ok((served.plugs[0]?.counters.sent.frames ?? 0) > 0);
+  const counted = (): boolean => {
+    const { received, sent } = served.plugs[0]?.counters ?? {};
+    return (received?.frames ?? 0) > 0 && (sent?.frames ?? 0) > 0;
+  };
+  await waitFor(counted, 10_000, 'a frame of the namespace, and its echo');
 });
 
 test('the directory of an original vde_switch is left alone while it lives, and ours when it was killed', async (t) => {

@@ -23,7 +23,7 @@ const EXPIRE_SECONDS = 120;
 const TABLE_SIZE = 65_536;
 const SOCKET_FRAME_BYTES = 1518;
 const PLAIN_OFFLOAD = '0 0 0';
-const SETTLE_MS = 5000;
+const SETTLE_MS = 20_000;
 
 /** A frame as it was delivered: its offload header and its bytes. */
 interface Delivered {
