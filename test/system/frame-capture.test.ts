@@ -50,7 +50,7 @@ test('frames and files are what passed', async (t) => {
   for await (const frame of frames.frames('icmp')) passed.push(frame);
   assert.deepEqual(passed.map(wayOf), ['vde0 in', 'vde0 out', 'vde0 in', 'vde0 out']);
   assert.ok(passed.every(({ bytes, length }) => bytes.length === 60 && length === 98));
-  assert.ok(passed.every(({ timeNs }, index) => index === 0 || timeNs >= passed[index - 1]!.timeNs));
+  assert.ok(passed.every(({ timeNs }) => Math.abs(Date.now() - Number(timeNs / 1_000_000n)) < 60_000));
   await saved;
   const read = await readCapture(lan.file(), 'icmp');
   assert.deepEqual(
