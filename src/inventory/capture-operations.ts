@@ -228,7 +228,9 @@ function requirePlaces(inventory: Inventory, selection: Selection): void {
   const { kind, link } = selection;
   const items = itemsOf(inventory, selection);
   if (items.length === 0) throw usage(`there is nothing here to capture${kind === undefined ? '' : ` (no ${kind})`}`);
-  // A port may yet come.
+  // A port may yet come; an interface does not.
+  if (items.every((item) => item.kind === 'namespace' && item.links().length === 0))
+    throw usage('there is nothing here to capture: the namespace has no network. Start it with one: switch:///tmp/lan');
   if (link === undefined || link === 'any' || placesOf(inventory, selection).length > 0) return;
   const ids = items.flatMap((item) => item.links().map(({ id }) => id));
   const known = ids.length === 0 ? 'there are none at present' : `there are: ${ids.join(', ')}`;

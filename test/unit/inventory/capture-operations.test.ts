@@ -13,15 +13,21 @@ function linkCalled(id: string, network: string): Link {
   return { id, network, plug: undefined, counters, isReversed: false, otherEnds: [], description: 'somebody' };
 }
 
-/** Asks; what it has begun ends with the test. @param more what runs besides a switch */
+type Running = Pick<InventoryItem, 'kind' | 'links'>;
+
+/** A switch with three ports. */
+function lan(): Running {
+  const links = [linkCalled('port 1', '/tmp/lan'), linkCalled('port 2', '/tmp/lan'), linkCalled('port 12', '/tmp/lan')];
+  return { kind: 'switch', links: () => links };
+}
+
+/** Asks; what it has begun ends with the test. */
 function operations(
   t: TestContext,
-  ...more: readonly Pick<InventoryItem, 'kind' | 'links'>[]
+  running: readonly Running[] = [lan()],
 ): (action: string, fields?: object, signal?: AbortSignal) => Readonly<Record<string, unknown>> {
   const inventory = new Inventory('test');
-  const links = [linkCalled('port 1', '/tmp/lan'), linkCalled('port 2', '/tmp/lan'), linkCalled('port 12', '/tmp/lan')];
-  for (const item of [{ kind: 'switch', links: () => links } as const, ...more])
-    inventory.add({ ...item, describe: () => Promise.reject(new Error('not asked')) });
+  for (const item of running) inventory.add({ ...item, describe: () => Promise.reject(new Error('not asked')) });
   const all: Operations = captureOperations(inventory);
   t.after(() => void all['record']?.({ seconds: 0 }, contextOf()));
   return (action, fields = {}, signal) => all[action]?.({ ...fields }, contextOf(signal)) as Record<string, unknown>;
@@ -69,7 +75,8 @@ test('what is taken is what was asked for', (t) => {
 });
 
 test('who asks for a switch does not get, or end, the recording of a namespace beside it', (t) => {
-  const ask = operations(t, { kind: 'namespace', links: () => [linkCalled('vde0', 'switch:///tmp/lan')] });
+  const vde0 = linkCalled('vde0', 'switch:///tmp/lan');
+  const ask = operations(t, [lan(), { kind: 'namespace', links: () => [vde0] }]);
   ask('record', RECORDING);
   const switched = { kind: 'switch', network: '/tmp/lan' };
   for (const [action, fields] of [
@@ -80,6 +87,15 @@ test('who asks for a switch does not get, or end, the recording of a namespace b
   assert.equal(ask('record', { ...RECORDING, seconds: 60 })['seconds'], 60);
   const { interfaces, end } = ask('record-take');
   assert.deepEqual([interfaces, end], [[{ name: 'vde0', description: 'switch:///tmp/lan, somebody' }], 0]);
+});
+
+test('where nothing can ever pass, that is said', (t) => {
+  const ring = { bytes: 262_144, snap: 96 };
+  const alone = operations(t, [{ kind: 'namespace', links: () => [] }]);
+  for (const action of ['capture-start', 'record'])
+    assert.throws(() => alone(action, { ...ring, seconds: 3 }), /the namespace has no network\. Start it with one/);
+  const waiting = operations(t, [{ kind: 'switch', links: () => [] }]);
+  assert.deepEqual(waiting('capture-start', ring), { interfaces: [], missed: [] });
 });
 
 test('eight capture at a time; who is the ninth waits until the connection of one ends', (t) => {
