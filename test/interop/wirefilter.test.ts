@@ -369,9 +369,7 @@ test('in the background it still finds the lamps', async (t) => {
   const argv = [ours('wirefilter'), one.path, other.path, '--daemon', '--blink', 'lamps', '--pidfile', 'pid'];
   const { status, stderr } = await runCommand(argv, { cwd: folder, timeoutMs: WAIT_MS });
   assert.equal(status, 0, stderr);
-  t.after(() => {
-    if (existsSync(pidFile)) process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGKILL');
-  });
+  const pid = endAfter(t, pidFile);
   const left = await startStreamClient(t, [ours('vde_plug'), one.path]);
   const buffer = new Uint8Array(100);
   const blinked = (): boolean => {
@@ -379,7 +377,7 @@ test('in the background it still finds the lamps', async (t) => {
     return native.receive(lamps, buffer) > 0;
   };
   await waitFor(blinked, WAIT_MS, 'a message to the lamps');
-  process.kill(Number(readFileSync(pidFile, 'utf8')), 'SIGTERM');
+  process.kill(pid, 'SIGTERM');
   await waitFor(() => !existsSync(pidFile), WAIT_MS, 'its end');
 });
 
@@ -389,10 +387,7 @@ test('in the background it has its console at the socket', async (t) => {
   const argv = [ours('wirefilter'), 'null://', 'null://', '--daemon', '-M', path, '--pidfile', pidFile, '-d', '3'];
   const { status, stderr } = await runCommand(argv, { timeoutMs: WAIT_MS });
   assert.equal(status, 0, stderr);
-  const pid = Number(readFileSync(pidFile, 'utf8'));
-  t.after(() => {
-    if (existsSync(pidFile)) process.kill(pid, 'SIGKILL');
-  });
+  const pid = endAfter(t, pidFile);
   const session = await ManagementSession.open(t, path);
   await session.until(PROMPT);
   session.send('showinfo\n');
@@ -426,6 +421,16 @@ test('without networks it is no cable for what is no pipe', () => {
   assert.equal(status, 1);
   assert.match(stderr, /^wirefilter: [^\n]*standard input is no pipe\. Name two networks[^\n]*\n$/);
 });
+
+/** The pid of a filter in the background, which is ended when the test is over, though its pid file may be gone by then. */
+function endAfter(t: TestContext, pidFile: string): number {
+  const pid = Number(readFileSync(pidFile, 'utf8'));
+  t.after(() => {
+    const path = `/proc/${pid}/cmdline`;
+    if (existsSync(path) && readFileSync(path, 'utf8').includes('wirefilter')) process.kill(pid, 'SIGKILL');
+  });
+  return pid;
+}
 
 /** The descriptor of a socket that is told of frames. */
 function lampsAt(t: TestContext, path: string): number {
