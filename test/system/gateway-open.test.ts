@@ -226,7 +226,7 @@ async function assertShared(lab: GatewayLab, network: string, programs: readonly
       await waitFor(() => isReachable(guest, address), 15_000, `guest ${index + 1} to reach ${address}`);
     }
     const neighbour = `10.0.2.2${((index + 1) % guests.length) + 1}`;
-    assert.ok(await isReachable(guest, neighbour), `guest ${index + 1} reaches ${neighbour}`);
+    await waitFor(() => isReachable(guest, neighbour), 15_000, `guest ${index + 1} to reach ${neighbour}`);
   }
   await Promise.all(guests.map((guest) => assertTransfers(lab, guest, '127.0.0.1', GATEWAY.v4)));
   await Promise.all(guests.map((guest) => assertTransfers(lab, guest, '::1', GATEWAY.v6)));

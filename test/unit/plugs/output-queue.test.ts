@@ -1,7 +1,6 @@
 /** The queue and the sender against a kernel that takes what it likes: order, completeness, bounds. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import { batchOf, type FrameBatch } from '../../../src/frames/batch.ts';
 import { PlugCounters } from '../../../src/plugs/counters.ts';
@@ -181,28 +180,32 @@ test('a sender that waits sends what came first, first', () => {
   assert.deepEqual([it.sender.busy, it.drains, it.wanted.at(-1)], [false, 1, false]);
 });
 
-test('a peer that takes nothing is waited for the whole of the time, also right after another wait', async () => {
+test('a peer that takes nothing is waited for the whole of the time, also right after another wait', (t) => {
+  const { timers } = t.mock;
+  timers.enable({ apis: ['setTimeout'] });
   const it = bench();
   it.sender.send(three(0), MAX);
-  await sleep(STALL_MS * 0.8);
+  timers.tick(STALL_MS * 0.8);
   it.room = 3;
   it.sender.writable();
   assert.equal(it.drains, 1);
   it.sender.send(three(3), MAX);
-  await sleep(STALL_MS * 0.5);
+  timers.tick(STALL_MS * 0.5);
   assert.equal(it.sender.busy, true, 'the first wait does not end the second one early');
   assert.deepEqual(it.counters.sent.drops, {});
-  await sleep(STALL_MS * 2);
+  timers.tick(STALL_MS * 2);
   assert.deepEqual([it.sender.busy, it.drains], [false, 2]);
   assert.deepEqual(it.counters.sent.drops, { 'peer-slow': 3 });
 });
 
-test('a peer that takes a little now and then loses nothing', async () => {
+test('a peer that takes a little now and then loses nothing', (t) => {
+  const { timers } = t.mock;
+  timers.enable({ apis: ['setTimeout'] });
   const it = bench();
   it.sender.send(three(0), MAX);
   it.sender.send(three(3), MAX);
   for (let i = 0; i < 6; i++) {
-    await sleep(STALL_MS * 0.7);
+    timers.tick(STALL_MS * 0.7);
     it.room = 1;
     it.sender.writable();
   }
@@ -210,11 +213,13 @@ test('a peer that takes a little now and then loses nothing', async () => {
   assert.deepEqual(it.counters.sent.drops, {});
 });
 
-test('a frame that has left in part is finished, even when nothing follows', async () => {
+test('a frame that has left in part is finished, even when nothing follows', (t) => {
+  const { timers } = t.mock;
+  timers.enable({ apis: ['setTimeout'] });
   const it = bench();
   it.sender.send(three(0), MAX);
   it.isHeadPartial = true;
-  await sleep(STALL_MS * 2.5);
+  timers.tick(STALL_MS * 2.5);
   assert.deepEqual(it.counters.sent.drops, { 'peer-slow': 2 });
   assert.equal(it.sender.busy, false);
   assert.equal(it.wanted.at(-1), true);
