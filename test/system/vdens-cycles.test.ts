@@ -21,7 +21,10 @@ function holdings(): Holdings {
     descriptors: readdirSync('/proc/self/fd').sort(),
     children: readFileSync(`/proc/self/task/${process.pid}/children`, 'utf8').trim(),
     mounts: readFileSync('/proc/self/mountinfo', 'utf8'),
-    files: [...readdirSync(tmpdir()), ...readdirSync('/tmp').filter((name) => /^\.?vdens?-(?!run-|test-|\d+$)/.test(name))],
+    files: [
+      ...readdirSync(tmpdir()),
+      ...readdirSync('/tmp').filter((name) => /^\.?vdens?-(?!run-|test-|\d+$)/.test(name)),
+    ],
   };
 }
 
