@@ -27,8 +27,8 @@ import { STREAM_FRAME_BYTES } from './stream.ts';
 const FOREIGN_TIMEOUT_MS = 10_000;
 /** A process that gives no sign of life in two such times hangs; it gives one at least every 3 s. */
 const LIFE_CHECK_MS = 5000;
-/** How long a process whose socket closed has to exit, so that its status can be told. */
-const FOREIGN_STATUS_MS = 500;
+/** How long a process whose socket closed has to exit by itself: it tidies up, and its status can be told. */
+const FOREIGN_STATUS_MS = 2000;
 
 /** What the process says of opening (native/foreign/foreign.c). */
 const OPENED = 'O';
@@ -137,10 +137,14 @@ class ForeignProcess {
     this.#isEnded = true;
   }
 
-  /** For as long as it may take to be known how it ended. */
+  /** For as long as it may take to end by itself. */
   async settle(): Promise<void> {
-    const pause = new Promise((resolve) => setTimeout(resolve, FOREIGN_STATUS_MS));
+    let timer: NodeJS.Timeout | undefined;
+    const pause = new Promise<void>((resolve) => {
+      timer = setTimeout(resolve, FOREIGN_STATUS_MS);
+    });
     await Promise.race([this.exited, pause]);
+    clearTimeout(timer);
   }
 
   #passLinesOn(label: string): void {
@@ -235,6 +239,7 @@ export class ForeignPlug extends SocketPlug {
   override async close(): Promise<void> {
     this.#isClosing = true;
     await super.close();
+    await this.#process.settle();
     await this.#process.end();
   }
 }
