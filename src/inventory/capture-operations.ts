@@ -6,6 +6,7 @@
  */
 
 import { Capture, type CapturePlace } from '../capture/capture.ts';
+import { shown } from '../control/message.ts';
 import type { OperationContext, Operations } from '../control/operation.ts';
 import { VdensError } from '../errors.ts';
 import { watchPlaces } from '../plugs/capture-point.ts';
@@ -250,7 +251,7 @@ function textIn(request: Request, name: string): string | undefined {
 function numberIn(request: Request, name: string, least: number, most: number): number {
   const value = request[name];
   if (typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most) return value;
-  throw usage(`"${name}" is no whole number from ${least} to ${most}`, String(value));
+  throw usage(`"${name}" is no whole number from ${least} to ${most}`, shown(value));
 }
 
 function usage(message: string, value?: string): VdensError {

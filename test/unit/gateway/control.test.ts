@@ -11,13 +11,7 @@ import type { ControlServer } from '../../../src/control/server.ts';
 import { VdensError } from '../../../src/errors.ts';
 import { MAX_GATEWAY_CLIENTS, serveForwards } from '../../../src/gateway/control.ts';
 import { controlGateway } from '../../../src/gateway/control-gateway.ts';
-import {
-  type ControlForward,
-  type ControlRequest,
-  emitForwards,
-  parseForwards,
-  readRequest,
-} from '../../../src/gateway/control-message.ts';
+import { type ControlForward, emitForwards, parseForwards, readRequest } from '../../../src/gateway/control-message.ts';
 import { Forwards } from '../../../src/gateway/forwards.ts';
 import { parseLocator } from '../../../src/locator/locator.ts';
 import { gatewayConfig } from '../../../src/locator/slirp-locator.ts';
@@ -339,7 +333,7 @@ test('no text makes the reader of requests throw anything but its own error', ()
     fc.property(text, (line) => {
       try {
         const { do: action, fields } = parseRequest(line, true);
-        readRequest((['list', 'remove'].includes(String(action)) ? action : 'add') as ControlRequest['do'], fields);
+        readRequest(action === 'list' || action === 'remove' ? action : 'add', fields);
       } catch (error) {
         assert.ok(error instanceof VdensError, String(error));
         assert.equal(error.code, 'ERR_USAGE');
