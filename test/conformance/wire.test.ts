@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { openWire } from '../../src/plugs/wire.ts';
 import { native } from '../../src/system/native.ts';
 import { openPacketSocket } from '../fixtures/open-packet-socket.ts';
-import { requireCommands, runCommand } from '../interop/harness.ts';
+import { requireCommands, runCommand, waitFor } from '../interop/harness.ts';
 import type { FarEnd, Line, PlugKind } from './line.ts';
 import { describePlug } from './plug-suite.ts';
 
@@ -24,6 +24,10 @@ const taken = 'the kernel takes a frame at once, or drops it';
 function ip(...args: readonly string[]): void {
   const { status, stderr } = spawnSync('ip', args, { encoding: 'utf8' });
   assert.equal(status, 0, `ip ${args.join(' ')}: ${stderr}`);
+}
+
+function isUp(name: string): boolean {
+  return spawnSync('ip', ['-o', 'link', 'show', name], { encoding: 'utf8' }).stdout.includes(' state UP ');
 }
 
 /** Another packet socket, at the other end of the cable. */
@@ -49,6 +53,8 @@ async function open(t: TestContext): Promise<Line> {
   const [near, far] = [`w${++lines}`, `f${lines}`];
   ip('link', 'add', near, 'type', 'veth', 'peer', 'name', far);
   for (const name of [near, far]) ip('link', 'set', name, 'up');
+  // Until the kernel has seen the carrier, which may take a second, what is sent is dropped.
+  await waitFor(() => [near, far].every(isUp), 10_000, 'the carrier of the cable');
   const socket = openPacketSocket(native.interfaceIndex(far));
   const plug = openWire(`pcap://${near}`, near);
   const close = plug.close.bind(plug);

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { original, requireCommands, runCommand, spawnBackground, waitFor } from './harness.ts';
 import { startSwitch } from './original-switch.ts';
-import { inNamespace } from './original-vdens.ts';
+import { inNamespace, pingIn } from './original-vdens.ts';
 
 test('two original vdens ping each other through the original switch', async (t) => {
   if (!requireCommands(t, 'vdens', 'vde_switch', 'ip', 'ping')) return;
@@ -20,8 +20,7 @@ test('two original vdens ping each other through the original switch', async (t)
   const b = await spawnBackground(t, inNamespace(peer));
   await b.waitForOutput(/^ready$/m);
   const command = ['ping', '-c', '3', '-i', '0.1', '-W', '2', '10.77.0.2'];
-  const a = await runCommand(inNamespace({ ...peer, address: '10.77.0.1/24', command, isQuiet: true }));
-  assert.match(a.stdout, /3 packets transmitted, 3 received/, a.stderr);
+  assert.match(await pingIn(t, { ...peer, address: '10.77.0.1/24', command }), /3 packets transmitted, 3 received/);
 });
 
 test('the original switch answers at its console and names its clients', async (t) => {

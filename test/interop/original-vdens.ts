@@ -4,6 +4,7 @@
  * The original knows no `--address`, so the interface is set up from inside with ip(8), and the same way for ours
  * wherever the two are compared.
  */
+import { type Owner, spawnBackground } from './harness.ts';
 
 /** What runs in a namespace on which network. */
 export interface NamespaceCommand {
@@ -35,4 +36,15 @@ export function inNamespace(what: NamespaceCommand): string[] {
   if (what.isQuiet !== true) steps.push('echo ready');
   const script = [...steps, 'exec "$@"'].join('; ');
   return [what.vdens, ...(what.options ?? []), what.network, 'sh', '-c', script, what.address, ...what.command];
+}
+
+/**
+ * What a ping in a namespace of its own prints, to its end.
+ *
+ * The original misses that its command ended when a frame comes at that moment, and stays, so nobody waits for it.
+ */
+export async function pingIn(owner: Owner, what: NamespaceCommand): Promise<string> {
+  const ping = await spawnBackground(owner, inNamespace({ ...what, isQuiet: true }));
+  await ping.waitForOutput(/ packets transmitted, [^\n]*\n/);
+  return ping.output();
 }

@@ -9,17 +9,9 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import {
-  makeTemporaryDirectory,
-  original,
-  ours,
-  requireCommands,
-  runCommand,
-  spawnBackground,
-  waitFor,
-} from './harness.ts';
+import { makeTemporaryDirectory, original, ours, requireCommands, spawnBackground, waitFor } from './harness.ts';
 import { startSwitch } from './original-switch.ts';
-import { inNamespace } from './original-vdens.ts';
+import { inNamespace, pingIn } from './original-vdens.ts';
 
 /** A program that is a host on a network, and how it is told which. */
 interface Host {
@@ -191,9 +183,7 @@ for (const [network, pinger, ponger] of table) {
     );
     await b.waitForOutput(/^ready$/m);
     const command = ['ping', '-c', '3', '-i', '0.1', '-W', '2', '10.77.0.2'];
-    const a = await runCommand(
-      inNamespace({ ...pinger, network: pinger.network(here), address: '10.77.0.1/24', command, isQuiet: true }),
-    );
-    assert.match(a.stdout, /3 packets transmitted, 3 received/, `${a.stdout}${a.stderr}${b.output()}`);
+    const text = await pingIn(t, { ...pinger, network: pinger.network(here), address: '10.77.0.1/24', command });
+    assert.match(text, /3 packets transmitted, 3 received/, `${text}${b.output()}`);
   });
 }

@@ -7,16 +7,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { batchOf } from '../../src/frames/batch.ts';
 import { PtpPlug } from '../../src/plugs/ptp.ts';
 import { NewestPtp } from '../fixtures/original-ptp.ts';
-import {
-  makeTemporaryDirectory,
-  original,
-  ours,
-  requireCommands,
-  runCommand,
-  spawnBackground,
-  waitFor,
-} from './harness.ts';
-import { inNamespace } from './original-vdens.ts';
+import { makeTemporaryDirectory, original, ours, requireCommands, spawnBackground, waitFor } from './harness.ts';
+import { inNamespace, pingIn } from './original-vdens.ts';
 import { startStreamClient } from './stream-client.ts';
 
 const HEALING_MS = 3000;
@@ -37,10 +29,9 @@ for (const [first, second] of [
     const a = await spawnBackground(t, inNamespace(waiting));
     await a.waitForOutput(/^ready$/m);
     const command = ['ping', '-c', '3', '-i', '0.2', '-W', '3', '10.78.0.1'];
-    const joining = { vdens: vdens[second], network, address: '10.78.0.2/24', command, isQuiet: true };
-    const { stdout, stderr } = await runCommand(inNamespace(joining));
-    assert.match(stdout, LAST_PING, `${stdout}${stderr}${a.output()}`);
-    if (first === 'original') assert.match(stdout, /3 received/);
+    const text = await pingIn(t, { vdens: vdens[second], network, address: '10.78.0.2/24', command });
+    assert.match(text, LAST_PING, `${text}${a.output()}`);
+    if (first === 'original') assert.match(text, /3 received/);
   });
 }
 
