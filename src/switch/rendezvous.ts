@@ -382,6 +382,8 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EACCES: 'Name a place where you may make a directory, such as /tmp/lan',
   EROFS: 'Name a place that can be written, such as /tmp/lan',
   ENOSPC: 'That file system is full',
+  EMFILE: 'There are too many open files. See: ulimit -n',
+  ENFILE: 'There are too many open files on this machine. End what you do not need',
 };
 
 function systemFailure(label: string, path: string, cause: unknown): VdensError {

@@ -57,11 +57,16 @@ export interface Question {
   look(): Promise<readonly RunningProcess[]>;
 }
 
-/** What B is, as it was typed; `undefined` for the name of something that runs. */
+/**
+ * What B is, as it was typed; `undefined` for the name of something that runs.
+ *
+ * @throws VdensError `ERR_ADDRESS` when it can only be meant as an address, and is none
+ */
 export function addressOf(word: string): Question['target'] | undefined {
   const mac = attempt(() => formatMac(parseMac(word)));
   if (mac !== undefined) return { kind: 'mac', mac };
-  const address = attempt(() => formatIp(parseIp(word)));
+  const read = (): string => formatIp(parseIp(word));
+  const address = /^\d+(\.\d+){3}$/.test(word) ? read() : attempt(read);
   return address === undefined ? undefined : { kind: 'ip', address };
 }
 

@@ -664,6 +664,7 @@ test('what B is: a MAC address, an IP address in any form, or a name', () => {
   assert.deepEqual(addressOf('10.0.0.1'), { kind: 'ip', address: '10.0.0.1' });
   assert.equal(addressOf('web'), undefined);
   assert.equal(addressOf('4711'), undefined);
+  assert.throws(() => addressOf('10.0.0.300'), { code: 'ERR_ADDRESS' }, 'no name of anything');
 });
 
 test('the way from network to network is the shortest by cables, and ends where there are none', () => {
