@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { runCommand } from '../interop/harness.ts';
 
 const checkout = join(import.meta.dirname, '..', '..', '..');
 
@@ -14,15 +15,15 @@ for (const [what, ...words] of [
   ['another third', '--tests', '2/3'],
   ['the last third', '--tests', '3/3'],
 ] as const) {
-  test(`the C parts pass under the address and undefined-behaviour sanitizers: ${what}`, { timeout: 170_000 }, (t) => {
+  test(`the C parts pass under the address and undefined-behaviour sanitizers: ${what}`, {
+    timeout: 170_000,
+  }, async (t) => {
     const obstacle = findObstacle();
     if (obstacle !== undefined) return t.skip(obstacle);
-    const run = spawnSync(process.execPath, [join(checkout, 'scripts', 'sanitize.mjs'), ...words], {
-      cwd: checkout,
-      encoding: 'utf8',
-      timeout: 160_000,
-    });
-    assert.equal(run.status, 0, `${run.error?.message ?? ''}\n${run.stdout}\n${run.stderr}`);
+    // Not spawnSync: until this file waits for something, nobody hears that a test of it has ended.
+    const argv = [process.execPath, join(checkout, 'scripts', 'sanitize.mjs'), ...words];
+    const { status, stdout, stderr } = await runCommand(argv, { cwd: checkout, timeoutMs: 160_000 });
+    assert.equal(status, 0, `${stdout}\n${stderr}`);
   });
 }
 
