@@ -86,19 +86,27 @@ const PATIENCE_MS = 10_000;
 /**
  * Waits until `condition` holds (or answers something other than undefined and false), and answers what it did.
  *
- * @param timeoutMs - at least {@link PATIENCE_MS}, whatever is said: what has to be fast is measured
+ * @param timeoutMs - at least {@link PATIENCE_MS}, whatever is said. What was promised by then: {@link waitWithin}
  */
 export async function waitFor<T>(
   condition: () => T | Promise<T>,
   timeoutMs: number,
   what: string,
 ): Promise<Exclude<T, undefined | false>> {
-  const boundMs = Math.max(timeoutMs, PATIENCE_MS);
-  const deadline = performance.now() + boundMs;
+  return await waitWithin(condition, Math.max(timeoutMs, PATIENCE_MS), what);
+}
+
+/** The same for what has to be so within that time: how soon a network heals, or lets go. */
+export async function waitWithin<T>(
+  condition: () => T | Promise<T>,
+  limitMs: number,
+  what: string,
+): Promise<Exclude<T, undefined | false>> {
+  const deadline = performance.now() + limitMs;
   for (;;) {
     const answer = await condition();
     if (answer !== undefined && answer !== false) return answer as Exclude<T, undefined | false>;
-    if (performance.now() > deadline) throw new Error(`waited ${boundMs} ms for ${what}, in vain`);
+    if (performance.now() > deadline) throw new Error(`waited ${limitMs} ms for ${what}, in vain`);
     await sleep(20);
   }
 }
@@ -217,7 +225,7 @@ export async function spawnBackground(
   return {
     pid: child.pid ?? -1,
     output: () => text,
-    waitForOutput: async (pattern, timeoutMs = 20_000) => {
+    waitForOutput: async (pattern, limitMs = 20_000) => {
       const look = (): RegExpMatchArray | undefined => {
         const found = text.match(pattern);
         if (found !== null) return found;
@@ -225,7 +233,7 @@ export async function spawnBackground(
           throw new Error(`${name} ended (${end.signal ?? end.status}) without ${pattern}: ${text}`);
         return undefined;
       };
-      return await waitFor(look, timeoutMs, `${pattern} from ${name}`).catch((error: Error) => {
+      return await waitWithin(look, limitMs, `${pattern} from ${name}`).catch((error: Error) => {
         throw new Error(`${error.message}\nits output so far:\n${text}`);
       });
     },

@@ -26,8 +26,6 @@ import { startSwitch } from './original-switch.ts';
 
 const DOWN = /vdens: vde0: .*; waiting for it to come back\n/g;
 const UP = /vdens: vde0: .*: is back\n/g;
-/** What would be waited for, where the end has to come at once, takes 5 s. */
-const AT_ONCE_MS = 4000;
 
 /** A vdens whose interface may lose its carrier. */
 class Inside extends LanHost {
@@ -80,7 +78,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       await a.waitForCarrier('up');
       await b.waitForCarrier('up');
       await a.waitForWords(round, round);
-      await a.waitForPing('10.77.0.2', 6000);
+      await a.waitForPings('10.77.0.2', 6000);
     }
   });
 }
@@ -113,7 +111,7 @@ test('a stream command that dies is started again', { timeout: 60_000 }, async (
   await a.waitForCarrier('up');
   assert.equal(pids().length, 2);
   assert.match(a.run.output(), /the command ended (by SIGKILL|with status 137)/);
-  await a.waitForPing('10.77.0.2', 6000);
+  await a.waitForPings('10.77.0.2', 6000);
 });
 
 test('a stream command that dies at once is tried again with growing pauses, and told once', {
@@ -173,7 +171,7 @@ test('vdens ends at once while its network is away', { timeout: 60_000 }, async 
   await a.waitForCarrier('down');
   const { ms, status } = await a.end(5);
   assert.equal(status, 5);
-  assert.ok(ms < AT_ONCE_MS, `${ms} ms`);
+  assert.ok(ms < 1000, `${ms} ms`);
 });
 
 test('vdens ends at once while a switch keeps it waiting for an answer', { timeout: 60_000 }, async (t) => {
@@ -187,7 +185,7 @@ test('vdens ends at once while a switch keeps it waiting for an answer', { timeo
   await waitFor(() => silent.requests.length > 0, 5000, 'another try');
   const { ms, status } = await a.end(6);
   assert.equal(status, 6);
-  assert.ok(ms < AT_ONCE_MS, `${ms} ms`);
+  assert.ok(ms < 1000, `${ms} ms`);
   assert.equal(existsSync(join(lan.path, 'ctl')), true);
 });
 
@@ -200,6 +198,6 @@ test('a stream command that does not want to end does not keep vdens', { timeout
   const pid = await waitFor(() => pidFrom(join(folder, 'pid')), 5000, 'the command');
   const { ms, status } = await a.end(0);
   assert.equal(status, 0);
-  assert.ok(ms < AT_ONCE_MS, `${ms} ms`);
+  assert.ok(ms < 2000, `${ms} ms`);
   await waitFor(() => !existsSync(`/proc/${pid}`), 2000, 'the end of the command');
 });

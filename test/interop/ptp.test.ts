@@ -7,7 +7,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { batchOf } from '../../src/frames/batch.ts';
 import { PtpPlug } from '../../src/plugs/ptp.ts';
 import { NewestPtp } from '../fixtures/original-ptp.ts';
-import { makeTemporaryDirectory, original, ours, requireCommands, spawnBackground, waitFor } from './harness.ts';
+import {
+  makeTemporaryDirectory,
+  original,
+  ours,
+  requireCommands,
+  spawnBackground,
+  waitFor,
+  waitWithin,
+} from './harness.ts';
 import { inNamespace, pingIn } from './original-vdens.ts';
 import { startStreamClient } from './stream-client.ts';
 
@@ -63,7 +71,7 @@ async function assertJoined(
     await sleep(50);
     return far.take().length > 0 && frames.length > 0;
   };
-  await waitFor(exchanged, HEALING_MS, 'frames both ways');
+  await waitWithin(exchanged, HEALING_MS, 'frames both ways');
   assert.deepEqual(frames[0], back);
 }
 
@@ -78,7 +86,7 @@ for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
       const plug = await startStreamClient(t, argv);
       await assertJoined(our, plug);
       plug.kill(signal);
-      await waitFor(() => our.said.at(-1) === 'down', HEALING_MS, 'its end');
+      await waitWithin(() => our.said.at(-1) === 'down', HEALING_MS, 'its end');
     }
     await our.plug.close();
     assert.deepEqual(
@@ -147,15 +155,15 @@ test('an original of the newest kind, in either order, leaving, dying and return
     await assertJoined(our, newest);
     await assert.rejects(PtpPlug.open('ptp', path), /already has two ends/);
     newest[leave]();
-    await waitFor(() => our.said.at(-1) === 'down', HEALING_MS, 'its end');
+    await waitWithin(() => our.said.at(-1) === 'down', HEALING_MS, 'its end');
     // One that dies leaves its name, which would keep its like out.
-    await waitFor(() => !existsSync(path), HEALING_MS, 'a free path');
+    await waitWithin(() => !existsSync(path), HEALING_MS, 'a free path');
     newest = await NewestPtp.open(path);
-    await waitFor(() => our.said.at(-1) === 'up', HEALING_MS, 'its return');
+    await waitWithin(() => our.said.at(-1) === 'up', HEALING_MS, 'its return');
     assert.equal(newest.isListening, true);
   }
   newest.hangUp();
   await assertJoined(our, newest);
   await our.plug.close();
-  await waitFor(() => !existsSync(`${path}.vdens`), HEALING_MS, 'no name of ours');
+  await waitWithin(() => !existsSync(`${path}.vdens`), HEALING_MS, 'no name of ours');
 });

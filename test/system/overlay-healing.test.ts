@@ -22,7 +22,7 @@ import {
   vxlanPacket,
 } from '../fixtures/overlay-frames.ts';
 import { dropsOf, everyonePingsEveryone, startStation } from '../fixtures/overlay-station.ts';
-import { makeTemporaryDirectory, type Owner, ours, requireCommands, waitFor } from '../interop/harness.ts';
+import { makeTemporaryDirectory, type Owner, ours, requireCommands, waitFor, waitWithin } from '../interop/harness.ts';
 
 const LIMIT = { timeout: 90_000 };
 const VXVDE_PORT = 14789;
@@ -72,16 +72,16 @@ for (const network of groupNetworks) {
     for (let turn = 1; turn <= 2; turn++) {
       await lab.host(2).removeInterface();
       const says = (pattern: RegExp) => (): boolean => (b.client.errors().match(pattern)?.length ?? 0) >= turn;
-      await waitFor(says(/^down: [^\n]+$/gm), HEALING_MS, 'that it is down');
+      await waitWithin(says(/^down: [^\n]+$/gm), HEALING_MS, 'that it is down');
       await lab.host(2).addInterface();
-      await waitFor(says(/^up$/gm), HEALING_MS, 'that it is up');
+      await waitWithin(says(/^up$/gm), HEALING_MS, 'that it is up');
       const [there, back] = [`there ${turn}`, `back ${turn}`];
       const arrives = (from: FrameStation, to: FrameStation, text: string) => (): boolean => {
         from.send(frameOf(BROADCAST, mac(1), text));
         return to.texts().includes(text);
       };
-      await waitFor(arrives(a, b, there), HEALING_MS, 'a broadcast at the host whose interface is new');
-      await waitFor(arrives(b, a, back), HEALING_MS, 'a broadcast of the host whose interface is new');
+      await waitWithin(arrives(a, b, there), HEALING_MS, 'a broadcast at the host whose interface is new');
+      await waitWithin(arrives(b, a, back), HEALING_MS, 'a broadcast of the host whose interface is new');
     }
   });
 }
@@ -101,7 +101,7 @@ for (const network of ['vxvde://', 'vxlan://']) {
     // Whoever moved speaks first, and is found at its new address by that alone.
     await b.waitForPing('10.1.1.1', HEALING_MS);
     // While it had no address, vde0 may have lost its carrier, which takes the kernel up to a second to give back.
-    await a.waitForPing('10.1.1.2', HEALING_MS);
+    await a.waitForPings('10.1.1.2', HEALING_MS);
     await b.tell('ping -c 1 -W 0.2 10.1.1.99');
     const isFromThere = ({ source, destination }: CapturedPacket): boolean =>
       source === '10.99.0.222' && destination === GROUP;
@@ -284,7 +284,7 @@ test('A file of peers is read again when it changes', LIMIT, async (t) => {
       await sleep(100);
       return [b, c].every((other) => other.texts().includes(text) === by.includes(other));
     };
-    await waitFor(arrives, HEALING_MS, `${by.length} peers to be reached`);
+    await waitWithin(arrives, HEALING_MS, `${by.length} peers to be reached`);
   };
   await reached();
   assert.deepEqual(await capture.settled(), [], 'with nobody else in the list, nothing is sent');
@@ -297,7 +297,11 @@ test('A file of peers is read again when it changes', LIMIT, async (t) => {
   writeFileSync(file, `${lab.v4(3)}\n`);
   await reached(c);
   writeFileSync(file, `${lab.v4(3)}\nnot a peer!\n`);
-  await waitFor(() => /^trouble: [^\n]*line 2: [^\n]*$/m.test(a.client.errors()), HEALING_MS, 'the line that is wrong');
+  await waitWithin(
+    () => /^trouble: [^\n]*line 2: [^\n]*$/m.test(a.client.errors()),
+    HEALING_MS,
+    'the line that is wrong',
+  );
   await reached(c);
 });
 
@@ -326,8 +330,7 @@ for (const from of ['one address', '10,000 addresses']) {
       const { status, stdout, stderr } = await lab.host(3).run(words, { timeoutMs: 40_000 });
       assert.equal(status, 0, `${stdout}${stderr}`);
     }
-    // The kernel may drop some where so many come at once.
-    assert.match(await pings, / (1\d|20) received/, 'meanwhile');
+    assert.match(await pings, / 20 received/, 'meanwhile');
     await b.ping('10.1.1.22');
     await c.ping('fd01::21');
     // Whom it remembers, it sends to directly.
@@ -495,7 +498,7 @@ for (const { network, group, lose } of [
     await lab.host(1).must(lose);
     await waitFor(() => isInGroup(lab.host(1), group), 5000, 'the group');
     await a.tell('ip neigh flush dev vde0');
-    await a.waitForPing('10.1.1.2', HEALING_MS);
+    await a.waitForPings('10.1.1.2', HEALING_MS);
   });
 }
 

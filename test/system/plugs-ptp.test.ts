@@ -28,7 +28,7 @@ import {
   ours,
   runCommand,
   spawnBackground,
-  waitFor,
+  waitWithin,
 } from '../interop/harness.ts';
 
 const HEALING_MS = 3000;
@@ -68,10 +68,10 @@ class End {
 /** Frames pass both ways. */
 async function assertJoined(a: End, b: End, timeoutMs = HEALING_MS): Promise<void> {
   const before = [a.frames, b.frames];
-  await waitFor(() => a.isUp && b.isUp, timeoutMs, 'a line');
+  await waitWithin(() => a.isUp && b.isUp, timeoutMs, 'a line');
   a.plug.send(batchOf([frame]));
   b.plug.send(batchOf([frame]));
-  await waitFor(() => a.frames > before[0]! && b.frames > before[1]!, timeoutMs, 'a frame each way');
+  await waitWithin(() => a.frames > before[0]! && b.frames > before[1]!, timeoutMs, 'a frame each way');
 }
 
 /** A socket file with nobody behind it. */
@@ -113,7 +113,7 @@ test('whoever is left waits, and is joined by the next', { timeout: 30_000 }, as
     const leaving = round % 2 === 0 ? left : right;
     const staying = round % 2 === 0 ? right : left;
     await leaving.plug.close();
-    await waitFor(() => !staying.isUp, HEALING_MS, 'the end of the line');
+    await waitWithin(() => !staying.isUp, HEALING_MS, 'the end of the line');
     assert.equal(staying.reasons.at(-1), 'the other end of the line left');
     [left, right] = [staying, await End.open(t, path)];
   }
@@ -124,10 +124,10 @@ test('without reconnecting the line ends with the other side', { timeout: 20_000
   const path = join(folder, 'line');
   const a = await End.open(t, path, false);
   const b = await End.open(t, path, false);
-  await waitFor(() => a.isUp, HEALING_MS, 'the line');
+  await waitWithin(() => a.isUp, HEALING_MS, 'the line');
   await b.plug.close();
-  await waitFor(() => !a.isUp, HEALING_MS, 'its end');
-  await waitFor(() => readdirSync(folder).length === 0, HEALING_MS, 'no name');
+  await waitWithin(() => !a.isUp, HEALING_MS, 'its end');
+  await waitWithin(() => readdirSync(folder).length === 0, HEALING_MS, 'no name');
 });
 
 test('stale names are replaced', { timeout: 20_000 }, async (t) => {
@@ -135,7 +135,7 @@ test('stale names are replaced', { timeout: 20_000 }, async (t) => {
   const path = join(folder, 'line');
   for (const name of [path, `${path}+`, `${path}.vdens`]) leaveStale(name);
   const a = await End.open(t, path);
-  await waitFor(() => !existsSync(path), HEALING_MS, 'the stale name to go');
+  await waitWithin(() => !existsSync(path), HEALING_MS, 'the stale name to go');
   await assertJoined(a, await End.open(t, path));
 });
 
@@ -177,10 +177,10 @@ test('files beside the path are left alone, whatever their names', { timeout: 20
   for (const name of precious) writeFileSync(name, name);
   for (const name of [path, `${path}+`, `${path}.vdens`]) leaveStale(name);
   const a = await End.open(t, path);
-  await waitFor(() => !existsSync(path), HEALING_MS, 'the stale name to go');
+  await waitWithin(() => !existsSync(path), HEALING_MS, 'the stale name to go');
   const b = await End.open(t, path);
   await assertJoined(a, b);
-  await waitFor(() => existsSync(path), HEALING_MS, 'the name that keeps third ones out');
+  await waitWithin(() => existsSync(path), HEALING_MS, 'the name that keeps third ones out');
   await Promise.all([a.plug.close(), b.plug.close()]);
   const original = new PackagedPtp(path);
   t.after(() => original.close());
@@ -261,7 +261,7 @@ test('a path may have 101 bytes', { timeout: 20_000 }, async (t) => {
   const a = await End.open(t, path);
   const b = await End.open(t, path);
   await assertJoined(a, b);
-  await waitFor(() => existsSync(path), HEALING_MS, 'the name that keeps third ones out');
+  await waitWithin(() => existsSync(path), HEALING_MS, 'the name that keeps third ones out');
   await Promise.all([a.plug.close(), b.plug.close()]);
   const tooLong = (found: string): RegExp =>
     new RegExp(`^ptp: the path of a line may have 101 bytes, and ${found} has 102`);
@@ -307,8 +307,8 @@ test('opening that is given up when there is a line already leaves no descriptor
     };
     await assert.rejects(PtpPlug.open('ptp', path, { signal }), { name: 'AbortError' });
     assert.equal(hadLine, true);
-    await waitFor(() => !a.isUp, HEALING_MS, 'the end of the line');
-    await waitFor(() => count() <= before, HEALING_MS, `${before} descriptors`);
+    await waitWithin(() => !a.isUp, HEALING_MS, 'the end of the line');
+    await waitWithin(() => count() <= before, HEALING_MS, `${before} descriptors`);
   }
 });
 
@@ -370,7 +370,7 @@ test('with --no-reconnect vdens waits for the first one to come, and for nobody 
   await first.waitForOutput(/^ready$/m);
   await ping(path);
   await first.waitForOutput(/: the other end of the line left$/m, HEALING_MS);
-  await waitFor(() => readdirSync(folder).length === 0, HEALING_MS, 'no name');
+  await waitWithin(() => readdirSync(folder).length === 0, HEALING_MS, 'no name');
   // Whoever comes now finds nobody, and waits.
   const next = await End.open(t, path);
   await sleep(500);

@@ -10,10 +10,10 @@ import { SocketEnd, socketPlugPair } from '../fixtures/socket-end.ts';
 import { checkout, makeTemporaryDirectory, requireCommands, runCommand, waitFor } from '../interop/harness.ts';
 
 const BROADCAST = [255, 255, 255, 255, 255, 255];
-/** What cores that others use as well may make of an answer that is there at once, at worst. Who starves waits for ever. */
-const MOST_DELAY_MS = 5000;
+/** What two cores that others use as well may make of an answer that is there at once, at worst. */
+const MOST_DELAY_MS = 1500;
 /** And on average. */
-const MEAN_DELAY_MS = 1000;
+const MEAN_DELAY_MS = 60;
 const transfer = join(import.meta.dirname, '..', 'fixtures', 'tcp-transfer.js');
 
 function station(number: number): number[] {
@@ -40,6 +40,17 @@ async function measureTimers(lan: Switch, ms: number): Promise<{ most: number; m
 
 function assertPrompt(what: string, { most, mean }: { most: number; mean: number }): void {
   assert.ok(most < MOST_DELAY_MS && mean < MEAN_DELAY_MS, `${what}: ${most} ms, ${mean} ms on average`);
+}
+
+/** What measures time is right when one of three tries is: others use these processors, too. */
+async function oneOfThree(measure: () => Promise<void>): Promise<void> {
+  for (let failures = 0; ; failures++) {
+    try {
+      return await measure();
+    } catch (error) {
+      if (failures === 2) throw error;
+    }
+  }
 }
 
 for (const kind of ['program', 'socket'] as const) {
@@ -80,88 +91,88 @@ for (const kind of ['program', 'socket'] as const) {
   });
 }
 
-/**
- * The longest and the mean time that a frame takes from one end to the other, in milliseconds.
- *
- * @param mayBeLost - how many of them may be dropped on the way, where there are more than fit
- */
+/** The longest and the mean time that a frame takes from one end to the other, in milliseconds. */
 async function measureCrossing(
   from: SocketEnd,
   to: SocketEnd,
   frames: number,
-  mayBeLost = 0,
 ): Promise<{ most: number; mean: number }> {
-  const delays: number[] = [];
+  let most = 0;
+  let sum = 0;
   const probe = frame(station(2), station(1));
   to.take();
   for (let i = 0; i < frames; i++) {
     const start = performance.now();
     assert.ok(from.send(probe));
     const isThere = (): boolean => to.take().some((bytes) => Buffer.compare(bytes, probe) === 0);
-    let there = isThere();
-    for (; !there && performance.now() - start < MOST_DELAY_MS; there = isThere()) {
+    for (let there = isThere(); !there; there = isThere()) {
+      assert.ok(performance.now() - start < 3000, 'a frame is lost');
       await new Promise((resolve) => setImmediate(resolve));
     }
-    if (there) delays.push(performance.now() - start);
-    assert.ok(frames - mayBeLost <= delays.length + (frames - 1 - i), `${i + 1 - delays.length} frames are lost`);
+    most = Math.max(most, performance.now() - start);
+    sum += performance.now() - start;
   }
-  return { most: Math.max(...delays), mean: delays.reduce((sum, delay) => sum + delay, 0) / delays.length };
+  return { most, mean: sum / frames };
 }
 
 test('a program that never takes its frames keeps a bounded number of them, and costs others nothing', async () => {
-  await using lan = createSwitch();
-  await using one = new SocketEnd();
-  await using two = new SocketEnd();
-  for (const end of [one, two]) lan.attach(end.plug);
-  const never = lan.port();
-  never.start(() => assert.fail('it is paused'));
-  never.pause();
-  never.send(batchOf([frame(BROADCAST, station(3))]));
-  for (let i = 0; i < 3000; i++) {
-    one.send(frame(i % 2 === 0 ? BROADCAST : station(3), station(1)));
-    if (i % 20 === 0) await measureCrossing(one, two, 1);
-  }
-  assertPrompt('a frame', await measureCrossing(one, two, 300));
-  const lost = never.counters.received.drops['queue-full'] ?? 0;
-  assert.ok(lost > 1500, `${lost} of 3000 frames did not fit its queue`);
-  never.start(() => true);
-  never.resume();
-  await waitFor(() => never.counters.received.frames > 900, 2000, 'the frames that it kept');
+  await oneOfThree(async () => {
+    await using lan = createSwitch();
+    await using one = new SocketEnd();
+    await using two = new SocketEnd();
+    for (const end of [one, two]) lan.attach(end.plug);
+    const never = lan.port();
+    never.start(() => assert.fail('it is paused'));
+    never.pause();
+    never.send(batchOf([frame(BROADCAST, station(3))]));
+    for (let i = 0; i < 3000; i++) {
+      one.send(frame(i % 2 === 0 ? BROADCAST : station(3), station(1)));
+      if (i % 20 === 0) await measureCrossing(one, two, 1);
+    }
+    assertPrompt('a frame', await measureCrossing(one, two, 300));
+    const lost = never.counters.received.drops['queue-full'] ?? 0;
+    assert.ok(lost > 1500, `${lost} of 3000 frames did not fit its queue`);
+    never.start(() => true);
+    never.resume();
+    await waitFor(() => never.counters.received.frames > 900, 2000, 'the frames that it kept');
+  });
 });
 
 test('a client that stops reading makes others wait once and shortly, and its losses are its own', async () => {
-  await using lan = createSwitch();
-  await using one = new SocketEnd();
-  await using two = new SocketEnd();
-  await using deaf = new SocketEnd();
-  for (const end of [one, two, deaf]) lan.attach(end.plug);
-  deaf.send(frame(BROADCAST, station(3)));
-  two.send(frame(BROADCAST, station(2)));
-  await waitFor(() => lan.forwardingTable.length === 2, 2000, 'the stations to be known');
-  let pauses = 0;
-  for (let i = 0; i < 20_000; i++) {
-    if (one.send(frame(station(3), station(1), 1000))) continue;
-    const start = performance.now();
-    while (!one.send(frame(station(3), station(1), 1000))) {
-      assert.ok(performance.now() - start < 10_000, 'it is held for ever');
-      // The processor is left to those who move the frames.
-      await sleep(1);
+  await oneOfThree(async () => {
+    await using lan = createSwitch();
+    await using one = new SocketEnd();
+    await using two = new SocketEnd();
+    await using deaf = new SocketEnd();
+    for (const end of [one, two, deaf]) lan.attach(end.plug);
+    deaf.send(frame(BROADCAST, station(3)));
+    two.send(frame(BROADCAST, station(2)));
+    await waitFor(() => lan.forwardingTable.length === 2, 2000, 'the stations to be known');
+    let pauses = 0;
+    for (let i = 0; i < 20_000; i++) {
+      if (one.send(frame(station(3), station(1), 1000))) continue;
+      const start = performance.now();
+      while (!one.send(frame(station(3), station(1), 1000))) {
+        assert.ok(performance.now() - start < 2000, 'it is held for ever');
+        // The processor is left to those who move the frames.
+        await sleep(1);
+      }
+      if (performance.now() - start > 15) pauses++;
     }
-    if (performance.now() - start > 15) pauses++;
-  }
-  assert.ok(pauses <= 20, `${pauses} pauses`);
-  assertPrompt('a frame', await measureCrossing(one, two, 300));
-  const { drops, frames } = deaf.plug.counters.sent;
-  const lost = Object.values(drops).reduce((sum, count) => sum + count, 0);
-  assert.ok(lost > 15_000, `${lost} lost, ${frames} sent`);
-  assert.deepEqual(two.plug.counters.sent.drops, {});
-  // It reads again: what follows arrives.
-  const last = frame(station(3), station(1), 77);
-  const arrives = (): boolean => {
-    one.send(last);
-    return deaf.take().some(({ length }) => length === 77);
-  };
-  await waitFor(arrives, 3000, 'a frame after it reads again');
+    assert.ok(pauses <= 5, `${pauses} pauses`);
+    assertPrompt('a frame', await measureCrossing(one, two, 300));
+    const { drops, frames } = deaf.plug.counters.sent;
+    const lost = Object.values(drops).reduce((sum, count) => sum + count, 0);
+    assert.ok(lost > 15_000, `${lost} lost, ${frames} sent`);
+    assert.deepEqual(two.plug.counters.sent.drops, {});
+    // It reads again: what follows arrives.
+    const last = frame(station(3), station(1), 77);
+    const arrives = (): boolean => {
+      one.send(last);
+      return deaf.take().some(({ length }) => length === 77);
+    };
+    await waitFor(arrives, 3000, 'a frame after it reads again');
+  });
 });
 
 /** Floods the broadcast address from inside. */
@@ -191,48 +202,52 @@ async function transferBytes(from: Namespace, to: Namespace, address: string, by
 
 test('a host that floods starves nobody: pings, frames between clients, and the event loop go on', async (t) => {
   if (!requireCommands(t, 'ping')) return;
-  await using lan = createSwitch();
-  const [a, b] = (await hosts(t, lan, 3)) as [Namespace, Namespace, Namespace];
-  await using one = new SocketEnd();
-  await using two = new SocketEnd();
-  for (const end of [one, two]) lan.attach(end.plug);
-  two.send(frame(BROADCAST, station(2)));
-  const flooding = a.run([process.execPath, '-e', flood], { stdio: 'ignore' });
-  await waitFor(() => lan.ports[0]!.counters.sent.frames > 100, 5000, 'the flood');
-  const ping = b.run(['ping', '-c', '50', '-i', '0.02', '-W', '2', '10.9.0.3'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+  await oneOfThree(async () => {
+    await using lan = createSwitch();
+    const [a, b] = (await hosts(t, lan, 3)) as [Namespace, Namespace, Namespace];
+    await using one = new SocketEnd();
+    await using two = new SocketEnd();
+    for (const end of [one, two]) lan.attach(end.plug);
+    two.send(frame(BROADCAST, station(2)));
+    const flooding = a.run([process.execPath, '-e', flood], { stdio: 'ignore' });
+    await waitFor(() => lan.ports[0]!.counters.sent.frames > 100, 5000, 'the flood');
+    const ping = b.run(['ping', '-c', '50', '-i', '0.02', '-W', '2', '10.9.0.3'], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    let text = '';
+    ping.process.stdout!.on('data', (bytes: Buffer) => {
+      text += bytes.toString();
+    });
+    const crossing = await measureCrossing(one, two, 100);
+    const timers = await measureTimers(lan, 500);
+    await ping.exit;
+    flooding.process.kill('SIGKILL');
+    await flooding.exit;
+    assert.match(text, / 0% packet loss/);
+    const [mean, most] = (/= [\d.]+\/([\d.]+)\/([\d.]+)/.exec(text) ?? []).slice(1).map(Number);
+    assertPrompt('a ping', { most: most!, mean: mean! });
+    assertPrompt('a frame', crossing);
+    assertPrompt('the event loop', timers);
   });
-  let text = '';
-  ping.process.stdout!.on('data', (bytes: Buffer) => {
-    text += bytes.toString();
-  });
-  const crossing = await measureCrossing(one, two, 100, 5);
-  const timers = await measureTimers(lan, 500);
-  await ping.exit;
-  flooding.process.kill('SIGKILL');
-  await flooding.exit;
-  assert.match(text, / (4[5-9]|50) received/);
-  const [mean, most] = (/= [\d.]+\/([\d.]+)\/([\d.]+)/.exec(text) ?? []).slice(1).map(Number);
-  assertPrompt('a ping', { most: most!, mean: mean! });
-  assertPrompt('a frame', crossing);
-  assertPrompt('the event loop', timers);
 });
 
 test('a transfer between two hosts arrives unharmed beside a client that does not read', async (t) => {
-  await using lan = createSwitch();
-  const [a, b] = (await hosts(t, lan, 2)) as [Namespace, Namespace];
-  await using one = new SocketEnd();
-  await using deaf = new SocketEnd();
-  const alone = await transferBytes(a, b, '10.9.0.2', 30_000_000);
-  for (const end of [one, deaf]) lan.attach(end.plug);
-  deaf.send(frame(BROADCAST, station(3)));
-  const clock = setInterval(() => {
-    for (let i = 0; i < 50; i++) one.send(frame(i % 2 === 0 ? BROADCAST : station(3), station(1), 1000));
-  }, 2);
-  t.after(() => clearInterval(clock));
-  const beside = await transferBytes(a, b, '10.9.0.2', 30_000_000);
-  assert.ok(Object.keys(deaf.plug.counters.sent.drops).length > 0, 'the client lost frames');
-  assert.ok(beside < 10 * alone + 5000, `${beside} ms instead of ${alone} ms`);
+  await oneOfThree(async () => {
+    await using lan = createSwitch();
+    const [a, b] = (await hosts(t, lan, 2)) as [Namespace, Namespace];
+    await using one = new SocketEnd();
+    await using deaf = new SocketEnd();
+    const alone = await transferBytes(a, b, '10.9.0.2', 30_000_000);
+    for (const end of [one, deaf]) lan.attach(end.plug);
+    deaf.send(frame(BROADCAST, station(3)));
+    const clock = setInterval(() => {
+      for (let i = 0; i < 50; i++) one.send(frame(i % 2 === 0 ? BROADCAST : station(3), station(1), 1000));
+    }, 2);
+    t.after(() => clearInterval(clock));
+    const beside = await transferBytes(a, b, '10.9.0.2', 30_000_000);
+    assert.ok(Object.keys(deaf.plug.counters.sent.drops).length > 0, 'the client lost frames');
+    assert.ok(beside < 4 * alone + 1000, `${beside} ms instead of ${alone} ms`);
+  });
 });
 
 test('switches come and go without leaving descriptors', async () => {

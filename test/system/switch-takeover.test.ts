@@ -88,8 +88,8 @@ test(`who serves is killed ${ROUNDS} times in a row, and the pings of two others
     const [newcomer] = await Promise.all([segment.start(1), segment.settle().catch(() => undefined)]);
     await segment.settle();
     const [a, b] = segment.members;
-    await a!.host.waitForPing(b!.address, HEALING_MS);
-    await a!.host.waitForPing(newcomer[0]!.address, HEALING_MS);
+    await a!.host.waitForPings(b!.address, HEALING_MS);
+    await a!.host.waitForPings(newcomer[0]!.address, HEALING_MS);
   }
   await segment.pingAll();
 });
