@@ -13,6 +13,7 @@
  *  -o NAME=TEXT  as -w, and the parent gets a descriptor to write it
  *  -d NAME       pass out a socket that hears DHCP and router advertisements on that TAP (repeatable)
  *  -y PATH=TEXT  write TEXT to /proc/sys/net/PATH where that is allowed (repeatable)
+ *  -e NAME       the program whose name errors begin with, instead of vdens
  *
  * $VDENS_IGNORED_SIGNALS is such a mask, too, and $VDENS_OPEN_FILES the command's soft limit of open files, which Node.js
  * has raised. The command does not get to see them (src/system/inheritance.ts).
@@ -61,7 +62,7 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 {
 	int letter;
 
-	while ((letter = getopt(argc, argv, "+f:gpj:0t:d:y:mc:i:n:w:o:a:b:x:")) != -1) {
+	while ((letter = getopt(argc, argv, "+f:gpj:0t:d:y:mc:i:n:w:o:a:b:x:e:")) != -1) {
 		switch (letter) {
 		case 'f': options->control = atoi(optarg); break;
 		case 'g': options->guard = true; break;
@@ -86,6 +87,7 @@ static void parse_arguments(int argc, char **argv, struct launch_options *option
 		case 'a': add_etc_file(options, ETC_APPEND, optarg); break;
 		case 'b': add_etc_file(options, ETC_BIND, optarg); break;
 		case 'x': options->explain = optarg; break;
+		case 'e': options->program = optarg; break;
 		default: exit(STATUS_OWN_FAILURE);
 		}
 	}
@@ -168,7 +170,7 @@ static void become_command(void *context)
 	execvp(options->command[0], options->command);
 	int error = errno;
 	bool not_found = was_not_found(error, options->command[0]);
-	fprintf(stderr, "vdens: cannot run the command '%s': %s\n", options->command[0],
+	fprintf(stderr, "%s: cannot run the command '%s': %s\n", options->program, options->command[0],
 		not_found ? "not found" : strerror(error));
 	_exit(not_found ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
 }
@@ -196,7 +198,7 @@ static void run_guarded(void *context)
 
 int main(int argc, char **argv)
 {
-	struct launch_options options = { .control = -1 };
+	struct launch_options options = { .control = -1, .program = "vdens" };
 
 	remember_parent();
 	report_init(&options);

@@ -48,6 +48,7 @@ struct launch_options {
 	rlim_t open_files; /* the command's soft limit, or 0: as ours is */
 	char *hostname;
 	char *explain; /* program that says in words why we failed, or NULL */
+	const char *program; /* whose name errors begin with */
 	char *taps[MAX_TAPS];
 	size_t tap_count;
 	char *listening[MAX_TAPS]; /* interfaces of which the parent hears DHCP and router advertisements */

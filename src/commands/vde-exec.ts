@@ -28,6 +28,8 @@ export async function execInside({ name, command }: Extract<ExecAction, { action
     '-g',
     '-x',
     explain,
+    '-e',
+    'vde',
     '-j',
     String(pid),
     ...commandArguments(capabilities, 0n, command ?? [await userShell()]),

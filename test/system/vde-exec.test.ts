@@ -132,6 +132,7 @@ test('the status is that of the command, 128+n, 126, 127', async (t) => {
         [status, null],
         `${way.join(' ')}: ${command.join(' ')}: ${run.stderr}`,
       );
+      assert.match(run.stderr, status === 126 || status === 127 ? /^vde: cannot run the command '[^\n]+\n$/ : /^$/);
     }
   }
 });
