@@ -27,6 +27,7 @@ const pureParts = [
   'capture.c',
   'capture_ring.c',
   'checksum.c',
+  'far_copy.c',
   'packet.c',
   'segment.c',
   'join.c',

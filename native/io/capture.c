@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "far_copy.h"
 #include "frame_io.h"
 #include "hot.h"
 
@@ -307,7 +308,7 @@ HOT static void write_packet(uint8_t *at, const struct capture_target *target, u
 	at = put_u32(at, (uint32_t)time_ns);
 	at = put_u32(at, kept);
 	at = put_u32(at, length);
-	memcpy(at, frame, kept);
+	far_copy(at, frame, kept);
 	memset(at + kept, 0, padded(kept) - kept);
 	at += padded(kept);
 	memcpy(at, options->bytes, options->length);
