@@ -15,6 +15,8 @@ export interface BenchOptions {
   readonly runs: number;
   /** Seconds of a run of iperf3. @defaultValue 3 */
   readonly seconds: number;
+  /** How iperf3's TCP controls congestion (tcp(7)). @defaultValue cubic, as Linux does */
+  readonly congestion: string;
   /** The `vdens` that is measured as ours. @defaultValue bin/vdens of this checkout */
   readonly vdens: string;
   /** Names of the rows that are measured. */
@@ -106,8 +108,17 @@ export async function openSide<T>(bench: Bench, side: string, open: () => Promis
   }
 }
 
-/** Arguments of an iperf3 that sends for as long as the options say; {@link findIperfResult} reads what it prints. */
-export function iperfClient(bench: Bench, address: string): string[] {
+/** An iperf3 that sends over TCP for as long as the options say; {@link findIperfResult} reads what it prints. */
+export function iperfTcp(bench: Bench, address: string): string[] {
+  return [...iperfClient(bench, address), '--congestion', bench.options.congestion];
+}
+
+/** The same of datagrams, as many as it can send; {@link findIperfEnd} reads what it prints. */
+export function iperfFlood(bench: Bench, address: string, payloadBytes: number): string[] {
+  return [...iperfClient(bench, address), '--udp', '--length', `${payloadBytes}`, '--bitrate', '0'];
+}
+
+function iperfClient(bench: Bench, address: string): string[] {
   return ['iperf3', '--client', address, '--time', `${bench.options.seconds}`, '--json'];
 }
 

@@ -3,7 +3,7 @@
  *
  * A new row is a file in rows/ and a line in the list below.
  */
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -74,6 +74,7 @@ Measures ours beside the originals and prints one table of medians.
   --only NAME      one row (repeatable): ${rows.map((row) => row.name).join(', ')}
   --runs N         runs per side (default: 3)
   --seconds N      seconds of each run of iperf3 (default: 3)
+  --congestion CC  how iperf3's TCP controls congestion (default: cubic, as Linux does)
   --ours PATH      the vdens that is measured as ours (default: bin/vdens)
   --json FILE      write medians and samples to FILE
   --write-docs     put the table into docs/performance.md
@@ -94,6 +95,7 @@ async function main(): Promise<number> {
     options = {
       runs: toCount('--runs', values.runs),
       seconds: toCount('--seconds', values.seconds),
+      congestion: toCongestion(values.congestion),
       vdens,
       rows: chosen.map((row) => row.name),
     };
@@ -136,6 +138,7 @@ interface Options {
   readonly only?: string[];
   readonly runs: string;
   readonly seconds: string;
+  readonly congestion: string;
   readonly ours?: string;
   readonly json?: string;
   readonly 'write-docs'?: boolean;
@@ -148,6 +151,7 @@ function readOptions(): Options {
       only: { type: 'string', multiple: true },
       runs: { type: 'string', default: '3' },
       seconds: { type: 'string', default: '3' },
+      congestion: { type: 'string', default: 'cubic' },
       ours: { type: 'string' },
       json: { type: 'string' },
       'write-docs': { type: 'boolean' },
@@ -161,6 +165,12 @@ function toCount(option: string, text: string): number {
   const count = Number(text);
   if (Number.isInteger(count) && count > 0) return count;
   throw new Error(`${option} expects a whole number from 1, got ${JSON.stringify(text)}`);
+}
+
+function toCongestion(name: string): string {
+  const known = readFileSync('/proc/sys/net/ipv4/tcp_available_congestion_control', 'utf8').trim().split(' ');
+  if (known.includes(name)) return name;
+  throw new Error(`--congestion: this kernel has no ${JSON.stringify(name)}; it has ${known.join(', ')}`);
 }
 
 function chooseRows(names: readonly string[]): readonly Row[] {
@@ -190,7 +200,7 @@ function footer(chosen: readonly Row[], options: BenchOptions, notes: readonly s
   const missing = [...new Set(chosen.flatMap((row) => row.peers))].filter((peer) => original(peer) === undefined);
   const machine = `${cpus().length} CPUs (${cpus()[0]?.model.trim() ?? 'unknown'}), Node.js ${process.version}`;
   const lines = [
-    `${machine}; medians of at least ${options.runs} runs, those of iperf3 of ${options.seconds} s each, both sides in turn.`,
+    `${machine}; medians of at least ${options.runs} runs, those of iperf3 of ${options.seconds} s each (TCP: ${options.congestion}), both sides in turn.`,
   ];
   lines.push(`Peers that are not installed: ${missing.length === 0 ? 'none' : missing.join(', ')}.`);
   return [...lines, ...notes.map((note) => `- ${note}`)];

@@ -15,7 +15,7 @@ import { startOurSwitch } from '../test/interop/our-switch.ts';
 import {
   type Bench,
   findIperfResult,
-  iperfClient,
+  iperfTcp,
   iperfTimeoutMs,
   lastWords,
   openScope,
@@ -135,7 +135,7 @@ export interface Reading {
 
 /** TCP throughput, in Gbit/s. */
 export function throughput(bench: Bench): Reading {
-  return { command: iperfClient(bench, SERVER), find: findIperfResult, timeoutMs: iperfTimeoutMs(bench) };
+  return { command: iperfTcp(bench, SERVER), find: findIperfResult, timeoutMs: iperfTimeoutMs(bench) };
 }
 
 /** The median round trip of many pings, in milliseconds. */

@@ -4,14 +4,12 @@
  *     [client, eth0 10.97.0.1] ── switch ── [server, eth0 10.97.0.2, iperf3 -s]
  *                                   └────── STATIONS others, behind one port
  *
- * `node table-host.js STATIONS SECONDS` prints what `iperf3 --json` prints. Fails at once when the switch
- * knows fewer.
+ * `node table-host.js STATIONS iperf3 …` prints what that prints. Fails at once when the switch knows fewer.
  */
 import { batchOf, createSwitch, openNamespace, type Plug } from '../src/index.ts';
 import { CLIENT_ADDRESS, SERVER_ADDRESS, transfer } from './transfer.ts';
 
 const stations = Number(process.argv[2] ?? '2');
-const seconds = process.argv[3] ?? '3';
 /** With much room, and some more stations: a few have to make way for others, because the table is a hash table. */
 const tableSize = 524_288;
 const spare = Math.ceil(stations / 100);
@@ -26,7 +24,7 @@ for (const namespace of [client, server]) segment.attach(namespace.interfaces[0]
 await teach(segment.port());
 const known = segment.stationCount;
 if (known < stations) throw new Error(`the switch knows ${known} of ${stations} stations`);
-process.exitCode = await transfer(client, server, seconds);
+process.exitCode = await transfer(client, server, process.argv.slice(3));
 
 /** Sends a frame from each station, to a station behind the same port: it goes nowhere else. */
 async function teach(port: Plug): Promise<void> {

@@ -2,8 +2,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkout } from '../../test/interop/harness.ts';
-import { findIperfResult, interleave, iperfTimeoutMs, readFrom } from '../harness.ts';
+import { findIperfResult, interleave, iperfTcp, iperfTimeoutMs, readFrom } from '../harness.ts';
 import { type Row, ratioAtLeast } from '../row.ts';
+import { SERVER } from '../transfer.ts';
 
 const stations = 100_000;
 const host = join(checkout, 'dist', 'bench', 'table-host.js');
@@ -15,12 +16,11 @@ export const bigTable: Row = {
   goal: ratioAtLeast(0.8),
   peers: ['iperf3'],
   measure: async (bench) => {
-    const { runs, seconds } = bench.options;
     const run = (count: number): (() => Promise<number>) | undefined => {
       if (!existsSync(host)) return undefined;
-      const argv = [process.execPath, host, `${count}`, `${seconds}`];
+      const argv = [process.execPath, host, `${count}`, ...iperfTcp(bench, SERVER)];
       return async () => await readFrom(bench, argv, findIperfResult, iperfTimeoutMs(bench));
     };
-    return await interleave(bench, runs, { ours: run(stations), original: run(2) });
+    return await interleave(bench, bench.options.runs, { ours: run(stations), original: run(2) });
   },
 };

@@ -15,7 +15,8 @@ import {
   findIperfEnd,
   findIperfResult,
   interleave,
-  iperfClient,
+  iperfFlood,
+  iperfTcp,
   iperfTimeoutMs,
   openScope,
   openSide,
@@ -74,7 +75,7 @@ function iperf(title: string, words: readonly string[], delayMs?: number): Measu
     ...(delayMs === undefined ? {} : { delayMs }),
     sample: async (bench, _owner, way) => {
       const omitted = delayMs === undefined ? [] : ['--omit', `${OMITTED_SECONDS}`];
-      const command = [...iperfClient(bench, SERVER_ADDRESS), ...words, ...omitted];
+      const command = [...iperfTcp(bench, SERVER_ADDRESS), ...words, ...omitted];
       return await way.read(command, findIperfResult, iperfTimeoutMs(bench) + OMITTED_SECONDS * 1000);
     },
   };
@@ -87,8 +88,8 @@ function datagrams(title: string, words: readonly string[]): Measurement {
     servers: { iperf: true },
     commands: ['iperf3'],
     sample: async (bench, _owner, way) => {
-      const flood = ['--udp', '--length', `${DATAGRAM_BYTES}`, '--bitrate', '0', ...words];
-      return await way.read([...iperfClient(bench, SERVER_ADDRESS), ...flood], findArrivals, iperfTimeoutMs(bench));
+      const command = [...iperfFlood(bench, SERVER_ADDRESS, DATAGRAM_BYTES), ...words];
+      return await way.read(command, findArrivals, iperfTimeoutMs(bench));
     },
   };
 }

@@ -1,5 +1,5 @@
 /** Peak memory of one `vdens` on one network, while iperf3 sends through it both ways. */
-import { type Bench, findIperfResult, iperfClient, iperfTimeoutMs, openSide, peakMemoryMiB } from '../harness.ts';
+import { type Bench, findIperfResult, iperfTcp, iperfTimeoutMs, openSide, peakMemoryMiB } from '../harness.ts';
 import { below, type Row } from '../row.ts';
 import { onVdeSwitch, type PairOpener, pairCommands, SERVER } from '../segment-pair.ts';
 
@@ -22,7 +22,7 @@ async function peak(bench: Bench, side: string, open: PairOpener | undefined): P
   bench.progress(side);
   try {
     for (const direction of [[], ['--reverse']]) {
-      const command = [...iperfClient(bench, SERVER), ...direction];
+      const command = [...iperfTcp(bench, SERVER), ...direction];
       await pair.read(command, findIperfResult, iperfTimeoutMs(bench));
     }
     return [peakMemoryMiB(pair.serverPid)];

@@ -4,7 +4,7 @@
  * iperf3 sends as fast as it can, several times what either side carries, and both sides face the same sender. What
  * is counted is what its receiver got.
  */
-import { type Bench, findIperfEnd, interleave, iperfClient, iperfTimeoutMs, type Sampler } from '../harness.ts';
+import { type Bench, findIperfEnd, interleave, iperfFlood, iperfTimeoutMs, type Sampler } from '../harness.ts';
 import { hostCommands, onTwoHosts, vdensOn } from '../hosts.ts';
 import { type Row, ratioAtLeast } from '../row.ts';
 import { freshSamplerOf, SERVER } from '../segment-pair.ts';
@@ -29,7 +29,7 @@ export const overlaySmall: Row = {
 function arrivals(bench: Bench, vdens: string | undefined): Sampler {
   const end = vdensOn(vdens, () => ({ network: 'vxvde://' }));
   return freshSamplerOf(bench, onTwoHosts(end, end), {
-    command: [...iperfClient(bench, SERVER), '--udp', '--length', `${payloadBytes}`, '--bitrate', '0'],
+    command: iperfFlood(bench, SERVER, payloadBytes),
     find: findArrivals,
     timeoutMs: iperfTimeoutMs(bench),
   });

@@ -8,20 +8,20 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type BackgroundCommand, type Owner, spawnBackground, waitFor } from '../../test/interop/harness.ts';
 import { inNamespace } from '../../test/interop/original-vdens.ts';
-import { type Bench, findIperfResult, interleave, iperfTimeoutMs, openScope } from '../harness.ts';
+import { type Bench, findIperfResult, interleave, iperfTcp, iperfTimeoutMs, openScope } from '../harness.ts';
 import { type Row, ratioAtLeast, type Samples } from '../row.ts';
 import { freshPath, isPossible } from '../segment-pair.ts';
 
 const nodes = 8;
 
-/** A host with a server, which sends to the host $1 for $2 seconds when the file $0 is there. It stays for its peers. */
+/** A host with a server, which runs the words behind $0, if any, when the file $0 is there. It stays for its peers. */
 const nodeScript = `
 iperf3 --server > /dev/null &
 # 1451 is port 5201 of iperf3, 0A the state LISTEN.
 until grep -qs ':1451 0*:0000 0A' /proc/net/tcp /proc/net/tcp6; do sleep 0.02; done
 echo ready
 until [ -e "$0" ]; do sleep 0.02; done
-[ -z "$1" ] || iperf3 --client "$1" --time "$2" --json
+[ $# -eq 0 ] || "$@"
 exec sleep 600
 `;
 
@@ -67,8 +67,8 @@ async function transfer(bench: Bench, vdens: string, count: number, senders: num
   const gate = join(dirname(path), 'go');
   const hosts: BackgroundCommand[] = [];
   for (let index = 0; index < count; index++) {
-    const peer = index < senders ? addressOf((index + 1) % count) : '';
-    const command = ['sh', '-c', nodeScript, gate, peer, `${bench.options.seconds}`];
+    const sending = index < senders ? iperfTcp(bench, addressOf((index + 1) % count)) : [];
+    const command = ['sh', '-c', nodeScript, gate, ...sending];
     hosts.push(await startHost(run, vdens, path, index, command));
   }
   writeFileSync(gate, '');

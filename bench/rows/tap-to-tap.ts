@@ -5,8 +5,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkout } from '../../test/interop/harness.ts';
-import { findIperfResult, interleave, iperfTimeoutMs, readFrom } from '../harness.ts';
+import { findIperfResult, interleave, iperfTcp, iperfTimeoutMs, readFrom } from '../harness.ts';
 import { type Row, ratioAtLeast } from '../row.ts';
+import { SERVER } from '../transfer.ts';
 import { vethCommands, vethThroughput } from '../veth.ts';
 
 const cableHost = join(checkout, 'dist', 'bench', 'cable-host.js');
@@ -18,9 +19,8 @@ export const tapToTap: Row = {
   goal: ratioAtLeast(0.6),
   peers: vethCommands,
   measure: async (bench) => {
-    const { runs, seconds } = bench.options;
-    const cable = [process.execPath, cableHost, `${seconds}`];
-    return await interleave(bench, runs, {
+    const cable = [process.execPath, cableHost, ...iperfTcp(bench, SERVER)];
+    return await interleave(bench, bench.options.runs, {
       ours: existsSync(cableHost)
         ? async () => await readFrom(bench, cable, findIperfResult, iperfTimeoutMs(bench))
         : undefined,
