@@ -1,6 +1,7 @@
 /*
  * Copies to where nobody on this processor looks soon. memcpy(3) fetches every cache line that it is about to overwrite,
- * and what was in the cache makes room for it; into a ring of 16 MiB this one takes half the time.
+ * and what was in the cache makes room for it: into a ring of 16 MiB this one takes half the time, where nothing else
+ * uses the memory meanwhile.
  */
 #ifndef VDENS_FAR_COPY_H
 #define VDENS_FAR_COPY_H
