@@ -123,7 +123,9 @@ function splitSlashes(units: readonly Unit[], text: string): { address: Unit[]; 
   const close = indexOfBare(units, ']');
   const literal = units.slice(1, Math.max(close, 1));
   if (isBare(units[0], '[') && /^[0-9a-f.]*:[0-9a-f.]*:[0-9a-f:.]*$/i.test(literal.map((unit) => unit.char).join(''))) {
-    return { address: literal, tokens: splitSlashes(units.slice(close + 1), text).tokens };
+    const { address, tokens } = splitSlashes(units.slice(close + 1), text);
+    // What else follows the bracket, such as a port, is for the scheme to refuse.
+    return { address: address.length === 0 ? literal : [...units.slice(0, close + 1), ...address], tokens };
   }
   const bracket = indexOfBare(units, '[');
   const slash = indexOfBare(units, '/');

@@ -121,8 +121,8 @@ function numberOf(text: string): number {
 function readGroup(locator: Locator): Host | undefined {
   const word = locator.address;
   if (word === '') return undefined;
-  const [, host, port] = /^([^:]*):(\d+)$/.exec(word) ?? [];
-  if (host !== undefined) {
+  const [, ipv6, host = ipv6, port] = /^(?:\[([^\]]*)\]|([^:]*)):(\d+)$/.exec(word) ?? [];
+  if (port !== undefined) {
     const message = `the port is an option. Write ${locator.scheme}://${host}/port=${port}`;
     throw wrongLocator(locator.text, message, word);
   }

@@ -129,6 +129,8 @@ test('the multicast group is a name or an address, and says IPv4 or IPv6', async
       '"fd00::1" is not a multicast group. Write, for example, vxlan://239.0.0.1, or vxlan:///peer=fd00::1 where there is no multicast',
     ],
     ['vxvde://239.1.2.3:5000', 'the port is an option. Write vxvde://239.1.2.3/port=5000'],
+    ['vxlan://[ff05::42]:5000/vni=7', 'the port is an option. Write vxlan://ff05::42/port=5000'],
+    ['vxvde://[ff15::3]5000', `"[ff15::3]5000" is not a multicast group. ${example}`],
     ['vxvde://239.1.2', `"239.1.2" is not a multicast group. ${example}`],
     ['vxvde://239.1.2.300', `"239.1.2.300" is not a multicast group. ${example}`],
     ['vxvde://a b', `"a b" is not a multicast group. ${example}`],
