@@ -184,6 +184,9 @@ export class PeerList {
     if (ourselves.size > 0 && ourselves.size === this.#peers.length) {
       complaints.add('all peers are this very host, at its own port, and none is another one. Name the others');
     }
+    if (this.#peers.length === 0 && this.#options.peerFile !== undefined) {
+      complaints.add(`${this.#options.peerFile} names no peers. Write one on each line`);
+    }
     if (this.#peers.length > MAX_PEERS || found.size > MAX_PEERS) {
       complaints.add(`there are more than ${MAX_PEERS} peers, and the rest is left out. Name fewer`);
     }

@@ -356,6 +356,21 @@ test('names come and go with the file; those that stay are not looked up for tha
   assert.deepEqual(await listener.next(), ['192.0.2.2:14789']);
 });
 
+test('a file that names nobody is told, each time that it comes to that', async (t) => {
+  const path = join(makeTemporaryDirectory(t), 'lan');
+  writeFileSync(path, '# nobody yet\n');
+  const listener = new Listener(t, { peerFile: path });
+  assert.deepEqual(await listener.start(), []);
+  const message = `vxvde://: ${path} names no peers. Write one on each line`;
+  assert.equal(await listener.nextTrouble(), message);
+  listener.list.refresh();
+  writeFileSync(path, '192.0.2.1\n');
+  assert.deepEqual(await listener.next(), ['192.0.2.1:14789']);
+  listener.assertQuiet();
+  writeFileSync(path, '');
+  assert.equal(await listener.nextTrouble(), message);
+});
+
 test('in a directory in which others are busy the file is still seen', async (t) => {
   const directory = makeTemporaryDirectory(t);
   const path = join(directory, 'lan');
