@@ -10,6 +10,7 @@
 import { VdensError } from '../errors.ts';
 import { formatIp, SMALLEST_IPV6_MTU } from '../net/ip.ts';
 import type { SocketAddress } from '../net/socket-address.ts';
+import { findLink } from '../system/route-query.ts';
 import { RouteWatch } from '../system/route-watch.ts';
 import { Membership } from './membership.ts';
 import { findPaths, fittingFrameBytes, indexOf, innerMtu, interfaceTo } from './path.ts';
@@ -50,8 +51,8 @@ export class OverlayNetwork {
   #plug: TunnelPlug | undefined;
   #watch: RouteWatch | undefined;
   readonly #membership: Membership | undefined;
-  /** Whether there is a way to the group. */
-  #hasGroup = false;
+  /** The interface that leads to the group; none while there is no way. */
+  #groupIndex: number | undefined;
   #interfaceIndex: number | undefined;
   #pathMtu = USUAL_PATH_MTU;
   /** Our addresses, as others see them. */
@@ -124,7 +125,8 @@ export class OverlayNetwork {
     this.#peers = (await this.#peerList?.start()) ?? [];
     signal?.throwIfAborted();
     this.#setTargets();
-    this.#measure();
+    if (!this.#measure()) await this.#takeMtuOfInterface();
+    signal?.throwIfAborted();
     const headerBytes = tunnel.header.length;
     this.#plug = new TunnelPlug({
       label,
@@ -153,11 +155,11 @@ export class OverlayNetwork {
   async #followGroup(): Promise<void> {
     const { label, group } = this.#options;
     if (group === undefined || this.#isClosed) return;
-    this.#hasGroup = false;
+    this.#groupIndex = undefined;
     const index = await interfaceTo(label, group.address, this.#interfaceIndex);
     if (this.#isClosed) return;
     this.#membership!.follow(index);
-    this.#hasGroup = true;
+    this.#groupIndex = index;
   }
 
   #setTargets(): void {
@@ -168,7 +170,7 @@ export class OverlayNetwork {
   /** Returns whether anybody can be reached. */
   #measure(): boolean {
     const { label, family, group, tunnel } = this.#options;
-    const reachableGroup = this.#hasGroup ? group : undefined;
+    const reachableGroup = this.#groupIndex === undefined ? undefined : group;
     const destinations = { group: reachableGroup, peers: this.#peers, interfaceIndex: this.#interfaceIndex };
     const paths = findPaths(label, destinations);
     if (paths === undefined) return false;
@@ -182,6 +184,13 @@ export class OverlayNetwork {
     }
     this.#sources = paths.sources;
     return true;
+  }
+
+  /** What the way can be at most, while there is no address to send from: an IPv6 one is tentative for a second. */
+  async #takeMtuOfInterface(): Promise<void> {
+    const index = this.#interfaceIndex ?? this.#groupIndex;
+    const link = index === undefined ? undefined : await findLink(index);
+    this.#pathMtu = link?.mtu ?? this.#pathMtu;
   }
 
   #takePeers(peers: readonly SocketAddress[]): void {

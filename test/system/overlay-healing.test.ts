@@ -420,6 +420,16 @@ for (const [mtu, network, options, expected] of [
   });
 }
 
+test('Before there is an address to send from, the MTU is that of the interface', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  const lab = await Lab.start(t, { hosts: 1, mtu: 1400 });
+  await lab.host(1).must('ip -6 address flush dev eth0');
+  for (const network of ['vxvde:///v6', 'vxlan:///v6/if=eth0']) {
+    const { stdout } = await lab.host(1).run([ours('vdens'), network, 'ip', 'link', 'show', 'vde0']);
+    assert.match(stdout, / mtu 1330 /, network);
+  }
+});
+
 test('A frame too long for the path arrives in fragments, which is said once', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip', 'ping')) return;
   const lab = await Lab.start(t, { hosts: 2 });
