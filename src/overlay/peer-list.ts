@@ -182,7 +182,11 @@ export class PeerList {
       }
     }
     if (ourselves.size > 0 && ourselves.size === this.#peers.length) {
-      complaints.add('all peers are this very host, at its own port, and none is another one. Name the others');
+      complaints.add(
+        this.#options.onlyFirst === true
+          ? 'the other end is this very host, at its own port. Name another host, or another port'
+          : 'all peers are this very host, at its own port, and none is another one. Name the others',
+      );
     }
     if (this.#peers.length === 0 && this.#options.peerFile !== undefined) {
       complaints.add(`${this.#options.peerFile} names no peers. Write one on each line`);

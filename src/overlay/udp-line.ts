@@ -37,13 +37,22 @@ export async function openUdpLine(
   const port = await findPort(label, destination.service);
   signal?.throwIfAborted();
   const underlay = new Underlay({ label, local, hasLoop: true });
+  const ours = { ownPort: underlay.local.port, ...(own === undefined ? {} : { ownAddress: address }) };
   return OverlayNetwork.open(
     {
       label,
       family,
       underlay,
       tunnel: { header: new Uint8Array(), isLine: true, tableSize: 0, expireMs: 0 },
-      peers: { label, peers: [{ host, port }], defaultPort: port, family, onlyFirst: true, startSignal: signal },
+      peers: {
+        label,
+        peers: [{ host, port }],
+        defaultPort: port,
+        family,
+        ...ours,
+        onlyFirst: true,
+        startSignal: signal,
+      },
       interfaceName,
       release: () => underlay.close(),
     },
