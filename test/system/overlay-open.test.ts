@@ -171,44 +171,40 @@ test('Networks of one process that cannot share a port say in what they differ',
   }
 });
 
-test(
-  'Who can reach nobody is told: no group from the loopback, no peers but oneself, no line but to oneself',
-  LIMIT,
-  async (t) => {
-    if (!requireCommands(t, 'ip')) return;
-    const lab = await Lab.start(t, { hosts: 1 });
-    const run = async (network: string): Promise<CommandResult> =>
-      await lab.host(1).run([ours('vdens'), network, 'sleep', '0.3']);
-    for (const [network, address] of [
-      ['vxvde:///bind=127.0.0.1', '127.0.0.1'],
-      ['vxvde://ff15::3/bind=::1', '::1'],
-      ['vxlan:///bind=127.0.1.1', '127.0.1.1'],
-    ] as const) {
-      const what = `${address} is an address of this host alone, from which nobody else is reached by multicast`;
-      const { status, stderr } = await run(network);
-      assert.equal(
-        stderr,
-        `vdens: ${network}: ${what}. Bind to the one of an interface, or leave bind= out (see: ip address)\n`,
-      );
-      assert.equal(status, 125);
-    }
-    lab.host(1).setNames({ one: '10.99.0.1' });
-    for (const network of ['vxvde:///peer=10.99.0.1', 'vxlan:///peer=one/peer=127.0.0.1', 'vxvde:///v6/peer=fd99::1']) {
-      const { status, stderr } = await run(network);
-      const what = 'all peers are this very host, at its own port, and none is another one. Name the others';
-      assert.equal(stderr, `vdens: vde0: ${network}: ${what}\n`);
-      assert.equal(status, 0);
-    }
-    for (const line of ['udp://5000->10.99.0.1:5000', 'udp://[::1]:5000->[::1]:5000']) {
-      const what = 'the other end is this very host, at its own port. Name another host, or another port';
-      assert.equal((await run(line)).stderr, `vdens: vde0: ${line}: ${what}\n`);
-    }
-    // Somebody else on this host, and a name that may be found later.
-    assert.equal((await run('udp://5000->10.99.0.1:5001')).stderr, '');
-    assert.equal((await run('vxvde:///peer=127.0.0.1:5000')).stderr, '');
-    assert.doesNotMatch((await run('vxvde:///peer=one/peer=two.invalid')).stderr, /this very host/);
-  },
-);
+test('Who can reach nobody but oneself is told: by a group, by peers, on a line', LIMIT, async (t) => {
+  if (!requireCommands(t, 'ip')) return;
+  const lab = await Lab.start(t, { hosts: 1 });
+  const run = async (network: string): Promise<CommandResult> =>
+    await lab.host(1).run([ours('vdens'), network, 'sleep', '0.3']);
+  for (const [network, address] of [
+    ['vxvde:///bind=127.0.0.1', '127.0.0.1'],
+    ['vxvde://ff15::3/bind=::1', '::1'],
+    ['vxlan:///bind=127.0.1.1', '127.0.1.1'],
+  ] as const) {
+    const what = `${address} is an address of this host alone, from which nobody else is reached by multicast`;
+    const { status, stderr } = await run(network);
+    assert.equal(
+      stderr,
+      `vdens: ${network}: ${what}. Bind to the one of an interface, or leave bind= out (see: ip address)\n`,
+    );
+    assert.equal(status, 125);
+  }
+  lab.host(1).setNames({ one: '10.99.0.1' });
+  for (const network of ['vxvde:///peer=10.99.0.1', 'vxlan:///peer=one/peer=127.0.0.1', 'vxvde:///v6/peer=fd99::1']) {
+    const { status, stderr } = await run(network);
+    const what = 'all peers are this very host, at its own port, and none is another one. Name the others';
+    assert.equal(stderr, `vdens: vde0: ${network}: ${what}\n`);
+    assert.equal(status, 0);
+  }
+  for (const line of ['udp://5000->10.99.0.1:5000', 'udp://[::1]:5000->[::1]:5000']) {
+    const what = 'the other end is this very host, at its own port. Name another host, or another port';
+    assert.equal((await run(line)).stderr, `vdens: vde0: ${line}: ${what}\n`);
+  }
+  // Somebody else on this host, and a name that may be found later.
+  assert.equal((await run('udp://5000->10.99.0.1:5001')).stderr, '');
+  assert.equal((await run('vxvde:///peer=127.0.0.1:5000')).stderr, '');
+  assert.doesNotMatch((await run('vxvde:///peer=one/peer=two.invalid')).stderr, /this very host/);
+});
 
 test('The address of all hosts of a subnet is no peer, and no other end', LIMIT, async (t) => {
   if (!requireCommands(t, 'ip', 'ping')) return;
