@@ -132,9 +132,9 @@ static void stop_with(pid_t child, int signal)
 	int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
 
 	if (terminal >= 0 && group > 0 && group != getpgrp() && getsid(child) == getsid(0)) {
-		while (getsid(0) != getpgrp() && stop_job()) {
+		while (!shall_end() && getsid(0) != getpgrp() && stop_job()) {
 			pid_t foreground = tcgetpgrp(terminal);
-			if (foreground < 0 || foreground == getpgrp() || foreground == group || shall_end())
+			if (foreground < 0 || foreground == getpgrp() || foreground == group)
 				break;
 		}
 		sigemptyset(&output);
@@ -181,8 +181,11 @@ static bool handle_signal(int signals, pid_t child)
 		int signal = (int)info.ssi_signo;
 		if (signal == PARENT_DIED)
 			return false;
-		if (signal != SIGCHLD)
-			kill(child, signal);
+		if (signal == SIGCHLD)
+			continue;
+		kill(child, signal);
+		/* It may have been stopped meanwhile, and would act on the signal when it is continued. */
+		kill(child, SIGCONT);
 	}
 	return true;
 }
