@@ -191,6 +191,24 @@ test('SIGUSR1 at any time of the start does not let anybody debug vdens', async 
   }
 });
 
+test('SIGTERM and SIGHUP end a command that is stopped, too', async (t) => {
+  for (const network of WAYS) {
+    for (const [signal, status] of [
+      ['SIGTERM', 143],
+      ['SIGHUP', 129],
+    ] as const) {
+      const argv = [ours('vdens'), ...network.split(' '), 'sh', '-c', 'echo $$; exec sleep 60'];
+      const running = await spawnBackground(t, argv);
+      await running.waitForOutput(/^\d+$/m);
+      const stopped = Number(running.output());
+      process.kill(stopped, 'SIGSTOP');
+      await waitFor(() => /\) T/.test(readFileSync(`/proc/${stopped}/stat`, 'utf8')), 2000, 'the stop');
+      running.kill(signal);
+      assert.deepEqual(await running.waitForExit(), { status, signal: null }, `${network} ${signal}`);
+    }
+  }
+});
+
 test('a stopped command is continued when vdens ends it', async (t) => {
   const mark = new Mark();
   const running = await spawnBackground(t, [ours('vdens'), 'null://', 'sh', '-c', 'sleep 60 & sleep 61'], {
